@@ -3,12 +3,12 @@
 // Block front ends specification, section 0.
 #pragma once
 
+#include "base/result.h"
+#include "drbdd/io/buffer.h"
+
 #include <cstdint>
 #include <functional>
 #include <string>
-
-#include "base/result.h"
-#include "drbdd/io/buffer.h"
 
 namespace io {
 
@@ -16,29 +16,30 @@ struct BlockRequest {
     enum class Op : std::uint8_t { Read, Write, Flush, Discard, WriteZeroes };
 
     Op op = Op::Read;
-    bool fua = false;             // Write, WriteZeroes, Discard: durable when completed
-    bool may_unmap = true;        // WriteZeroes
-    std::uint64_t offset = 0;     // bytes; a multiple of BlockDeviceInfo::block_bytes
-    std::uint64_t length = 0;     // bytes; likewise; any size, the device splits as it needs
-    Slice payload;                // Write: the data. Read: `length` bytes of room
+    bool fua = false;          // Write, WriteZeroes, Discard: durable when completed
+    bool may_unmap = true;     // WriteZeroes
+    std::uint64_t offset = 0;  // bytes; a multiple of BlockDeviceInfo::block_bytes
+    std::uint64_t length = 0;  // bytes; likewise; any size, the device splits as it needs
+    Slice payload;             // Write: the data. Read: `length` bytes of room
 
-    // Called exactly once, never from inside submit(), in any order among requests. `error` is 0 or a
-    // plain errno (EIO, ENOSPC, EROFS when the device became Secondary...). For a Read, `data` are the
-    // bytes; usually the slice that was given, but not always (a remote read arrives elsewhere).
+    // Called exactly once, never from inside submit(), in any order among requests. `error` is 0 or
+    // a plain errno (EIO, ENOSPC, EROFS when the device became Secondary...). For a Read, `data`
+    // are the bytes; usually the slice that was given, but not always (a remote read arrives
+    // elsewhere).
     std::function<void(int error, const Slice& data)> done;
 };
 
 struct BlockDeviceInfo {
-    std::string name;              // "drbd0"
-    std::string resource;          // "r0"
+    std::string name;      // "drbd0"
+    std::string resource;  // "r0"
     std::uint32_t volume = 0;
     std::uint32_t minor = 0;
-    std::uint64_t size_bytes = 0;  // 0 while unknown
-    std::uint32_t block_bytes = 512;            // smallest unit
+    std::uint64_t size_bytes = 0;     // 0 while unknown
+    std::uint32_t block_bytes = 512;  // smallest unit
     std::uint32_t preferred_bytes = 4096;
     bool rotational = false;
     bool can_discard = true;
-    bool fast_zeroes = false;      // both replicas zero without being sent the zeroes
+    bool fast_zeroes = false;  // both replicas zero without being sent the zeroes
 };
 
 class BlockDevice {
@@ -47,9 +48,9 @@ public:
     virtual BlockDeviceInfo info() const = 0;
     virtual BufferPool& pool() = 0;
 
-    // Announces a user; a device with users cannot be demoted. Refused with the reason in words while
-    // the resource is Secondary or has no usable data. Each success is paired with one close().
-    // `who` names the user for the message of a refused demotion ("NBD client /run/...").
+    // Announces a user; a device with users cannot be demoted. Refused with the reason in words
+    // while the resource is Secondary or has no usable data. Each success is paired with one
+    // close(). `who` names the user for the message of a refused demotion ("NBD client /run/...").
     virtual base::Result<void> open(bool writable, const std::string& who) = 0;
     virtual void close(const std::string& who) = 0;
 
@@ -62,7 +63,8 @@ class Frontend {
 public:
     virtual ~Frontend() = default;
 
-    // The device may be shown to users from now on (promoted) / must be gone on return (demoted, down).
+    // The device may be shown to users from now on (promoted) / must be gone on return (demoted,
+    // down).
     virtual void on_promoted(BlockDevice& device) = 0;
     virtual void on_demoted(BlockDevice& device) = 0;
     virtual void on_resized(BlockDevice& device) = 0;

@@ -3,12 +3,12 @@
 // Counts are not atomic: a buffer belongs to the thread of its resource.
 #pragma once
 
+#include "base/bytes.h"
+#include "base/require.h"
+
 #include <cstddef>
 #include <cstdint>
 #include <utility>
-
-#include "base/bytes.h"
-#include "base/require.h"
 
 namespace io {
 
@@ -20,6 +20,7 @@ public:
     Buffer& operator=(const Buffer&) = delete;
 
     std::uint8_t* data() const { return data_; }
+
     std::size_t size() const { return size_; }
 
     // Index of the registered buffer (io_uring) that holds this memory, or -1.
@@ -28,6 +29,7 @@ public:
 protected:
     Buffer(std::uint8_t* data, std::size_t size, int fixed_index)
         : data_(data), size_(size), fixed_index_(fixed_index) {}
+
     virtual ~Buffer() = default;
 
     // Called when the count falls to zero.
@@ -44,13 +46,18 @@ private:
 class BufferRef {
 public:
     BufferRef() = default;
+
     explicit BufferRef(Buffer* buffer) : buffer_(buffer) { retain(); }
+
     BufferRef(const BufferRef& other) : buffer_(other.buffer_) { retain(); }
+
     BufferRef(BufferRef&& other) noexcept : buffer_(std::exchange(other.buffer_, nullptr)) {}
+
     BufferRef& operator=(BufferRef other) noexcept {
         std::swap(buffer_, other.buffer_);
         return *this;
     }
+
     ~BufferRef() { reset(); }
 
     void reset() {
@@ -59,8 +66,11 @@ public:
         }
         buffer_ = nullptr;
     }
+
     explicit operator bool() const { return buffer_ != nullptr; }
+
     Buffer* get() const { return buffer_; }
+
     Buffer* operator->() const {
         REQUIRE(buffer_ != nullptr);
         return buffer_;
@@ -72,6 +82,7 @@ private:
             ++buffer_->references_;
         }
     }
+
     Buffer* buffer_ = nullptr;
 };
 
@@ -82,6 +93,7 @@ struct Slice {
     std::size_t length = 0;
 
     bool empty() const { return length == 0; }
+
     base::Bytes bytes() const {
         if (length == 0) {
             return {};
@@ -89,6 +101,7 @@ struct Slice {
         REQUIRE(offset + length <= buffer->size());
         return {buffer->data() + offset, length};
     }
+
     Slice part(std::size_t from, std::size_t count) const {
         REQUIRE(from + count <= length);
         return {buffer, offset + from, count};
@@ -99,8 +112,8 @@ class BufferPool {
 public:
     virtual ~BufferPool() = default;
 
-    // At least `bytes` long (> 0), start aligned to 4096. Content is unspecified. Never fails: when the
-    // pool's own memory is used up, an implementation takes memory from the heap.
+    // At least `bytes` long (> 0), start aligned to 4096. Content is unspecified. Never fails: when
+    // the pool's own memory is used up, an implementation takes memory from the heap.
     virtual BufferRef allocate(std::size_t bytes) = 0;
 
     Slice allocate_slice(std::size_t bytes) { return {allocate(bytes), 0, bytes}; }

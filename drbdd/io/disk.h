@@ -1,11 +1,11 @@
-// The backing device as the engine sees it. UringDisk (runtime) is real; the simulator's disk tears,
-// loses and refuses. Block front ends specification, section 6.
+// The backing device as the engine sees it. UringDisk (runtime) is real; the simulator's disk
+// tears, loses and refuses. Block front ends specification, section 6.
 #pragma once
-
-#include <cstdint>
 
 #include "base/units.h"
 #include "drbdd/io/buffer.h"
+
+#include <cstdint>
 
 namespace io {
 
@@ -16,11 +16,12 @@ struct IoId {
 };
 
 struct DiskGeometry {
-    std::uint64_t size_bytes = 0;           // of the whole backing device
+    std::uint64_t size_bytes = 0;  // of the whole backing device
     std::uint32_t logical_block_bytes = 512;
     std::uint32_t physical_block_bytes = 512;
-    std::uint32_t max_io_bytes = 1u << 20;  // largest read or write, a multiple of the logical block
-    bool can_discard = false;               // Discard is cheap, and what was discarded reads as zeroes
+    std::uint32_t max_io_bytes = 1u
+                                 << 20;  // largest read or write, a multiple of the logical block
+    bool can_discard = false;            // Discard is cheap, and what was discarded reads as zeroes
     bool rotational = false;
     bool read_only = false;
 };
@@ -48,8 +49,8 @@ public:
 
     // Exactly one completion {id, 0 or errno} follows, never from inside submit(), and also after a
     // failure or close(). Completions come in any order: whoever needs an order waits for it.
-    // A Write, Discard or WriteZeroes is durable only with `fua`, or once a Flush that was submitted
-    // after its completion is done.
+    // A Write, Discard or WriteZeroes is durable only with `fua`, or once a Flush that was
+    // submitted after its completion is done.
     virtual void submit(const DiskOp& op) = 0;
 
     // Refuses new work; what is outstanding completes, with ECANCELED where possible.

@@ -1,5 +1,5 @@
-// Time as the engine sees it: nanoseconds of a monotonic clock with an arbitrary start. It is handed
-// in with every event; nothing below the runtime asks a clock.
+// Time as the engine sees it: nanoseconds of a monotonic clock with an arbitrary start. It is
+// handed in with every event; nothing below the runtime asks a clock.
 #pragma once
 
 #include <chrono>

@@ -1,0 +1,171 @@
+// What goes into the engine. Plain values with ids; the time is handed in with each.
+#pragma once
+
+#include "base/units.h"
+#include "drbdd/engine/settings.h"
+#include "drbdd/io/buffer.h"
+#include "drbdd/io/disk.h"
+#include "proto/packets.h"
+
+#include <cstdint>
+#include <string>
+#include <variant>
+#include <vector>
+
+namespace engine {
+
+// A TCP connection. Ids of outgoing ones are chosen by the engine (Connect effect), ids of accepted
+// ones by the runtime with kAcceptedSocket set. An id is never used twice in the life of an engine.
+struct SocketId {
+    std::uint32_t value = 0;
+    auto operator<=>(const SocketId&) const = default;
+};
+
+inline constexpr std::uint32_t kAcceptedSocket = 1u << 31;
+
+struct RequestId {  // of an application request, chosen by the runtime
+    std::uint64_t value = 0;
+    auto operator<=>(const RequestId&) const = default;
+};
+
+struct AdminId {  // of an administrator's command, chosen by the runtime
+    std::uint64_t value = 0;
+    auto operator<=>(const AdminId&) const = default;
+};
+
+// At most kMaxAppBytes per request (Discard and WriteZeroes: kMaxAppDiscardBytes), sector-aligned,
+// within the device: the runtime splits and checks.
+inline constexpr std::uint64_t kMaxAppBytes = 1u << 20;
+inline constexpr std::uint64_t kMaxAppDiscardBytes = 4u << 20;
+
+struct AppRequest {
+    enum class Op : std::uint8_t { Read, Write, Flush, Discard, WriteZeroes };
+    RequestId id;
+    VolumeNumber volume;
+    Op op = Op::Read;
+    bool fua = false;
+    bool may_unmap = true;
+    base::Sector sector;
+    std::uint64_t length = 0;  // bytes
+    io::Slice payload;         // Write: the data. Read: room for it
+};
+
+struct DiskDone {  // exactly one for each SubmitDisk
+    VolumeNumber volume;
+    io::IoId id;
+    int error = 0;  // errno
+};
+
+struct SocketConnected {  // a Connect succeeded
+    SocketId socket;
+};
+
+struct SocketAccepted {
+    SocketId socket;
+};
+
+struct SocketClosed {  // failed to connect, or reset, or end of stream. Nothing more comes from it.
+    SocketId socket;
+    int error = 0;  // errno; 0: orderly end of stream
+};
+
+struct ListenFailed {  // wrong local address, port taken
+    std::string text;
+};
+
+// One whole packet, cut from the byte stream by PacketStream.
+struct Packet {
+    proto::Header header;
+    std::vector<std::uint8_t> body;  // all of it, or the fixed part when the rest is bulk payload
+    io::Slice payload;
+};
+
+struct PacketArrived {
+    SocketId socket;
+    Packet packet;
+};
+
+struct StreamBroken {  // the peer's bytes are not a packet; nothing more is read from the socket
+    SocketId socket;
+    std::string text;
+};
+
+// How many bytes of what was given to Send the operating system has taken, in total since the
+// connect. Told after every write that took some.
+struct SocketWritten {
+    SocketId socket;
+    std::uint64_t bytes_total = 0;
+};
+
+// --- Administrator's commands: each is answered by exactly one AdminDone within about a second
+// -------
+
+struct Attach {
+    VolumeNumber volume;
+    io::DiskGeometry geometry;  // the runtime has opened and claimed the device
+};
+
+struct Detach {
+    VolumeNumber volume;
+    bool force = false;
+};
+
+struct ConnectCommand {
+    bool discard_my_data = false;
+};
+
+struct Disconnect {
+    bool force = false;
+};
+
+struct Promote {
+    bool force = false;
+};
+
+struct Demote {};  // the runtime has checked that no front end is in use
+
+struct Invalidate {
+    VolumeNumber volume;
+};
+
+struct InvalidateRemote {
+    VolumeNumber volume;
+};
+
+struct Down {};  // disconnect and detach everything; the answer comes when all disks are closed
+
+struct ChangeSettings {  // net and disk options; protocol and authentication take effect at connect
+    ResourceSettings settings;
+};
+
+using AdminCommand = std::variant<Attach,
+                                  Detach,
+                                  ConnectCommand,
+                                  Disconnect,
+                                  Promote,
+                                  Demote,
+                                  Invalidate,
+                                  InvalidateRemote,
+                                  Down,
+                                  ChangeSettings>;
+
+struct Admin {
+    AdminId id;
+    AdminCommand command;
+};
+
+struct Tick {};  // time has passed; due when next_deadline() is reached, allowed at any time
+
+using Event = std::variant<AppRequest,
+                           DiskDone,
+                           SocketConnected,
+                           SocketAccepted,
+                           SocketClosed,
+                           ListenFailed,
+                           PacketArrived,
+                           StreamBroken,
+                           SocketWritten,
+                           Admin,
+                           Tick>;
+
+}  // namespace engine

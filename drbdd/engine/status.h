@@ -1,0 +1,62 @@
+// A picture of the engine for people and front ends: plain values, safe to hand to another thread.
+#pragma once
+
+#include "drbdd/engine/settings.h"
+#include "drbdd/engine/state.h"
+#include "drbdd/io/time.h"
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace engine {
+
+struct ResyncProgress {
+    std::uint64_t total_bits = 0;  // at the start
+    std::uint64_t left_bits = 0;   // bits still set
+    std::uint64_t failed_bits = 0;
+    io::Instant started{};
+    std::uint64_t kib_per_second = 0;          // lately
+    std::optional<std::uint64_t> eta_seconds;  // unknown while nothing moves
+};
+
+struct VolumeStatus {
+    VolumeNumber number;
+    std::uint32_t minor = 0;
+    VolumeState state;
+    std::uint64_t size_sectors = 0;  // of the replicated device, 0: unknown yet
+    std::uint64_t out_of_sync_bits = 0;
+    std::optional<ResyncProgress> resync;
+    std::uint64_t current_uuid = 0;
+    std::uint64_t bitmap_uuid = 0;
+    std::uint64_t history_uuid[2] = {0, 0};
+    // Counters since the volume was created, in the units of drbdsetup status --statistics.
+    std::uint64_t read_sectors = 0;
+    std::uint64_t written_sectors = 0;
+    std::uint64_t received_sectors = 0;
+    std::uint64_t sent_sectors = 0;
+    std::uint64_t al_writes = 0;
+    std::uint64_t bm_writes = 0;
+    std::uint64_t upper_pending = 0;  // application requests not completed
+    std::uint64_t lower_pending = 0;  // backing-disk operations not completed
+    std::uint64_t pending = 0;        // sent to the peer, not yet acknowledged
+    std::uint64_t unacked = 0;        // received from the peer, not yet acknowledged
+    bool al_suspended = false;
+    bool usable = false;  // application I/O is possible now: Primary with access to good data
+    std::uint32_t logical_block_bytes = 512;
+    bool rotational = false;
+    bool fast_zeroes = false;  // every replica zeroes without data being sent
+};
+
+struct ResourceStatus {
+    std::string name;
+    Role role = Role::Secondary;
+    Role peer_role = Role::Unknown;
+    ConnState conn = ConnState::StandAlone;  // of the connection: at most Connected
+    std::uint32_t agreed_protocol = 0;       // 0 while not connected
+    std::string last_error;  // why the connection last ended or was refused, in words
+    std::vector<VolumeStatus> volumes;
+};
+
+}  // namespace engine
