@@ -1,0 +1,212 @@
+// The settings of one resource as one node needs them: typed, in the units of drbd.conf, with
+// DRBD's defaults. Made from a parsed file by select_node() (drbd_conf.h); travels to the daemon as
+// JSON (drbdd/control/messages.h). Configuration specification, section 5.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace config {
+
+using Deciseconds = std::chrono::duration<std::int64_t, std::deci>;
+using Seconds = std::chrono::duration<std::int64_t>;
+
+enum class Protocol { A, B, C };
+
+enum class AfterSb0Pri {
+    Disconnect,
+    DiscardYoungerPrimary,
+    DiscardOlderPrimary,
+    DiscardZeroChanges,
+    DiscardLeastChanges,
+    DiscardLocal,
+    DiscardRemote,
+};
+
+enum class AfterSb1Pri {
+    Disconnect,
+    Consensus,
+    ViolentlyAs0p,
+    DiscardSecondary,
+    CallPriLostAfterSb,
+};
+
+enum class AfterSb2Pri { Disconnect, ViolentlyAs0p, CallPriLostAfterSb };
+
+enum class RrConflict { Disconnect, Violently, CallPriLost };
+
+enum class OnIoError { PassOn, CallLocalIoError, Detach };
+
+// The words of drbd.conf in the order of the enumerators; words<E>()[int(value)] names a value.
+template <typename E>
+std::span<const std::string_view> words();
+template <>
+std::span<const std::string_view> words<Protocol>();
+template <>
+std::span<const std::string_view> words<AfterSb0Pri>();
+template <>
+std::span<const std::string_view> words<AfterSb1Pri>();
+template <>
+std::span<const std::string_view> words<AfterSb2Pri>();
+template <>
+std::span<const std::string_view> words<RrConflict>();
+template <>
+std::span<const std::string_view> words<OnIoError>();
+
+template <typename E>
+std::string_view word(E value) {
+    return words<E>()[static_cast<std::size_t>(value)];
+}
+
+struct NetSettings {
+    Protocol protocol = Protocol::C;
+    Deciseconds timeout{60};
+    Seconds connect_int{10};
+    Seconds ping_int{10};
+    Deciseconds ping_timeout{5};
+    Deciseconds socket_check_timeout{0};   // 0: ping_timeout
+    std::uint32_t ko_count = 7;            // 0: off
+    std::uint32_t max_epoch_size = 2048;   // writes between two barriers
+    std::uint32_t max_buffers = 2048;      // pages of 4 KiB
+    std::uint32_t unplug_watermark = 128;  // requests
+    std::uint32_t sndbuf_size_bytes = 0;   // 0: left to the operating system
+    std::uint32_t rcvbuf_size_bytes = 0;   // 0: left to the operating system
+    AfterSb0Pri after_sb_0pri = AfterSb0Pri::Disconnect;
+    AfterSb1Pri after_sb_1pri = AfterSb1Pri::Disconnect;
+    AfterSb2Pri after_sb_2pri = AfterSb2Pri::Disconnect;
+    RrConflict rr_conflict = RrConflict::Disconnect;
+    bool always_asbp = false;
+    bool use_rle = true;
+    bool tcp_cork = true;
+    std::string cram_hmac_alg;  // empty: no authentication
+    std::string shared_secret;
+
+    bool operator==(const NetSettings&) const = default;
+};
+
+struct DiskSettings {
+    std::uint64_t size_sectors = 0;  // 0: all of the backing device
+    OnIoError on_io_error = OnIoError::Detach;
+    bool disk_barrier = false;
+    bool disk_flushes = true;
+    bool disk_drain = true;
+    bool md_flushes = true;
+    std::uint32_t al_extents = 1237;
+    std::uint32_t resync_rate_kib = 250;  // KiB/s
+    Deciseconds c_plan_ahead{20};         // 0: resync_rate_kib is what is used
+    Deciseconds c_delay_target{10};
+    std::uint32_t c_fill_target_sectors = 100;
+    std::optional<std::uint32_t> c_max_rate_kib;  // KiB/s; unset: not in the file (DRBD: 102400)
+    std::uint32_t c_min_rate_kib = 250;           // KiB/s; 0: never give way to the application
+
+    bool operator==(const DiskSettings&) const = default;
+};
+
+struct StartupSettings {
+    Seconds wfc_timeout{0};  // 0: for ever, in all three
+    Seconds degr_wfc_timeout{0};
+    Seconds outdated_wfc_timeout{0};
+    bool wait_after_sb = false;
+
+    bool operator==(const StartupSettings&) const = default;
+};
+
+// Calls visit("option-name", member) for each option, in the order that the original prints them.
+// One list serves reading a file, reading and writing JSON and comparing.
+template <typename Net, typename Visit>
+void for_each_net_option(Net& net, Visit&& visit) {
+    visit("protocol", net.protocol);
+    visit("timeout", net.timeout);
+    visit("max-epoch-size", net.max_epoch_size);
+    visit("max-buffers", net.max_buffers);
+    visit("unplug-watermark", net.unplug_watermark);
+    visit("connect-int", net.connect_int);
+    visit("ping-int", net.ping_int);
+    visit("sndbuf-size", net.sndbuf_size_bytes);
+    visit("rcvbuf-size", net.rcvbuf_size_bytes);
+    visit("ko-count", net.ko_count);
+    visit("cram-hmac-alg", net.cram_hmac_alg);
+    visit("shared-secret", net.shared_secret);
+    visit("after-sb-0pri", net.after_sb_0pri);
+    visit("after-sb-1pri", net.after_sb_1pri);
+    visit("after-sb-2pri", net.after_sb_2pri);
+    visit("always-asbp", net.always_asbp);
+    visit("rr-conflict", net.rr_conflict);
+    visit("ping-timeout", net.ping_timeout);
+    visit("tcp-cork", net.tcp_cork);
+    visit("use-rle", net.use_rle);
+    visit("socket-check-timeout", net.socket_check_timeout);
+}
+
+template <typename Disk, typename Visit>
+void for_each_disk_option(Disk& disk, Visit&& visit) {
+    visit("size", disk.size_sectors);
+    visit("on-io-error", disk.on_io_error);
+    visit("disk-barrier", disk.disk_barrier);
+    visit("disk-flushes", disk.disk_flushes);
+    visit("disk-drain", disk.disk_drain);
+    visit("md-flushes", disk.md_flushes);
+    visit("al-extents", disk.al_extents);
+    visit("resync-rate", disk.resync_rate_kib);
+    visit("c-plan-ahead", disk.c_plan_ahead);
+    visit("c-delay-target", disk.c_delay_target);
+    visit("c-fill-target", disk.c_fill_target_sectors);
+    visit("c-max-rate", disk.c_max_rate_kib);
+    visit("c-min-rate", disk.c_min_rate_kib);
+}
+
+template <typename Startup, typename Visit>
+void for_each_startup_option(Startup& startup, Visit&& visit) {
+    visit("wfc-timeout", startup.wfc_timeout);
+    visit("degr-wfc-timeout", startup.degr_wfc_timeout);
+    visit("outdated-wfc-timeout", startup.outdated_wfc_timeout);
+    visit("wait-after-sb", startup.wait_after_sb);
+}
+
+enum class AddressFamily { Ipv4, Ipv6 };
+
+struct Address {
+    AddressFamily family = AddressFamily::Ipv4;
+    std::string ip;  // numeric, without brackets; an IPv6 one may have a scope: "fe80::1%eth0"
+    std::uint16_t port = 0;
+
+    bool operator==(const Address&) const = default;
+};
+
+// "ipv4:10.9.9.1:7788", "ipv6:[fd00::1]:7788": the form of drbdsetup's arguments.
+std::string to_string(const Address& address);
+
+// One volume on this node. Metadata is internal: at the end of `disk`.
+struct VolumeSettings {
+    std::uint16_t number = 0;
+    std::uint32_t minor = 0;
+    std::string device;     // "/dev/drbd5" or "/dev/drbd_name"
+    std::string disk;       // path of the backing device or file
+    bool implicit = false;  // the file has no `volume 0 { }` around it: by-res/RES without a number
+    DiskSettings options;
+
+    bool operator==(const VolumeSettings&) const = default;
+};
+
+struct ResourceSettings {
+    std::string name;
+    std::string config_file;  // canonical path, for the handlers' DRBD_CONF
+    std::string node;         // this host's name in the file
+    std::string peer;         // the other host's name in the file
+    Address address;
+    Address peer_address;
+    NetSettings net;
+    StartupSettings startup;
+    std::vector<VolumeSettings> volumes;          // ascending by number, at least one
+    std::map<std::string, std::string> handlers;  // name -> shell command
+
+    bool operator==(const ResourceSettings&) const = default;
+};
+
+}  // namespace config

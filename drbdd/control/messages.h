@@ -1,0 +1,281 @@
+// What the tools and the daemon say to each other on the admin socket (RUNDIR/drbdd.sock, stream).
+//
+// One JSON object per line, at most kMaxLineBytes with the newline. The client sends requests
+//     {"id": 1, "command": "primary", "resource": "r0", "volume": 0, "options": {"force": true}}
+// and gets exactly one reply for each, in the order in which they finish:
+//     {"id": 1, "code": -2, "text": "Need access to UpToDate data", "data": {}}
+// "resource", "volume" and "options" may be missing. `code` is 0 (done), a negative SS_* or a
+// positive ERR_* number with the original's text (section 11 of the configuration specification);
+// further lines of `text` are the original's "additional info from kernel". Every command is
+// answered within a second, whatever is broken.
+//
+// command       resource  volume   options                       data of the reply
+// version       -         -        -                             Version
+// up            yes       -        settings: ResourceSettings    {"failures": [Failure...]}
+// attach        yes       yes      settings: ResourceSettings    -
+// detach        yes       yes      force: bool                   -
+// connect       yes       -        settings, discard-my-data     -
+// disconnect    yes       -        force: bool                   -
+// primary       yes       ignored  force: bool                   -
+// secondary     yes       ignored  -                             -
+// invalidate    yes       yes      -                             -
+// down          yes       -        -                             -
+// status        or all    -        -                             Snapshot
+// events2       or all    -        now: bool                     - ; then events, see below
+// quit          -         -        force: bool                   -   (without force refused with
+// 159
+//                                                                    while a resource is
+//                                                                    configured)
+//
+// up creates the resource and all its devices, attaches each volume and connects. It does as much
+// as it can; `code` and `text` are those of the first failure, all are in data. An up of a resource
+// that is configured fails with 124 for each attached volume, as the original does. attach and
+// connect take the settings anew, so that a changed file is honoured; the resource must exist
+// (158). Waiting (wait-connect, wait-sync) is the client's business, on top of events2.
+//
+// After the reply to events2 the connection belongs to the event stream:
+//     {"id": 1, "event": {...Event...}}
+// first the existing objects, then "exists -", then (without `now`) what changes. A client that
+// does not read is dropped when kMaxQueuedEventBytes wait for it.
+//
+// Words are those of the 8.4 tools: roles, disk states and connection states as in /proc/drbd
+// (section 9.1); whoever prints the 9 forms translates: connection_word() and replication_word().
+//
+// All of this is the library drbdd_messages, which the tools link without the rest of the daemon.
+#pragma once
+
+#include "base/result.h"
+#include "config/settings.h"
+
+#include <nlohmann/json.hpp>
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace control {
+
+using Json = nlohmann::ordered_json;  // keys keep the order in which they were written
+
+inline constexpr std::size_t kMaxLineBytes = 1u << 20;
+inline constexpr std::size_t kMaxQueuedEventBytes = 4u << 20;
+inline constexpr const char* kSocketName = "drbdd.sock";  // below the run directory
+
+enum class Command {
+    Version,
+    Up,
+    Attach,
+    Detach,
+    Connect,
+    Disconnect,
+    Primary,
+    Secondary,
+    Invalidate,
+    Down,
+    Status,
+    Events2,
+    Quit,
+};
+
+std::string_view to_string(Command command);  // "primary"
+
+// ERR_* numbers of drbdsetup that the daemon itself answers with; error_text() has the words of
+// all.
+namespace err {
+inline constexpr int kOk = 0;
+inline constexpr int kLocalAddress = 102;
+inline constexpr int kOpenBackingDevice = 104;
+inline constexpr int kDiskInUse = 106;
+inline constexpr int kDeviceTooSmall = 111;
+inline constexpr int kNoMetaData = 119;
+inline constexpr int kAuthAlg = 120;
+inline constexpr int kDiscardWhenPrimary = 123;
+inline constexpr int kDiskConfigured = 124;
+inline constexpr int kNetConfigured = 125;
+inline constexpr int kMinorInvalid = 127;
+inline constexpr int kNoDisk = 138;
+inline constexpr int kPermission = 152;
+inline constexpr int kResourceNotKnown = 158;
+inline constexpr int kResourceInUse = 159;
+inline constexpr int kMinorConfigured = 160;
+inline constexpr int kMinorOrVolumeExists = 161;
+inline constexpr int kInvalidRequest = 162;
+}  // namespace err
+
+// The original's text of an ERR_* (101...) or SS_* (negative) number, "" if it has none.
+std::string_view error_text(int code);
+
+struct Request {
+    std::uint64_t id = 0;
+    Command command = Command::Version;
+    std::string resource;                 // empty: not given
+    std::optional<std::uint16_t> volume;  // its number in the resource
+    bool force = false;
+    bool discard_my_data = false;
+    bool now = false;
+    std::optional<config::ResourceSettings> settings;
+};
+
+struct Reply {
+    std::uint64_t id = 0;
+    int code = 0;
+    std::string text;
+    Json data = Json::object();
+};
+
+struct Version {
+    std::string version;  // of the daemon, "0.1.0"
+    std::string node;     // its node name
+    std::int64_t pid = 0;
+};
+
+struct Failure {         // of one step of `up`
+    std::string object;  // as drbdsetup names it: the minor, or the resource
+    int code = 0;
+    std::string text;
+};
+
+// --- The state of everything. Amounts are KiB, unless the name says otherwise.
+// -----------------------
+
+struct SyncProgress {  // of a running or paused resync or verify
+    std::uint64_t total_kib = 0;
+    std::uint64_t left_kib = 0;
+    std::uint64_t rate_kib = 0;                // KiB/s, lately
+    std::optional<std::uint64_t> eta_seconds;  // unset: unknown
+
+    double percent_done() const;  // 0 to 100
+};
+
+struct DeviceStatus {
+    std::uint16_t volume = 0;
+    std::uint32_t minor = 0;
+    std::string disk;         // "UpToDate"
+    std::string device;       // "/dev/drbd0"
+    std::string backing_dev;  // "" while diskless
+    std::string frontend;     // what carries the device: "fuse", "nbd", "none"
+    bool open = false;
+    std::uint64_t size = 0;
+    std::uint64_t read = 0;
+    std::uint64_t written = 0;
+    std::uint64_t al_writes = 0;  // from here to lower_pending: numbers
+    std::uint64_t bm_writes = 0;
+    std::uint64_t upper_pending = 0;
+    std::uint64_t lower_pending = 0;
+    bool al_suspended = false;
+    std::string blocked = "no";  // "no", "upper", "lower", "upper,lower"
+    std::string current_uuid;    // 16 hexadecimal digits
+};
+
+struct PeerDeviceStatus {
+    std::uint16_t volume = 0;
+    std::string cstate;  // of this volume: "StandAlone"... "SyncTarget"
+    std::string peer_disk = "DUnknown";
+    std::string resync_suspended = "no";  // or a comma list of user, peer, dependency
+    std::uint64_t received = 0;
+    std::uint64_t sent = 0;
+    std::uint64_t out_of_sync = 0;
+    std::uint64_t pending = 0;
+    std::uint64_t unacked = 0;
+    std::optional<SyncProgress> sync;
+};
+
+struct ConnectionStatus {
+    std::string peer;    // the peer's name in the configuration
+    std::string cstate;  // of the connection: "StandAlone"... "WFReportParams", "Connected"
+    std::string peer_role = "Unknown";
+    std::string protocol;    // "C"; "" while StandAlone
+    std::string last_error;  // why it last ended or was refused, "" if it never did
+    bool congested = false;
+    std::uint64_t ap_in_flight_sectors = 0;
+    std::uint64_t rs_in_flight_sectors = 0;
+    std::vector<PeerDeviceStatus> peer_devices;  // ascending by volume
+};
+
+struct ResourceStatus {
+    std::string name;
+    std::string role = "Secondary";
+    std::string suspended = "no";  // or a comma list of user, no-data, fencing
+    std::string write_ordering = "flush";
+    bool degraded = false;              // the peer was not there when this node was last stopped
+    std::vector<DeviceStatus> devices;  // ascending by volume
+    std::vector<ConnectionStatus> connections;  // today always one
+};
+
+struct Snapshot {
+    std::vector<ResourceStatus> resources;  // ascending by name
+};
+
+// One line of events2 (section 9.4). Values contain no blanks.
+struct Event {
+    using Fields = std::vector<std::pair<std::string, std::string>>;
+    std::string action;  // exists, create, change, destroy, call, response
+    std::string
+        object;    // resource, connection, device, peer-device, helper; "-" ends the first dump
+    Fields keys;   // which object
+    Fields state;  // change: only what changed
+    Fields statistics;  // printed with --statistics only
+};
+
+// An 8.4 connection state in the words of DRBD 9: "WFConnection" is the connection state
+// "Connecting"; "SyncTarget" is the connection state "Connected", replication state "SyncTarget".
+std::string_view connection_word(std::string_view cstate);
+std::string_view replication_word(std::string_view cstate);
+
+// The first part of an event stream: all objects of `snapshot`, of the named resource only unless
+// `resource` is empty, and "exists -".
+std::vector<Event> existing_events(const Snapshot& snapshot, std::string_view resource);
+
+// What to tell when a resource went from `before` to `after`; null: it does not exist (then, now).
+// A change of counters alone is no event. Values that both have are compared, never the time.
+std::vector<Event> change_events(const ResourceStatus* before, const ResourceStatus* after);
+
+// A handler was started, or ended with wait status `status` (exit code * 256). Device events name
+// their volume.
+Event helper_call(const ResourceStatus& resource,
+                  std::optional<std::uint16_t> volume,
+                  const std::string& name);
+Event helper_response(const ResourceStatus& resource,
+                      std::optional<std::uint16_t> volume,
+                      const std::string& name,
+                      int status);
+
+// --- Lines
+// -------------------------------------------------------------------------------------------
+
+// With the newline.
+std::string to_line(const Request& request);
+std::string to_line(const Reply& reply);
+std::string event_line(std::uint64_t request_id, const Event& event);
+
+// `line` with or without its newline. Anything may be wrong with it.
+base::Result<Request> parse_request(std::string_view line);
+base::Result<Reply> parse_reply(std::string_view line);
+
+struct EventMessage {
+    std::uint64_t id = 0;
+    Event event;
+};
+
+base::Result<EventMessage> parse_event(std::string_view line);
+
+// The id of a line that parse_request() refused, for the reply; 0 if there is none.
+std::uint64_t id_of(std::string_view line);
+
+// --- Values that travel in `data` and `options`
+// ----------------------------------------------------
+
+Json to_json(const config::ResourceSettings& settings);
+Json to_json(const Snapshot& snapshot);
+Json to_json(const Version& version);
+Json to_json(const std::vector<Failure>& failures);  // {"failures": [...]}
+
+base::Result<config::ResourceSettings> settings_from_json(const Json& json);
+base::Result<Snapshot> snapshot_from_json(const Json& json);
+base::Result<Version> version_from_json(const Json& json);
+base::Result<std::vector<Failure>> failures_from_json(const Json& json);
+
+}  // namespace control
