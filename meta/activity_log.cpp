@@ -69,17 +69,7 @@ public:
         }
     }
 
-    std::vector<base::AlExtent> active() const {
-        std::vector<base::AlExtent> extents;
-        for (const std::uint32_t extent : slots_) {
-            if (extent != kAlExtentFree) {
-                extents.push_back({extent});
-            }
-        }
-        std::sort(extents.begin(), extents.end());
-        extents.erase(std::unique(extents.begin(), extents.end()), extents.end());
-        return extents;
-    }
+    std::vector<base::AlExtent> active() const { return distinct_extents(slots_); }
 
     std::uint32_t ignored() const { return ignored_; }
 
@@ -191,6 +181,18 @@ Result<AlTransaction> decode_al_block(ConstBytes block) {
     transaction.context =
         decode_context(block, context_count(transaction.context_size, transaction.context_start));
     return transaction;
+}
+
+std::vector<base::AlExtent> distinct_extents(const std::vector<std::uint32_t>& slots) {
+    std::vector<base::AlExtent> extents;
+    for (const std::uint32_t extent : slots) {
+        if (extent != kAlExtentFree) {
+            extents.push_back({extent});
+        }
+    }
+    std::sort(extents.begin(), extents.end());
+    extents.erase(std::unique(extents.begin(), extents.end()), extents.end());
+    return extents;
 }
 
 Result<AlReplay> replay(const std::vector<ConstBytes>& blocks,
