@@ -1,0 +1,469 @@
+#include "nbd-backend/connection.h"
+
+#include <boost/asio/post.hpp>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstring>
+#include <sys/socket.h>
+#include <utility>
+
+namespace nbd {
+
+namespace {
+
+constexpr unsigned kReadsPerTurn = 64;  // then other work of the resource gets its turn
+constexpr std::size_t kPiecesPerSend = 128;
+
+std::size_t total_length(std::span<const iovec> pieces) {
+    std::size_t total = 0;
+    for (const iovec& piece : pieces) {
+        total += piece.iov_len;
+    }
+    return total;
+}
+
+std::size_t bytes_to_charge(const Request& request) {
+    const bool carries = request.command() == Command::Read || request.command() == Command::Write;
+    return carries ? request.length : 0;
+}
+
+}  // namespace
+
+Connection::Connection(boost::asio::io_context& io,
+                       int socket,
+                       std::string who,
+                       io::BlockDevice& device,
+                       const ConnectionOptions& options,
+                       base::LogSink& log,
+                       Finished finished)
+    : io_(io),
+      socket_(io, socket),
+      deadline_(io),
+      who_(std::move(who)),
+      device_(device),
+      options_(options),
+      log_(log),
+      finished_(std::move(finished)),
+      reader_(session_, device.pool()) {
+}
+
+void Connection::start() {
+    handshake_.emplace(static_cast<ExportHost&>(*this));
+    deadline_.expires_after(options_.handshake_deadline);
+    deadline_.async_wait([self = shared_from_this()](const boost::system::error_code& error) {
+        if (!error && self->handshake_ && self->socket_.is_open()) {
+            self->log(base::LogLevel::Info, "no request within the handshake deadline, closing");
+            self->close_socket();
+        }
+    });
+    send_bytes(handshake_->output());
+    paused_ = true;  // flush() goes on with reading
+}
+
+void Connection::stop() {
+    stopping_ = true;
+    if (handshake_) {
+        close_socket();
+    } else {
+        close_if_idle();
+    }
+}
+
+void Connection::abort() {
+    close_socket();
+}
+
+void Connection::abandon() {
+    finished_ = nullptr;
+    close_socket();
+}
+
+Export Connection::describe() {
+    return nbd::describe(device_.info(), options_.read_only);
+}
+
+base::Result<void> Connection::probe() {
+    auto opened = device_.open(!options_.read_only, who_);
+    if (opened) {
+        device_.close(who_);
+    }
+    return opened;
+}
+
+base::Result<void> Connection::open() {
+    auto opened = device_.open(!options_.read_only, who_);
+    opened_ = opened.has_value();
+    return opened;
+}
+
+void Connection::wait_readable() {
+    if (reading_ || !socket_.is_open()) {
+        return;
+    }
+    reading_ = true;
+    socket_.async_wait(boost::asio::posix::stream_descriptor::wait_read,
+                       [self = shared_from_this()](const boost::system::error_code& error) {
+                           self->reading_ = false;
+                           if (error || !self->socket_.is_open()) {
+                               return;
+                           }
+                           if (self->handshake_) {
+                               self->negotiate();
+                           } else {
+                               self->pump();
+                           }
+                       });
+}
+
+void Connection::wait_writable() {
+    if (writing_ || !socket_.is_open()) {
+        return;
+    }
+    writing_ = true;
+    socket_.async_wait(boost::asio::posix::stream_descriptor::wait_write,
+                       [self = shared_from_this()](const boost::system::error_code& error) {
+                           self->writing_ = false;
+                           if (!error && self->socket_.is_open()) {
+                               self->flush();
+                           }
+                       });
+}
+
+// All: the space was filled, there may be more. Nothing: not now, or never again; in the latter
+// case reading_ended_ is set or the socket is closed.
+Connection::Received Connection::receive(std::span<iovec> space, std::size_t& bytes) {
+    msghdr message{};
+    message.msg_iov = space.data();
+    message.msg_iovlen = space.size();
+    const ssize_t count = ::recvmsg(socket_.native_handle(), &message, MSG_DONTWAIT);
+    if (count > 0) {
+        bytes = static_cast<std::size_t>(count);
+        return bytes == total_length(space) ? Received::All : Received::Some;
+    }
+    bytes = 0;
+    if (count == 0) {
+        reading_ended_ = true;  // half-close: what is outstanding is still answered
+    } else if (errno != EAGAIN && errno != EINTR) {
+        close_socket();
+    }
+    return Received::Nothing;
+}
+
+void Connection::negotiate() {
+    std::array<std::uint8_t, RequestReader::kStagingBytes> buffer;
+    std::array<iovec, 1> space{{{buffer.data(), buffer.size()}}};
+    std::size_t count = 0;
+    if (receive(space, count) == Received::Nothing) {
+        if (reading_ended_) {
+            close_socket();
+        }
+        wait_readable();
+        return;
+    }
+    const base::ConstBytes bytes = base::ConstBytes(buffer).first(count);
+    const std::size_t used = handshake_->feed(bytes);
+    send_bytes(handshake_->output());
+    switch (handshake_->phase()) {
+        case Handshake::Phase::Negotiating:
+            paused_ = true;
+            break;
+        case Handshake::Phase::Transmission:
+            begin_transmission(bytes.subspan(used));
+            break;
+        case Handshake::Phase::Closing:
+            if (!handshake_->close_reason().empty()) {
+                log(base::LogLevel::Info, "closing: " + handshake_->close_reason());
+            }
+            reading_ended_ = true;
+            break;
+    }
+}
+
+void Connection::begin_transmission(base::ConstBytes first_bytes) {
+    session_ = handshake_->session();
+    handshake_.reset();
+    deadline_.cancel();
+    log(base::LogLevel::Debug, "connected");
+    reader_.preload(first_bytes);
+    pump();
+}
+
+// Receives and executes until the socket is empty or enough is in flight.
+void Connection::pump() {
+    bool more = true;
+    for (unsigned reads = 0;; ++reads) {
+        take_requests();
+        if (!socket_.is_open()) {
+            return;
+        }
+        if (reading_ended_) {
+            close_if_idle();
+            return;
+        }
+        if (!below_limits()) {
+            paused_ = true;
+            return;
+        }
+        if (!more || reads == kReadsPerTurn) {
+            wait_readable();
+            return;
+        }
+        std::size_t bytes = 0;
+        more = receive(reader_.space(), bytes) == Received::All;
+        reader_.received(bytes);
+    }
+}
+
+void Connection::take_requests() {
+    Incoming incoming;
+    while (below_limits() && !reading_ended_) {
+        switch (reader_.next(incoming)) {
+            case RequestReader::Step::NeedsBytes:
+                return;
+            case RequestReader::Step::Request:
+                dispatch(incoming);
+                break;
+            case RequestReader::Step::BadMagic:
+                log(base::LogLevel::Info, "closing: a request starts with the wrong magic");
+                close_socket();
+                return;
+            case RequestReader::Step::TooLong:
+                log(base::LogLevel::Info, "closing: a WRITE announces more than 64 MiB");
+                close_socket();
+                return;
+        }
+    }
+}
+
+void Connection::dispatch(Incoming& incoming) {
+    const Request& request = incoming.request;
+    const Command command = request.command();
+    if (command == Command::Disconnect && !incoming.refusal) {
+        reading_ended_ = true;
+        return;
+    }
+    if (stopping_ && !incoming.refusal) {
+        incoming.refusal = refusal_for(ESHUTDOWN);
+    }
+    if (incoming.refusal) {
+        answer(failure(request, session_, incoming.refusal));
+    } else if (command == Command::BlockStatus) {
+        answer(block_status(request));
+    } else if (command == Command::Cache || (command != Command::Flush && request.length == 0)) {
+        answer(success(request, session_));
+    } else {
+        submit(incoming);
+    }
+}
+
+// Without the device: only the request itself counts against the limits.
+void Connection::answer(Reply reply) {
+    ++requests_in_flight_;
+    reply.requests_charged = 1;
+    replies_.push(std::move(reply));
+    schedule_flush();
+}
+
+void Connection::submit(Incoming& incoming) {
+    const Request& request = incoming.request;
+    io::BlockRequest out;
+    out.offset = request.offset;
+    out.length = request.length;
+    out.fua = request.has(kFua);
+    switch (request.command()) {
+        case Command::Read:
+            out.op = io::BlockRequest::Op::Read;
+            out.payload = device_.pool().allocate_slice(request.length);
+            break;
+        case Command::Write:
+            out.op = io::BlockRequest::Op::Write;
+            out.payload = std::move(incoming.payload);
+            break;
+        case Command::Trim:
+            out.op = io::BlockRequest::Op::Discard;
+            break;
+        case Command::WriteZeroes:
+            out.op = io::BlockRequest::Op::WriteZeroes;
+            out.may_unmap = !request.has(kNoHole);
+            break;
+        default:
+            out.op = io::BlockRequest::Op::Flush;
+            out.offset = 0;
+            out.length = 0;
+    }
+    const std::size_t bytes_charged = bytes_to_charge(request);
+    ++requests_in_flight_;
+    bytes_in_flight_ += bytes_charged;
+    if (in_device_++ == 0) {
+        self_ = shared_from_this();
+    }
+    // Small and trivially copyable on purpose: std::function then needs no memory of its own.
+    const std::uint32_t slot = take_slot({request, bytes_charged});
+    out.done = [this, slot](int error, const io::Slice& data) { on_done(slot, error, data); };
+    device_.submit(std::move(out));
+}
+
+std::uint32_t Connection::take_slot(const Pending& pending) {
+    if (free_slots_.empty()) {
+        slots_.push_back(pending);
+        return static_cast<std::uint32_t>(slots_.size() - 1);
+    }
+    const std::uint32_t slot = free_slots_.back();
+    free_slots_.pop_back();
+    slots_[slot] = pending;
+    return slot;
+}
+
+void Connection::on_done(std::uint32_t slot, int error, const io::Slice& data) {
+    const Pending pending = slots_[slot];
+    free_slots_.push_back(slot);
+    REQUIRE(in_device_ > 0);
+    const std::shared_ptr<Connection> last = --in_device_ == 0 ? std::move(self_) : nullptr;
+    if (!socket_.is_open()) {
+        finish();
+        return;
+    }
+    Reply reply = reply_to(pending.request, error, data);
+    reply.requests_charged = 1;
+    reply.bytes_charged = pending.bytes_charged;
+    replies_.push(std::move(reply));
+    schedule_flush();
+}
+
+Reply Connection::reply_to(const Request& request, int error, const io::Slice& data) const {
+    if (error != 0) {
+        return failure(request, session_, refusal_for(error));
+    }
+    if (request.command() != Command::Read) {
+        return success(request, session_);
+    }
+    REQUIRE(data.length == request.length);
+    return read_data(request, session_, data);
+}
+
+void Connection::send_bytes(std::vector<std::uint8_t>& bytes) {
+    if (!bytes.empty()) {
+        Reply reply;
+        reply.data = device_.pool().allocate_slice(bytes.size());
+        std::memcpy(reply.data.bytes().data(), bytes.data(), bytes.size());
+        replies_.push(std::move(reply));
+        bytes.clear();
+    }
+    schedule_flush();
+}
+
+// Replies of one turn of the loop leave in one system call.
+void Connection::schedule_flush() {
+    if (flush_scheduled_ || writing_) {
+        return;
+    }
+    flush_scheduled_ = true;
+    boost::asio::post(io_, [self = shared_from_this()] {
+        self->flush_scheduled_ = false;
+        if (self->socket_.is_open()) {
+            self->flush();
+        }
+    });
+}
+
+void Connection::flush() {
+    if (!send_queued()) {
+        wait_writable();
+    }
+    if (socket_.is_open()) {
+        resume();
+    }
+}
+
+// False when the socket takes no more for now.
+bool Connection::send_queued() {
+    std::array<iovec, kPiecesPerSend> pieces;
+    while (!replies_.empty()) {
+        const std::span<iovec> used = replies_.gather(pieces);
+        msghdr message{};
+        message.msg_iov = used.data();
+        message.msg_iovlen = used.size();
+        const ssize_t count =
+            ::sendmsg(socket_.native_handle(), &message, MSG_DONTWAIT | MSG_NOSIGNAL);
+        if (count < 0) {
+            if (errno == EAGAIN) {
+                return false;
+            }
+            if (errno == EINTR) {
+                continue;
+            }
+            close_socket();
+            return true;
+        }
+        const ReplyQueue::Credit credit = replies_.sent(static_cast<std::size_t>(count));
+        requests_in_flight_ -= credit.requests;
+        bytes_in_flight_ -= credit.bytes;
+    }
+    return true;
+}
+
+void Connection::resume() {
+    if (reading_ended_ || stopping_) {
+        close_if_idle();
+    }
+    if (!paused_ || reading_ended_ || !socket_.is_open()) {
+        return;
+    }
+    if (handshake_ ? replies_.empty() : below_limits()) {
+        paused_ = false;
+        if (handshake_) {
+            wait_readable();
+        } else {
+            pump();
+        }
+    }
+}
+
+bool Connection::below_limits() const {
+    return requests_in_flight_ < options_.requests_in_flight &&
+           bytes_in_flight_ < options_.bytes_in_flight;
+}
+
+void Connection::close_if_idle() {
+    if (in_device_ == 0 && replies_.empty()) {
+        close_socket();
+    }
+}
+
+// The device is released before the client can see the end of the connection: whoever waits for
+// that may demote at once.
+void Connection::close_socket() {
+    if (!socket_.is_open()) {
+        return;
+    }
+    if (in_device_ == 0 && opened_) {
+        opened_ = false;
+        device_.close(who_);
+    }
+    deadline_.cancel();
+    boost::system::error_code ignored;
+    socket_.close(ignored);
+    finish();
+}
+
+void Connection::finish() {
+    if (in_device_ > 0 || finished_called_) {
+        return;
+    }
+    finished_called_ = true;
+    if (opened_) {
+        opened_ = false;
+        device_.close(who_);
+    }
+    if (finished_) {
+        finished_(*this);
+    }
+}
+
+void Connection::log(base::LogLevel level, const std::string& what) const {
+    log_.write(level, who_ + ": " + what);
+}
+
+}  // namespace nbd

@@ -1,0 +1,36 @@
+// What a client learns about the volume, and what the handshake settles for the rest of a
+// connection.
+#pragma once
+
+#include "drbdd/io/block_device.h"
+#include "nbd-backend/protocol.h"
+
+#include <cstdint>
+#include <string>
+
+namespace nbd {
+
+struct Export {
+    std::string name;  // "drbd0"; the empty name means it too
+    std::string description;
+    std::uint64_t size_bytes = 0;
+    std::uint32_t block_bytes = 512;  // power of two; smaller or unaligned requests get EINVAL
+    std::uint32_t preferred_bytes = 4096;
+    bool read_only = false;
+    bool rotational = false;
+    bool can_discard = true;
+    bool fast_zeroes = false;
+};
+
+Export describe(const io::BlockDeviceInfo& device, bool read_only);
+
+// Everything that the transmission phase needs to know from the handshake.
+struct Session {
+    Export volume;
+    bool structured_replies = false;
+    bool base_allocation = false;  // BLOCK_STATUS may be asked
+};
+
+std::uint16_t transmission_flags(const Session& session);
+
+}  // namespace nbd

@@ -1,0 +1,107 @@
+#include "nbd-backend/request.h"
+
+namespace nbd {
+
+namespace {
+
+// FUA is legal everywhere once it was announced, even where it means nothing.
+std::uint16_t legal_flags(Command command, const Session& session) {
+    switch (command) {
+        case Command::Read:
+            return session.structured_replies ? kFua | kDontFragment : kFua;
+        case Command::WriteZeroes:
+            return kFua | kNoHole | kFastZero;
+        case Command::BlockStatus:
+            return kFua | kRequestOne;
+        default:
+            return kFua;
+    }
+}
+
+bool changes_data(Command command) {
+    return command == Command::Write || command == Command::Trim || command == Command::WriteZeroes;
+}
+
+bool carries_data(Command command) {
+    return command == Command::Read || command == Command::Write;
+}
+
+bool is_aligned(const Request& request, const Export& volume) {
+    return ((request.offset | request.length) & (volume.block_bytes - 1)) == 0;
+}
+
+// Clients expect "no space" from what would extend the device, "invalid" from the rest.
+Refusal check_range(const Request& request, const Export& volume) {
+    if (request.offset <= volume.size_bytes &&
+        request.length <= volume.size_bytes - request.offset) {
+        return {};
+    }
+    const bool extends =
+        request.command() == Command::Write || request.command() == Command::WriteZeroes;
+    return {extends ? WireError::NoSpace : WireError::Invalid, "beyond the end of the device"};
+}
+
+Refusal check_options(const Request& request, const Session& session) {
+    const Command command = request.command();
+    if (request.type > static_cast<std::uint16_t>(Command::BlockStatus)) {
+        return {WireError::Invalid, "unknown command"};
+    }
+    if (changes_data(command) && session.volume.read_only) {
+        return {WireError::Perm, "the export is read-only"};
+    }
+    if ((request.flags & ~legal_flags(command, session)) != 0) {
+        return {WireError::Invalid, "a flag that this command does not have"};
+    }
+    if (command == Command::Trim && !session.volume.can_discard) {
+        return {WireError::Invalid, "TRIM was not offered"};
+    }
+    if (command == Command::BlockStatus && !session.base_allocation) {
+        return {WireError::Invalid, "no context was negotiated"};
+    }
+    return {};
+}
+
+}  // namespace
+
+std::optional<Request> decode_request(base::ConstBytes in) {
+    REQUIRE(in.size() == kRequestBytes);
+    if (base::get_be32(in, 0) != kRequestMagic) {
+        return std::nullopt;
+    }
+    Request request;
+    request.flags = base::get_be16(in, 4);
+    request.type = base::get_be16(in, 6);
+    request.cookie = base::get_be64(in, 8);
+    request.offset = base::get_be64(in, 16);
+    request.length = base::get_be32(in, 24);
+    return request;
+}
+
+Refusal check_request(const Request& request, const Session& session) {
+    const Command command = request.command();
+    if (const Refusal refusal = check_options(request, session)) {
+        return refusal;
+    }
+    if (command == Command::Flush || command == Command::Disconnect) {
+        return {};  // without a range
+    }
+    if (const Refusal refusal = check_range(request, session.volume)) {
+        return refusal;
+    }
+    if (carries_data(command) && request.length > kMaxPayloadBytes) {
+        return {WireError::Invalid, "more than 32 MiB in one request"};
+    }
+    if (command == Command::WriteZeroes && request.has(kFastZero) &&
+        (!session.volume.fast_zeroes || !is_aligned(request, session.volume))) {
+        return {WireError::NotSupported, "zeroing is not faster than writing here"};
+    }
+    if (!is_aligned(request, session.volume)) {
+        return {WireError::Invalid, "not aligned to the minimum block size"};
+    }
+    if (command == Command::BlockStatus && request.length == 0) {
+        return {WireError::Invalid, "block status of nothing"};
+    }
+    return {};
+}
+
+}  // namespace nbd
