@@ -81,29 +81,33 @@ private:
 
 // The 64 bits that start at bit `offset` of `code`; zeros behind its end.
 std::uint64_t word_at(base::ConstBytes code, std::uint64_t offset) {
-    const std::uint64_t first = offset / 8;
+    const base::ConstBytes rest = code.subspan(offset / 8);
     const unsigned shift = static_cast<unsigned>(offset % 8);
-    const std::uint64_t last = std::min<std::uint64_t>(first + 9, code.size());
     std::uint64_t word = 0;
-    for (std::uint64_t i = first; i < last; ++i) {
-        const std::uint64_t byte = code[i];
-        const unsigned place = static_cast<unsigned>(i - first) * 8;
-        word |= place >= shift ? byte << (place - shift) : byte >> shift;
+    for (unsigned i = 0; i < 8 && i < rest.size(); ++i) {
+        word |= std::uint64_t{rest[i]} << (8 * i);
+    }
+    word >>= shift;
+    if (shift != 0 && rest.size() > 8) {
+        word |= std::uint64_t{rest[8]} << (64 - shift);
     }
     return word;
 }
 
 base::Result<base::ConstBytes> checked_code(base::ConstBytes body) {
     constexpr const char* packet = "CompressedBitmap";
-    if (body.size() < 2 || body.size() > kMaxBitmapPacketBytes)
+    if (body.size() < 2 || body.size() > kMaxBitmapPacketBytes) {
         return invalid(
             packet,
             std::to_string(body.size()) + " bytes follow the header, 2 to 4080 are allowed");
-    if ((body[0] & 0x0f) != kRunLengthCode)
+    }
+    if ((body[0] & 0x0f) != kRunLengthCode) {
         return invalid(packet, "encoding " + std::to_string(body[0] & 0x0f) + " is not known");
+    }
     const unsigned pad = (body[0] >> 4) & 7u;
-    if (body.back() >> (8 - pad) != 0)
+    if (body.back() >> (8 - pad) != 0) {
         return invalid(packet, "the unused bits of the last byte are not zero");
+    }
     return body.subspan(1);
 }
 
@@ -113,8 +117,9 @@ std::vector<std::uint8_t> encode_bitmap_runs(const BitSource& bits,
                                              std::uint64_t end,
                                              std::uint64_t& position) {
     REQUIRE(position <= end);
-    if (position == end)
+    if (position == end) {
         return {};
+    }
     bool value = bits.test(position);
     std::vector<std::uint8_t> body{
         static_cast<std::uint8_t>(kRunLengthCode | (value ? kFirstRunIsSet : 0))};
@@ -125,14 +130,16 @@ std::vector<std::uint8_t> encode_bitmap_runs(const BitSource& bits,
         REQUIRE(next > reached && next <= end);
         const std::uint64_t run = next - reached;
         const Level& level = level_of_run(run);
-        if (used + level.bits() > kMaxCodeBytes * 8)
+        if (used + level.bits() > kMaxCodeBytes * 8) {
             break;
+        }
         code.put((run - level.base) << level.prefix_bits | level.prefix, level.bits());
         used += level.bits();
         reached = next;
     }
-    if (reached - position < 8 * (body.size() - 1))
+    if (reached - position < 8 * (body.size() - 1)) {
         return {};
+    }
     body[0] = static_cast<std::uint8_t>(body[0] | code.free_bits() << 4);
     position = reached;
     return body;
@@ -145,24 +152,28 @@ base::Result<std::uint64_t> decode_bitmap_runs(
     const std::function<void(std::uint64_t first, std::uint64_t count)>& set) {
     REQUIRE(position <= end);
     const auto code = checked_code(body);
-    if (!code)
+    if (!code) {
         return code.error();
+    }
     const std::uint64_t code_bits = code->size() * 8 - ((body[0] >> 4) & 7u);
     bool value = (body[0] & kFirstRunIsSet) != 0;
     for (std::uint64_t offset = 0; offset < code_bits; value = !value) {
         const std::uint64_t word = word_at(*code, offset);
         const Level& level = level_of_word(word);
-        if (level.bits() > code_bits - offset)
+        if (level.bits() > code_bits - offset) {
             return invalid("CompressedBitmap", "the last run is cut off");
+        }
         const std::uint64_t data = (word >> level.prefix_bits) & ((1ull << level.data_bits) - 1);
         const std::uint64_t run = level.base + data;
-        if (run > end - position)
+        if (run > end - position) {
             return invalid("CompressedBitmap",
                            "a run of " + std::to_string(run) + " bits at bit " +
                                std::to_string(position) + " passes the end of the bitmap, " +
                                std::to_string(end));
-        if (value)
+        }
+        if (value) {
             set(position, run);
+        }
         position += run;
         offset += level.bits();
     }

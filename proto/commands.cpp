@@ -91,13 +91,15 @@ const char* command_name(std::uint16_t command) {
 
 base::Result<BodyShape> body_shape(std::uint16_t command) {
     const Entry* entry = find(command);
-    if (entry == nullptr)
+    if (entry == nullptr) {
         return base::Error{
             base::ErrorCode::Unsupported,
             "packet number " + std::to_string(command) + " is not part of DRBD 8.4's protocol"};
-    if (entry->refused != nullptr)
+    }
+    if (entry->refused != nullptr) {
         return base::Error{base::ErrorCode::Unsupported,
                            std::string("packet ") + entry->name + " is refused: " + entry->refused};
+    }
     return entry->shape;
 }
 

@@ -30,14 +30,16 @@ void encode(const Data& data, base::Bytes out) {
 }
 
 base::Result<Data> decode_data(base::ConstBytes in) {
-    if (in.size() != Data::kSize)
+    if (in.size() != Data::kSize) {
         return wrong_size("Data", in.size(), Data::kSize);
+    }
     const Data data{.sector = get_sector(in),
                     .block_id = get_raw64(in, 8),
                     .sequence = get_be32(in, 16),
                     .flags = get_be32(in, 20)};
-    if (!is_addressable(data.sector))
+    if (!is_addressable(data.sector)) {
         return bad_sector("Data", data.sector);
+    }
     return data;
 }
 
@@ -48,14 +50,17 @@ void encode(const Trim& trim, base::Bytes out) {
 }
 
 base::Result<Trim> decode_trim(base::ConstBytes in) {
-    if (in.size() != Trim::kSize)
+    if (in.size() != Trim::kSize) {
         return wrong_size("Trim", in.size(), Trim::kSize);
+    }
     const auto data = decode_data(in.first(Data::kSize));
-    if (!data)
+    if (!data) {
         return data.error();
+    }
     const Trim trim{.data = *data, .size = get_be32(in, 24)};
-    if (trim.size == 0 || !is_whole_sectors(trim.size))
+    if (trim.size == 0 || !is_whole_sectors(trim.size)) {
         return bad_block_size("Trim", trim.size);
+    }
     return trim;
 }
 
@@ -69,14 +74,17 @@ void encode(const BlockReq& request, base::Bytes out) {
 }
 
 base::Result<BlockReq> decode_block_req(base::ConstBytes in) {
-    if (in.size() != BlockReq::kSize)
+    if (in.size() != BlockReq::kSize) {
         return wrong_size("BlockReq", in.size(), BlockReq::kSize);
+    }
     const BlockReq request{
         .sector = get_sector(in), .block_id = get_raw64(in, 8), .size = get_be32(in, 16)};
-    if (!is_addressable(request.sector))
+    if (!is_addressable(request.sector)) {
         return bad_sector("BlockReq", request.sector);
-    if (request.size == 0 || request.size > kMaxDataBytes || !is_whole_sectors(request.size))
+    }
+    if (request.size == 0 || request.size > kMaxDataBytes || !is_whole_sectors(request.size)) {
         return bad_block_size("BlockReq", request.size);
+    }
     return request;
 }
 
@@ -90,16 +98,19 @@ void encode(const BlockAck& ack, base::Bytes out) {
 
 // Size 0 is that of an acknowledged flush (6.4).
 base::Result<BlockAck> decode_block_ack(base::ConstBytes in) {
-    if (in.size() != BlockAck::kSize)
+    if (in.size() != BlockAck::kSize) {
         return wrong_size("BlockAck", in.size(), BlockAck::kSize);
+    }
     const BlockAck ack{.sector = get_sector(in),
                        .block_id = get_raw64(in, 8),
                        .size = get_be32(in, 16),
                        .sequence = get_be32(in, 20)};
-    if (!is_addressable(ack.sector))
+    if (!is_addressable(ack.sector)) {
         return bad_sector("BlockAck", ack.sector);
-    if (!is_whole_sectors(ack.size))
+    }
+    if (!is_whole_sectors(ack.size)) {
         return bad_block_size("BlockAck", ack.size);
+    }
     return ack;
 }
 
@@ -110,8 +121,9 @@ void encode(const Barrier& barrier, base::Bytes out) {
 }
 
 base::Result<Barrier> decode_barrier(base::ConstBytes in) {
-    if (in.size() != Barrier::kSize)
+    if (in.size() != Barrier::kSize) {
         return wrong_size("Barrier", in.size(), Barrier::kSize);
+    }
     return Barrier{.number = get_raw32(in, 0)};
 }
 
@@ -122,8 +134,9 @@ void encode(const BarrierAck& ack, base::Bytes out) {
 }
 
 base::Result<BarrierAck> decode_barrier_ack(base::ConstBytes in) {
-    if (in.size() != BarrierAck::kSize)
+    if (in.size() != BarrierAck::kSize) {
         return wrong_size("BarrierAck", in.size(), BarrierAck::kSize);
+    }
     return BarrierAck{.number = get_raw32(in, 0), .set_size = get_be32(in, 4)};
 }
 
@@ -136,13 +149,16 @@ void encode(const BlockDesc& block, base::Bytes out) {
 }
 
 base::Result<BlockDesc> decode_block_desc(base::ConstBytes in) {
-    if (in.size() != BlockDesc::kSize)
+    if (in.size() != BlockDesc::kSize) {
         return wrong_size("BlockDesc", in.size(), BlockDesc::kSize);
+    }
     const BlockDesc block{.sector = get_sector(in), .size = get_be32(in, 8)};
-    if (!is_addressable(block.sector))
+    if (!is_addressable(block.sector)) {
         return bad_sector("BlockDesc", block.sector);
-    if (!is_whole_sectors(block.size))
+    }
+    if (!is_whole_sectors(block.size)) {
         return bad_block_size("BlockDesc", block.size);
+    }
     return block;
 }
 

@@ -20,8 +20,9 @@ constexpr std::size_t kAlgorithmField = 64;  // name and at least one NUL
 // The string in `field`, which must hold a NUL. What follows the NUL carries no meaning.
 base::Result<std::string> get_string(const char* packet, const char* name, base::ConstBytes field) {
     const auto nul = std::ranges::find(field, std::uint8_t{0});
-    if (nul == field.end())
+    if (nul == field.end()) {
         return invalid(packet, std::string(name) + " has no terminating NUL");
+    }
     return std::string(field.begin(), nul);
 }
 
@@ -43,8 +44,9 @@ void encode(const ConnectionFeatures& features, base::Bytes out) {
 
 // The reserved rest is not looked at: later versions may put something there.
 base::Result<ConnectionFeatures> decode_connection_features(base::ConstBytes in) {
-    if (in.size() != ConnectionFeatures::kSize)
+    if (in.size() != ConnectionFeatures::kSize) {
         return wrong_size("ConnectionFeatures", in.size(), ConnectionFeatures::kSize);
+    }
     return ConnectionFeatures{.protocol_min = get_be32(in, 0),
                               .feature_flags = get_be32(in, 4),
                               .protocol_max = get_be32(in, 8)};
@@ -63,15 +65,18 @@ void encode(const Protocol& protocol, base::Bytes out) {
 
 base::Result<Protocol> decode_protocol(base::ConstBytes in) {
     constexpr std::size_t fixed = Protocol::kFixedSize;
-    if (in.size() <= fixed || in.size() > fixed + kAlgorithmField)
+    if (in.size() <= fixed || in.size() > fixed + kAlgorithmField) {
         return invalid(
             "Protocol",
             std::to_string(in.size()) + " bytes follow the header, the layout has 25 to 88");
+    }
     auto alg = get_string("Protocol", "data-integrity-alg", in.subspan(fixed));
-    if (!alg)
+    if (!alg) {
         return alg.error();
-    if (alg->size() + 1 != in.size() - fixed)
+    }
+    if (alg->size() + 1 != in.size() - fixed) {
         return invalid("Protocol", "bytes follow the NUL of data-integrity-alg");
+    }
     const Protocol protocol{.protocol = get_be32(in, 0),
                             .after_sb_0p = get_be32(in, 4),
                             .after_sb_1p = get_be32(in, 8),
@@ -79,10 +84,11 @@ base::Result<Protocol> decode_protocol(base::ConstBytes in) {
                             .conn_flags = get_be32(in, 16),
                             .two_primaries = get_be32(in, 20),
                             .integrity_alg = std::move(*alg)};
-    if (protocol.protocol < 1 || protocol.protocol > 3)
+    if (protocol.protocol < 1 || protocol.protocol > 3) {
         return invalid(
             "Protocol",
             "replication protocol " + std::to_string(protocol.protocol) + " is not A, B or C");
+    }
     return protocol;
 }
 
@@ -98,14 +104,17 @@ void encode(const SyncParam89& param, base::Bytes out) {
 }
 
 base::Result<SyncParam89> decode_sync_param89(base::ConstBytes in) {
-    if (in.size() != SyncParam89::kSize)
+    if (in.size() != SyncParam89::kSize) {
         return wrong_size("SyncParam89", in.size(), SyncParam89::kSize);
+    }
     auto verify_alg = get_string("SyncParam89", "verify-alg", in.subspan(4, kAlgorithmField));
-    if (!verify_alg)
+    if (!verify_alg) {
         return verify_alg.error();
+    }
     auto csums_alg = get_string("SyncParam89", "csums-alg", in.subspan(68, kAlgorithmField));
-    if (!csums_alg)
+    if (!csums_alg) {
         return csums_alg.error();
+    }
     return SyncParam89{.resync_rate = get_be32(in, 0),
                        .verify_alg = std::move(*verify_alg),
                        .csums_alg = std::move(*csums_alg),
@@ -123,8 +132,9 @@ void encode(const Sizes& sizes, base::Bytes out) {
     put_be32(out, 24, sizes.max_bio_size);
     put_be16(out, 28, sizes.queue_order_type);
     put_be16(out, 30, sizes.dds_flags);
-    if (!sizes.has_limits)
+    if (!sizes.has_limits) {
         return;
+    }
     put_be32(out, 32, sizes.physical_block_size);
     put_be32(out, 36, sizes.logical_block_size);
     put_be32(out, 40, sizes.alignment_offset);
@@ -138,21 +148,25 @@ void encode(const Sizes& sizes, base::Bytes out) {
 
 base::Result<Sizes> decode_sizes(base::ConstBytes in) {
     const bool has_limits = in.size() == Sizes::kSizeWithLimits;
-    if (!has_limits && in.size() != Sizes::kSize)
+    if (!has_limits && in.size() != Sizes::kSize) {
         return wrong_size("Sizes", in.size(), Sizes::kSizeWithLimits);
+    }
     Sizes sizes;
     sizes.d_size = get_be64(in, 0);
     sizes.u_size = get_be64(in, 8);
     sizes.c_size = get_be64(in, 16);
-    for (const std::uint64_t sectors : {sizes.d_size, sizes.u_size, sizes.c_size})
-        if (sectors > kSectorLimit)
+    for (const std::uint64_t sectors : {sizes.d_size, sizes.u_size, sizes.c_size}) {
+        if (sectors > kSectorLimit) {
             return bad_sector("Sizes", {sectors});
+        }
+    }
     sizes.max_bio_size = get_be32(in, 24);
     sizes.queue_order_type = get_be16(in, 28);
     sizes.dds_flags = get_be16(in, 30);
     sizes.has_limits = has_limits;
-    if (!has_limits)
+    if (!has_limits) {
         return sizes;
+    }
     sizes.physical_block_size = get_be32(in, 32);
     sizes.logical_block_size = get_be32(in, 36);
     sizes.alignment_offset = get_be32(in, 40);
@@ -175,8 +189,9 @@ void encode(const Uuids& uuids, base::Bytes out) {
 }
 
 base::Result<Uuids> decode_uuids(base::ConstBytes in) {
-    if (in.size() != Uuids::kSize)
+    if (in.size() != Uuids::kSize) {
         return wrong_size("Uuids", in.size(), Uuids::kSize);
+    }
     return Uuids{.current = get_be64(in, 0),
                  .bitmap = get_be64(in, 8),
                  .history = {get_be64(in, 16), get_be64(in, 24)},
@@ -190,8 +205,9 @@ void encode(const State& state, base::Bytes out) {
 }
 
 base::Result<State> decode_state(base::ConstBytes in) {
-    if (in.size() != State::kSize)
+    if (in.size() != State::kSize) {
         return wrong_size("State", in.size(), State::kSize);
+    }
     return State{.value = get_be32(in, 0)};
 }
 
@@ -201,8 +217,9 @@ void encode(const SyncUuid& sync, base::Bytes out) {
 }
 
 base::Result<SyncUuid> decode_sync_uuid(base::ConstBytes in) {
-    if (in.size() != SyncUuid::kSize)
+    if (in.size() != SyncUuid::kSize) {
         return wrong_size("SyncUuid", in.size(), SyncUuid::kSize);
+    }
     return SyncUuid{.uuid = get_be64(in, 0)};
 }
 
@@ -213,8 +230,9 @@ void encode(const StateChgReq& request, base::Bytes out) {
 }
 
 base::Result<StateChgReq> decode_state_chg_req(base::ConstBytes in) {
-    if (in.size() != StateChgReq::kSize)
+    if (in.size() != StateChgReq::kSize) {
         return wrong_size("StateChgReq", in.size(), StateChgReq::kSize);
+    }
     return StateChgReq{.mask = get_be32(in, 0), .value = get_be32(in, 4)};
 }
 
@@ -224,8 +242,9 @@ void encode(const StateChgReply& reply, base::Bytes out) {
 }
 
 base::Result<StateChgReply> decode_state_chg_reply(base::ConstBytes in) {
-    if (in.size() != StateChgReply::kSize)
+    if (in.size() != StateChgReply::kSize) {
         return wrong_size("StateChgReply", in.size(), StateChgReply::kSize);
+    }
     return StateChgReply{.code = static_cast<std::int32_t>(get_be32(in, 0))};
 }
 

@@ -1,3 +1,4 @@
+#include "base/log.h"
 #include "base/require.h"
 #include "proto/codec.h"
 #include "proto/packets.h"
@@ -12,29 +13,36 @@ constexpr std::uint32_t kMagic100 = 0x8620ec20;
 }  // namespace
 
 base::Result<HeaderKind> header_kind(base::ConstBytes first_four) {
-    if (first_four.size() != 4)
+    if (first_four.size() != 4) {
         return invalid("header",
                        "the magic takes 4 bytes, not " + std::to_string(first_four.size()));
+    }
     const std::uint32_t magic = base::get_be32(first_four, 0);
-    if (magic == kMagic100)
+    if (magic == kMagic100) {
         return HeaderKind::H100;
-    if (magic == kMagic80)
+    }
+    if (magic == kMagic80) {
         return HeaderKind::H80;
-    if (magic >> 16 == kMagic95)
+    }
+    if (magic >> 16 == kMagic95) {
         return HeaderKind::H95;
+    }
     return invalid(
         "header",
-        "magic " + std::to_string(magic) + " is none of DRBD 8.4; is the peer another program?");
+        base::format("magic 0x%08x is none of DRBD 8.4; is the peer another program?", magic));
 }
 
 base::Result<Header> decode_header(base::ConstBytes in) {
-    if (in.size() < 4)
+    if (in.size() < 4) {
         return invalid("header", std::to_string(in.size()) + " bytes are less than a magic");
+    }
     const auto kind = header_kind(in.first(4));
-    if (!kind)
+    if (!kind) {
         return kind.error();
-    if (in.size() != header_size(*kind))
+    }
+    if (in.size() != header_size(*kind)) {
         return wrong_size("header", in.size(), header_size(*kind));
+    }
 
     switch (*kind) {
         case HeaderKind::H80:
@@ -46,8 +54,9 @@ base::Result<Header> decode_header(base::ConstBytes in) {
         case HeaderKind::H100:
             break;
     }
-    if (base::get_be32(in, 12) != 0)
+    if (base::get_be32(in, 12) != 0) {
         return invalid("header", "the pad behind the length is not zero");
+    }
     return Header{.kind = *kind,
                   .command = base::get_be16(in, 6),
                   .volume = base::get_be16(in, 4),

@@ -1,19 +1,22 @@
 // The packets of DRBD 8.4's wire protocol (protocol 100 and 101) as values, and their codecs.
-// Wire specification, sections 2.1 to 2.5. All integers are big-endian except the opaque block ids and
-// barrier numbers, which a peer echoes byte for byte.
+// Wire specification, sections 2.1 to 2.5. All integers are big-endian except the opaque block ids
+// and barrier numbers, which a peer echoes byte for byte.
 //
-// decode() checks all that can be wrong without knowing the device: exact length, reserved values,
-// NUL-terminated strings. Whether a sector lies on the device is the caller's business.
-// encode() appends to nothing: it fills `out`, which is exactly the size that the packet says.
+// decode_*() checks all that can be wrong without knowing the device, and fails with Invalid: exact
+// length, NUL-terminated strings, sectors below 2^54 (so that `sector * 512 + size` cannot
+// overflow), block sizes of whole sectors (requests: 1 sector to 1 MiB; discards: not 0; acks: also
+// 0, that of a flush). Whether a sector lies on the device is the caller's business. Pads are
+// ignored: the kernel sends stale bytes in those of BlockReq and BlockDesc. encode() appends to
+// nothing: it fills `out`, which is exactly the size that the packet says; pads become zero.
 #pragma once
-
-#include <array>
-#include <cstdint>
-#include <string>
 
 #include "base/bytes.h"
 #include "base/result.h"
 #include "base/units.h"
+
+#include <array>
+#include <cstdint>
+#include <string>
 
 namespace proto {
 
@@ -81,7 +84,8 @@ enum class Command : std::uint16_t {
 // "Data", "RsWriteAck" ... as in this enumeration; "unknown" for a number that is not in it.
 const char* command_name(std::uint16_t command);
 
-// --- Headers (2.1) ---------------------------------------------------------------------------------
+// --- Headers (2.1)
+// ---------------------------------------------------------------------------------
 
 enum class HeaderKind : std::uint8_t { H80, H95, H100 };
 
@@ -95,8 +99,10 @@ struct Header {
     std::uint32_t length = 0;  // bytes after the header
 };
 
-// Size of the header that starts with these 4 bytes, told by its magic; Invalid for a foreign magic.
+// Size of the header that starts with these 4 bytes, told by its magic; Invalid for a foreign
+// magic.
 base::Result<HeaderKind> header_kind(base::ConstBytes first_four);
+
 inline constexpr std::size_t header_size(HeaderKind kind) {
     return kind == HeaderKind::H100 ? kHeader100Size : kHeader80Size;
 }
@@ -106,16 +112,22 @@ base::Result<Header> decode_header(base::ConstBytes in);
 // `out` is exactly header_size(header.kind) long; H80 needs length <= 65535.
 void encode(const Header& header, base::Bytes out);
 
-// How the body of a command is laid out, so that a receiver can put payload into a buffer of its own.
+// How the body of a command is laid out, so that a receiver can put payload into a buffer of its
+// own.
 struct BodyShape {
-    std::uint32_t fixed = 0;       // bytes of the fixed part
-    std::uint32_t max_payload = 0; // bytes that may follow it (0: none may)
-    bool bulk = false;             // what follows the fixed part is data for a disk or an application
+    std::uint32_t fixed = 0;        // bytes of the fixed part
+    std::uint32_t max_payload = 0;  // bytes that may follow it (0: none may)
+    bool bulk = false;  // what follows the fixed part is data for a disk or an application
 };
-// Shapes for protocol 100/101 without data-integrity digests; fails for an unknown or refused command.
+
+// Shapes for protocol 100/101 without data-integrity digests: with one, the payload of Data,
+// DataReply and RsDataReply begins with it and may be longer by its size. Unsupported for a number
+// that is not in the table and for packets that no peer at protocol 100 may send (SyncParam,
+// Wsame).
 base::Result<BodyShape> body_shape(std::uint16_t command);
 
-// --- Handshake -------------------------------------------------------------------------------------
+// --- Handshake
+// -------------------------------------------------------------------------------------
 
 enum Feature : std::uint32_t {
     kFeatureTrim = 1,
@@ -138,7 +150,7 @@ enum ConnFlag : std::uint32_t { kConnDiscardMyData = 1, kConnDryRun = 2 };
 
 struct Protocol {
     static constexpr std::size_t kFixedSize = 24;  // then the name of the algorithm, NUL-terminated
-    std::uint32_t protocol = 3;  // 1 A, 2 B, 3 C
+    std::uint32_t protocol = 3;                    // 1 A, 2 B, 3 C
     std::uint32_t after_sb_0p = 0;
     std::uint32_t after_sb_1p = 0;
     std::uint32_t after_sb_2p = 0;
@@ -152,7 +164,7 @@ struct Protocol {
 struct SyncParam89 {
     static constexpr std::size_t kSize = 148;
     std::uint32_t resync_rate = 250;  // KiB/s
-    std::string verify_alg;           // at most 63 bytes
+    std::string verify_alg;           // at most 63 bytes, as all names of algorithms
     std::string csums_alg;
     std::uint32_t c_plan_ahead = 20;    // 0.1 s
     std::uint32_t c_delay_target = 10;  // 0.1 s
@@ -163,7 +175,7 @@ struct SyncParam89 {
 struct Sizes {
     static constexpr std::size_t kSize = 32;
     static constexpr std::size_t kSizeWithLimits = 56;  // when kFeatureWsame was agreed
-    std::uint64_t d_size = 0;  // sectors
+    std::uint64_t d_size = 0;                           // sectors
     std::uint64_t u_size = 0;
     std::uint64_t c_size = 0;
     std::uint32_t max_bio_size = kMaxDataBytes;  // bytes
@@ -220,7 +232,8 @@ struct StateChgReply {  // also ConnStChgReply
     std::int32_t code = 0;
 };
 
-// --- Data ------------------------------------------------------------------------------------------
+// --- Data
+// ------------------------------------------------------------------------------------------
 
 enum DataFlag : std::uint32_t {
     kDataRwSync = 2,
@@ -240,7 +253,7 @@ struct Data {
     base::Sector sector;
     std::uint64_t block_id = 0;  // opaque
     std::uint32_t sequence = 0;
-    std::uint32_t flags = 0;     // unknown bits are kept, so that a trace shows what was sent
+    std::uint32_t flags = 0;  // unknown bits are kept, so that a trace shows what was sent
 
     bool has(DataFlag flag) const { return (flags & flag) != 0; }
 };
@@ -251,7 +264,8 @@ struct Trim {  // Trim, Zeroes
     std::uint32_t size = 0;  // bytes
 };
 
-struct BlockReq {  // DataRequest, RsDataRequest, OvRequest, RsThinReq; CsumRsRequest, OvReply + digest
+struct BlockReq {  // DataRequest, RsDataRequest, OvRequest, RsThinReq; CsumRsRequest, OvReply +
+                   // digest
     static constexpr std::size_t kSize = 24;
     base::Sector sector;
     std::uint64_t block_id = 0;  // opaque
