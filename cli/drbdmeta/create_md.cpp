@@ -1,0 +1,155 @@
+#include "base/log.h"
+#include "cli/drbdmeta/commands.h"
+#include "cli/drbdmeta/content_probe.h"
+#include "cli/drbdmeta/exit_code.h"
+#include "cli/drbdmeta/session.h"
+#include "meta/gi.h"
+
+#include <algorithm>
+#include <cstdio>
+#include <string>
+
+namespace drbdmeta {
+
+using base::ErrorCode;
+using base::Result;
+
+namespace {
+
+unsigned long long shown(std::uint64_t value) {
+    return value;
+}
+
+// kOk: go on. Metadata that is there already is only overwritten when the operator says so.
+int check_existing_metadata(const CommandLine& line, const MetaDevice& device) {
+    const Result<FoundMetadata> found = find_metadata(device);
+    if (found) {
+        std::fprintf(stderr,
+                     "You want me to create a v08 style flexible-size internal meta data block.\n"
+                     "There appears to be a v08 flexible-size internal meta data block\n"
+                     "already in place on %s at byte offset %llu\n",
+                     device.path().c_str(),
+                     shown(to_bytes(found->layout.superblock_sector)));
+        if (!confirm(line, "Do you really want to overwrite the existing meta-data?")) {
+            std::printf("Operation cancelled.\n");
+            return kFailed;
+        }
+        return kOk;
+    }
+    switch (found.error().code) {
+        case ErrorCode::NotFound:
+        case ErrorCode::Invalid:
+            return kOk;
+        case ErrorCode::Unsupported:
+            std::fprintf(stderr,
+                         "%s\nIt is not converted here, and not overwritten: use wipe-md first.\n",
+                         found.error().text.c_str());
+            return kFailed;
+        default:
+            return report(found.error());
+    }
+}
+
+void print_content(const Content& content, const meta::Layout& layout) {
+    std::printf("md_offset %llu\nal_offset %llu\nbm_offset %llu\n\nFound %s\n",
+                shown(to_bytes(layout.superblock_sector)),
+                shown(to_bytes(layout.al_sector)),
+                shown(to_bytes(layout.bitmap_sector)),
+                content.name.c_str());
+    if (content.size_kib) {
+        std::printf("%12llu kB data area apparently used\n", shown(*content.size_kib));
+    }
+    if (content.recognised) {
+        std::printf("%12llu kB left usable by current configuration\n",
+                    shown(layout.usable_sectors / 2));
+    }
+    std::printf("\n");
+}
+
+// Metadata at the end of a filesystem that fills the device would cut it off: never a mere
+// question.
+int check_existing_data(const CommandLine& line,
+                        const MetaDevice& device,
+                        const meta::Layout& layout) {
+    const auto start = device.read(0, kProbeBytes);
+    if (!start) {
+        return report(start.error());
+    }
+    const std::optional<Content> content = probe_content(*start);
+    if (!content) {
+        return kOk;
+    }
+    print_content(*content, layout);
+    const bool cut_off = content->recognised &&
+                         (!content->size_kib || *content->size_kib > layout.usable_sectors / 2);
+    if (cut_off && !line.ignore_sanity_checks) {
+        std::printf(
+            "Device size would be truncated, which\n"
+            "would corrupt data and result in\n"
+            "'access beyond end of device' errors.\n"
+            "Shrink the filesystem first, or zero out the start of the device.\n"
+            "Operation refused.\n\n");
+        return kWouldDestroy;
+    }
+    std::printf(content->recognised && !cut_off
+                    ? "The new meta data would lie behind it, but this is only a guess.\n"
+                    : " ==> This might destroy existing data! <==\n");
+    if (!confirm(line, "Do you want to proceed?")) {
+        std::printf("Operation canceled.\n");
+        return kFailed;
+    }
+    return kOk;
+}
+
+// The superblock comes last: metadata is there only when it is complete.
+Result<void> write_metadata(const CommandLine& line,
+                            MetaDevice& device,
+                            const meta::Layout& layout) {
+    std::printf("initializing activity log\n");
+    std::fflush(stdout);
+    if (Result<void> done = initialize_activity_log(device, layout); !done) {
+        return done;
+    }
+    std::fprintf(stderr,
+                 "initializing bitmap (%s) to all zero\n",
+                 meta::pretty_size(layout.bitmap_sectors / 2).c_str());
+    if (Result<void> done = clear(device, layout.bitmap_sector, layout.al_sector); !done) {
+        return done;
+    }
+    std::printf("Writing meta data...\n");
+    meta::Superblock sb = meta::fresh_superblock(layout, line.al_stripes, line.al_stripe_size_4k);
+    sb.la_peer_max_bio_size = line.peer_max_bio_size;
+    return write_superblock(device, layout, sb);
+}
+
+int create_on(const CommandLine& line, MetaDevice& device) {
+    const auto layout =
+        meta::internal_layout(device.size_bytes(), line.al_stripes, line.al_stripe_size_4k);
+    if (!layout) {
+        return report(layout.error());
+    }
+    if (const int code = check_existing_metadata(line, device); code != kOk) {
+        return code;
+    }
+    if (const int code = check_existing_data(line, device, *layout); code != kOk) {
+        return code;
+    }
+    if (const Result<void> done = write_metadata(line, device, *layout); !done) {
+        return report(done.error());
+    }
+    std::printf("New drbd meta data block successfully created.\n");
+    return kOk;
+}
+
+}  // namespace
+
+int create_md(const CommandLine& line) {
+    if (const auto blocks = meta::al_blocks(line.al_stripes, line.al_stripe_size_4k); !blocks) {
+        report(blocks.error());
+        return kBadValue;
+    }
+    return with_device(
+        line, Access::Write, [&line](MetaDevice& device) { return create_on(line, device); });
+}
+
+}  // namespace drbdmeta

@@ -1,0 +1,146 @@
+#include "cli/drbdmeta/session.h"
+
+#include "base/log.h"
+#include "cli/drbdmeta/exit_code.h"
+#include "meta/activity_log.h"
+
+#include <algorithm>
+#include <cstdio>
+#include <iostream>
+#include <unistd.h>
+
+namespace drbdmeta {
+
+using base::Error;
+using base::ErrorCode;
+using base::Result;
+
+Result<FoundMetadata> find_metadata(const MetaDevice& device) {
+    if (device.size_bytes() < meta::kMinDeviceBytes) {
+        return Error{ErrorCode::TooSmall,
+                     base::format("%s is only %llu bytes. That's not enough.",
+                                  device.path().c_str(),
+                                  static_cast<unsigned long long>(device.size_bytes()))};
+    }
+    const auto block =
+        device.read(meta::internal_superblock_byte(device.size_bytes()), meta::kBlockBytes);
+    if (!block) {
+        return block.error();
+    }
+    const auto superblock = meta::decode_superblock(*block);
+    if (!superblock) {
+        return superblock.error();
+    }
+    const auto layout = meta::internal_layout(
+        device.size_bytes(), superblock->al_stripes, superblock->al_stripe_size_4k);
+    if (!layout) {
+        return layout.error();
+    }
+    if (Result<void> checked = meta::check_against(*superblock, *layout); !checked) {
+        return checked.error();
+    }
+    return FoundMetadata{*superblock, *layout};
+}
+
+Result<void> write_superblock(MetaDevice& device,
+                              const meta::Layout& layout,
+                              const meta::Superblock& superblock) {
+    std::vector<std::uint8_t> block(meta::kBlockBytes);
+    meta::encode(superblock, block);
+    if (Result<void> written = device.write(to_bytes(layout.superblock_sector), block); !written) {
+        return written;
+    }
+    return device.flush();
+}
+
+Result<void> clear(MetaDevice& device, base::Sector begin, base::Sector end) {
+    const std::vector<std::uint8_t> zero(std::size_t{1} << 20);
+    for (std::uint64_t at = to_bytes(begin); at < to_bytes(end);) {
+        const std::uint64_t piece = std::min<std::uint64_t>(zero.size(), to_bytes(end) - at);
+        if (Result<void> written = device.write(at, base::ConstBytes(zero).first(piece));
+            !written) {
+            return written;
+        }
+        at += piece;
+    }
+    return device.flush();
+}
+
+Result<void> initialize_activity_log(MetaDevice& device, const meta::Layout& layout) {
+    std::vector<std::uint8_t> log(layout.al_sectors * base::kSectorBytes);
+    for (std::size_t at = 0; at < log.size(); at += meta::kBlockBytes) {
+        meta::initialized_block(base::Bytes(log).subspan(at, meta::kBlockBytes));
+    }
+    if (Result<void> written = device.write(to_bytes(layout.al_sector), log); !written) {
+        return written;
+    }
+    return device.flush();
+}
+
+bool confirm(const CommandLine& line, const std::string& question) {
+    std::fflush(stdout);
+    std::fprintf(stderr, "\n%s\n", question.c_str());
+    if (line.force) {
+        std::fprintf(stderr, "*** confirmation forced via --force option ***\n");
+        return true;
+    }
+    if (::isatty(STDIN_FILENO) == 0) {
+        std::fprintf(stderr, "stdin not a TTY, not waiting for confirmation\n");
+        return false;
+    }
+    std::fprintf(stderr, "[need to type 'yes' to confirm] ");
+    std::string answer;
+    std::getline(std::cin, answer);
+    return answer == "yes";
+}
+
+int report(const Error& error) {
+    std::fflush(stdout);
+    std::fprintf(stderr, "%s\n", error.text.c_str());
+    switch (error.code) {
+        case ErrorCode::Busy:
+        case ErrorCode::Permission:
+            return kUsage;
+        case ErrorCode::Io:
+        case ErrorCode::TooSmall:
+        case ErrorCode::TooBig:
+            return kBadValue;
+        default:
+            return kFailed;
+    }
+}
+
+int with_device(const CommandLine& line, Access access, const UseDevice& use) {
+    Result<MetaDevice> device =
+        MetaDevice::open({.path = line.device,
+                          .access = access,
+                          .allow_plain_file = line.force,
+                          .verbose = line.verbose,
+                          .open_anyway = [&line] {
+                              return confirm(line, "Exclusive open failed. Do it anyways?");
+                          }});
+    if (device) {
+        return use(*device);
+    }
+    if (device.error().code == ErrorCode::Busy && line.minor != "-") {
+        std::fprintf(stderr, "Device '%s' is configured!\n", line.minor.c_str());
+    }
+    report(device.error());
+    return kUsage;
+}
+
+int with_metadata(const CommandLine& line, Access access, const UseMetadata& use) {
+    return with_device(line, access, [&use](MetaDevice& device) {
+        const Result<FoundMetadata> found = find_metadata(device);
+        if (found) {
+            return use(device, *found);
+        }
+        const int code = report(found.error());
+        if (code == kFailed) {
+            std::fprintf(stderr, "No valid meta data found\n");
+        }
+        return code;
+    });
+}
+
+}  // namespace drbdmeta

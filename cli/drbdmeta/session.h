@@ -1,0 +1,48 @@
+// What the commands share: the command line, questions to the operator, and finding the metadata.
+#pragma once
+
+#include "base/result.h"
+#include "base/units.h"
+#include "cli/drbdmeta/command_line.h"
+#include "cli/drbdmeta/device.h"
+#include "meta/geometry.h"
+#include "meta/superblock.h"
+
+#include <functional>
+#include <string>
+
+namespace drbdmeta {
+
+struct FoundMetadata {
+    meta::Superblock superblock;
+    meta::Layout layout;
+};
+
+// Metadata at the place where a device of this size has it.
+base::Result<FoundMetadata> find_metadata(const MetaDevice& device);
+
+// Writes and flushes the superblock.
+base::Result<void> write_superblock(MetaDevice& device,
+                                    const meta::Layout& layout,
+                                    const meta::Superblock& superblock);
+
+// Zeroes and flushes [begin, end).
+base::Result<void> clear(MetaDevice& device, base::Sector begin, base::Sector end);
+
+// Fills the activity log's ring with initialized blocks and flushes.
+base::Result<void> initialize_activity_log(MetaDevice& device, const meta::Layout& layout);
+
+// Only a terminal is asked: a script must say --force.
+bool confirm(const CommandLine& line, const std::string& question);
+
+// Prints the error to standard error and gives the exit code that belongs to it.
+int report(const base::Error& error);
+
+// Each opens the device, finds what its name says and hands it to `use`, which gives the exit code;
+// reports what goes wrong before that.
+using UseDevice = std::function<int(MetaDevice& device)>;
+using UseMetadata = std::function<int(MetaDevice& device, const FoundMetadata& found)>;
+int with_device(const CommandLine& line, Access access, const UseDevice& use);
+int with_metadata(const CommandLine& line, Access access, const UseMetadata& use);
+
+}  // namespace drbdmeta
