@@ -1,0 +1,560 @@
+#include "tests/sim/cluster.h"
+
+#include "base/require.h"
+#include "meta/superblock.h"
+
+#include <algorithm>
+
+namespace sim {
+
+using namespace std::chrono_literals;
+
+using engine::ConnState;
+using engine::DiskState;
+using engine::Role;
+using Op = engine::AppRequest::Op;
+
+namespace {
+
+constexpr std::uint64_t kFirstGeneration = 0x5eed5eed5eed5e00ull;
+constexpr std::uint64_t kLargestSectors = 256;  // of a random request
+
+}  // namespace
+
+Cluster::Cluster(ClusterOptions options)
+    : options_(options), world_(options.seed), net_(world_, options.link) {
+    options_.net.protocol = options_.protocol;
+    settings = make_settings();
+    HostObserver& self = *this;
+    for (const Node node : kNodes) {
+        auto& host = hosts_[index(node)];
+        host = std::make_unique<Host>(world_, net_, self, node);
+        io::DiskGeometry geometry;
+        geometry.size_bytes = node == Node::Bob && options.bobs_device_bytes != 0
+                                  ? options.bobs_device_bytes
+                                  : options.device_bytes;
+        geometry.can_discard = options.can_discard;
+        for (std::size_t i = 0; i < options.volumes; ++i) {
+            host->add_volume(geometry);
+            host->volume(i).disk->set_latency(options.latency);
+        }
+    }
+    oracles_ = std::make_unique<Oracles>(world_,
+                                         std::array<Host*, 2>{hosts_[0].get(), hosts_[1].get()},
+                                         options.volumes,
+                                         options.protocol);
+}
+
+// Machines go before the network: what is queued lives in their pools. An engine that is gone must
+// not have left a buffer behind.
+Cluster::~Cluster() {
+    for (const Node node : kNodes) {
+        host(node).power_cut({});
+    }
+}
+
+engine::ResourceSettings Cluster::make_settings() const {
+    engine::ResourceSettings made;
+    made.name = "r0";
+    made.net = options_.net;
+    for (std::size_t i = 0; i < options_.volumes; ++i) {
+        const auto number = static_cast<std::uint16_t>(i);
+        made.volumes.push_back({{number}, number, options_.disk});
+    }
+    return made;
+}
+
+// --- Setting up ---
+
+void Cluster::prepare_disks(std::uint64_t current_uuid) {
+    for (const Node node : kNodes) {
+        for (std::size_t i = 0; i < options_.volumes; ++i) {
+            Host::Volume& volume = host(node).volume(i);
+            create_metadata(*volume.disk, volume.layout, current_uuid);
+        }
+    }
+    for (const Node node : kNodes) {
+        for (std::size_t i = 0; i < options_.volumes; ++i) {
+            oracles_->disk_replaced(node, i);
+        }
+    }
+}
+
+void Cluster::start_fresh() {
+    prepare_disks(meta::kUuidJustCreated);
+    start(Node::Alice, false);
+    start(Node::Bob, false);
+}
+
+void Cluster::start_in_sync() {
+    prepare_disks(kFirstGeneration);
+    start(Node::Alice);
+    start(Node::Bob);
+    if (!run_until_in_sync()) {
+        world_.fail("the cluster does not get in sync at the start");
+    }
+}
+
+void Cluster::replace_disk(Node node, std::size_t volume) {
+    Host::Volume& side = host(node).volume(volume);
+    REQUIRE(!side.attached);
+    create_metadata(*side.disk, side.layout, meta::kUuidJustCreated);
+    oracles_->disk_replaced(node, volume);
+}
+
+void Cluster::start(Node node, bool connect_too) {
+    if (violation().empty() && !host(node).running()) {
+        host(node).start(settings);
+        std::vector<engine::AdminId> attaches;
+        for (std::size_t i = 0; i < options_.volumes; ++i) {
+            attaches.push_back(admin_begin(
+                node, engine::Attach{{static_cast<std::uint16_t>(i)}, disk(node, i).geometry()}));
+        }
+        run_until(
+            [&] {
+                return !host(node).running() ||
+                       std::all_of(attaches.begin(), attaches.end(), [&](engine::AdminId id) {
+                           return answer(id).answered;
+                       });
+            },
+            admin_limit);
+        if (connect_too && host(node).running()) {
+            connect(node);
+        }
+    }
+}
+
+// --- The administrator ---
+
+engine::AdminId Cluster::admin_begin(Node node, engine::AdminCommand command) {
+    const engine::AdminId id{next_id_++};
+    if (host(node).running()) {
+        open_admin_[id.value] = {node, world_.now(), command};
+        host(node).admin(id, std::move(command));
+    } else {
+        answers_[id.value] = {true, -1, "the process is not running"};
+    }
+    return id;
+}
+
+AdminResult Cluster::answer(engine::AdminId id) const {
+    const auto found = answers_.find(id.value);
+    return found == answers_.end() ? AdminResult{} : found->second;
+}
+
+AdminResult Cluster::admin(Node node, engine::AdminCommand command) {
+    const engine::AdminId id = admin_begin(node, std::move(command));
+    run_until([&] { return answer(id).answered; }, admin_limit + 1s);
+    return answer(id);
+}
+
+AdminResult Cluster::attach(Node node, std::size_t volume) {
+    return admin(
+        node, engine::Attach{{static_cast<std::uint16_t>(volume)}, disk(node, volume).geometry()});
+}
+
+AdminResult Cluster::detach(Node node, std::size_t volume, bool force) {
+    return admin(node, engine::Detach{{static_cast<std::uint16_t>(volume)}, force});
+}
+
+AdminResult Cluster::invalidate(Node node, std::size_t volume) {
+    oracles_->allow_data_loss();
+    return admin(node, engine::Invalidate{{static_cast<std::uint16_t>(volume)}});
+}
+
+AdminResult Cluster::invalidate_remote(Node node, std::size_t volume) {
+    oracles_->allow_data_loss();
+    return admin(node, engine::InvalidateRemote{{static_cast<std::uint16_t>(volume)}});
+}
+
+void Cluster::connect_both() {
+    const engine::AdminId ids[] = {admin_begin(Node::Alice, engine::ConnectCommand{}),
+                                   admin_begin(Node::Bob, engine::ConnectCommand{})};
+    run_until([&] { return answer(ids[0]).answered && answer(ids[1]).answered; }, admin_limit + 1s);
+}
+
+// --- The application ---
+
+RequestNumber Cluster::issue(Node node, Op op, std::uint64_t sector, std::uint64_t sectors, Io io) {
+    const RequestNumber id = next_id_++;
+    if (!host(node).running()) {
+        results_[id] = ENODEV;
+        return id;
+    }
+    Lineage& lineage = oracles_->history(io.volume).lineage(node);
+    engine::AppRequest request;
+    request.id = {id};
+    request.volume = {static_cast<std::uint16_t>(io.volume)};
+    request.op = op;
+    request.fua = io.fua;
+    request.sector = {sector};
+    request.length = sectors * kSectorBytes;
+    if (op == Op::Read || op == Op::Write) {
+        request.payload = host(node).pool().allocate_slice(request.length);
+    }
+    if (op == Op::Read) {
+        lineage.read_issued(id, {sector}, sectors);
+    } else if (op != Op::Flush) {
+        const Stamp stamp = op == Op::Write ? next_stamp_++ : kZeroes;
+        lineage.issued(id, {sector}, sectors, stamp, op == Op::Discard);
+        for (std::uint64_t i = 0; op == Op::Write && i < sectors; ++i) {
+            fill_sector(
+                request.payload.bytes().subspan(i * kSectorBytes, kSectorBytes), sector + i, stamp);
+        }
+    }
+    open_[id] = {node, io.volume, op, io.fua, world_.now(), lineage.mark()};
+    host(node).step(std::move(request));
+    return id;
+}
+
+RequestNumber Cluster::write(Node node, std::uint64_t sector, std::uint64_t sectors, Io io) {
+    return issue(node, Op::Write, sector, sectors, io);
+}
+
+RequestNumber Cluster::read(Node node, std::uint64_t sector, std::uint64_t sectors, Io io) {
+    return issue(node, Op::Read, sector, sectors, io);
+}
+
+RequestNumber Cluster::discard(Node node, std::uint64_t sector, std::uint64_t sectors, Io io) {
+    return issue(node, Op::Discard, sector, sectors, io);
+}
+
+RequestNumber Cluster::write_zeroes(Node node, std::uint64_t sector, std::uint64_t sectors, Io io) {
+    return issue(node, Op::WriteZeroes, sector, sectors, io);
+}
+
+RequestNumber Cluster::flush(Node node, Io io) {
+    return issue(node, Op::Flush, 0, 0, io);
+}
+
+// Half of the requests go to a small region, so that they overlap.
+void Cluster::random_request(Node node, bool only_writes) {
+    if (!host(node).running() || host(node).status().role != Role::Primary) {
+        return;
+    }
+    base::Prng& prng = world_.prng;
+    Io io;
+    io.volume = prng.below(options_.volumes);
+    const std::uint64_t size = status(node, io.volume).size_sectors;
+    if (size < kLargestSectors) {
+        return;
+    }
+    const std::uint64_t sectors =
+        prng.chance(0.5) ? 8 : 1 + prng.below(prng.chance(0.2) ? kLargestSectors : 32);
+    const std::uint64_t region = prng.chance(0.5) ? std::min<std::uint64_t>(size, 512) : size;
+    std::uint64_t sector = prng.below(std::max<std::uint64_t>(region, sectors) - sectors + 1);
+    sector = sectors == 8 ? sector / 8 * 8 : sector;
+    io.fua = prng.chance(0.1);
+    const std::uint64_t kind = prng.below(only_writes ? 11 : 20);
+    if (kind < 10) {
+        write(node, sector, sectors, io);
+    } else if (kind == 10) {
+        flush(node, io);
+    } else if (kind == 11) {
+        discard(node, sector, sectors, io);
+    } else if (kind == 12) {
+        write_zeroes(node, sector, sectors, io);
+    } else {
+        read(node, sector, sectors, io);
+    }
+}
+
+void Cluster::random_writes(Node node, std::size_t count, io::Duration spread) {
+    for (std::size_t i = 0; i < count; ++i) {
+        world_.after(world_.between(0ns, spread), [this, node] { random_request(node, true); });
+    }
+}
+
+void Cluster::random_writes(Node node, std::size_t count) {
+    random_writes(node, count, 200us * static_cast<std::int64_t>(count));
+}
+
+void Cluster::random_io(Node node, std::size_t count, io::Duration spread) {
+    for (std::size_t i = 0; i < count; ++i) {
+        world_.after(world_.between(0ns, spread), [this, node] { random_request(node, false); });
+    }
+}
+
+std::optional<int> Cluster::result(RequestNumber request) const {
+    const auto found = results_.find(request);
+    return found == results_.end() ? std::nullopt : std::optional<int>(found->second);
+}
+
+bool Cluster::drain(io::Duration limit) {
+    return run_until([&] { return open_.empty(); }, limit);
+}
+
+// --- Faults ---
+
+void Cluster::power_cut(Node node, PowerCut cut) {
+    host(node).power_cut(cut);
+}
+
+void Cluster::cut_link() {
+    cut_link(Node::Alice);
+    cut_link(Node::Bob);
+}
+
+void Cluster::heal_link() {
+    net_.set_delivers(Node::Alice, true);
+    net_.set_delivers(Node::Bob, true);
+}
+
+// --- Time ---
+
+bool Cluster::step_until(io::Instant limit) {
+    if (world_.failed() || !world_.has_event_until(limit)) {
+        return false;
+    }
+    world_.run_next();
+    check_patience();
+    return true;
+}
+
+void Cluster::run_for(io::Duration duration) {
+    const io::Instant limit = world_.now() + duration;
+    while (step_until(limit)) {
+    }
+    if (!world_.failed()) {
+        world_.advance_to(limit);
+    }
+}
+
+bool Cluster::run_until(const std::function<bool()>& condition, io::Duration limit) {
+    const io::Instant end = world_.now() + limit;
+    while (!condition()) {
+        if (!step_until(end)) {
+            if (!world_.failed()) {
+                world_.advance_to(end);
+            }
+            return false;
+        }
+    }
+    return !world_.failed();
+}
+
+bool Cluster::run_until_in_sync(io::Duration limit) {
+    return run_until([this] { return in_sync(); }, limit);
+}
+
+// Nothing hangs: every request and every command is answered within its limit.
+void Cluster::check_patience() {
+    if (world_.now() < next_patience_check_) {
+        return;
+    }
+    next_patience_check_ = world_.now() + 100ms;
+    for (const auto& [id, request] : open_) {
+        if (world_.now() - request.issued > request_limit) {
+            return world_.fail(base::format("request %llu of %s (op %d) is not answered",
+                                            static_cast<unsigned long long>(id),
+                                            name(request.node),
+                                            static_cast<int>(request.op)));
+        }
+    }
+    for (const auto& [id, command] : open_admin_) {
+        if (world_.now() - command.issued > admin_limit) {
+            return world_.fail(base::format("command %llu of %s (kind %zu) is not answered",
+                                            static_cast<unsigned long long>(id),
+                                            name(command.node),
+                                            command.command.index()));
+        }
+    }
+}
+
+// --- Looking ---
+
+engine::VolumeStatus Cluster::status(Node node, std::size_t volume) {
+    return host(node).running() ? host(node).status().volumes.at(volume) : engine::VolumeStatus{};
+}
+
+bool Cluster::in_sync() const {
+    for (const Node node : kNodes) {
+        if (!host(node).running()) {
+            return false;
+        }
+        const engine::ResourceStatus now = host(node).status();
+        for (const engine::VolumeStatus& volume : now.volumes) {
+            if (volume.state.conn != ConnState::Connected ||
+                volume.state.disk != DiskState::UpToDate ||
+                volume.state.pdsk != DiskState::UpToDate) {
+                return false;
+            }
+        }
+    }
+    return true;
+}
+
+bool Cluster::disks_identical() const {
+    for (std::size_t i = 0; i < options_.volumes; ++i) {
+        if (!oracles_->differing(i).empty()) {
+            return false;
+        }
+    }
+    return true;
+}
+
+std::optional<Stamp> Cluster::peek(Node node, std::size_t volume, std::uint64_t sector) const {
+    std::array<std::uint8_t, kSectorBytes> bytes;
+    host(node).volume(volume).disk->peek({sector}, bytes);
+    return read_stamp(bytes, sector);
+}
+
+std::vector<std::uint64_t> Cluster::lost_acked_writes(Node node, std::size_t volume) {
+    return oracles_->history(volume).lineage(node).lost(
+        [&](std::uint64_t sector) { return peek(node, volume, sector); });
+}
+
+void Cluster::check_convergence(io::Duration limit) {
+    if (!run_until_in_sync(limit)) {
+        return world_.fail(base::format("not in sync in time: alice %s %s, bob %s %s",
+                                        engine::name(conn(Node::Alice)),
+                                        engine::name(disk_state(Node::Alice)),
+                                        engine::name(conn(Node::Bob)),
+                                        engine::name(disk_state(Node::Bob))));
+    }
+    drain(limit);
+    run_for(5s);
+    if (!disks_identical()) {
+        world_.fail(base::format(
+            "both UpToDate, but %zu blocks differ, the first is %llu",
+            oracles_->differing(0).size(),
+            static_cast<unsigned long long>(
+                oracles_->differing(0).empty() ? 0 : *oracles_->differing(0).begin())));
+    }
+    for (std::size_t i = 0; i < options_.volumes; ++i) {
+        oracles_->history(i).settled();
+        for (const Node node : kNodes) {
+            const auto lost = lost_acked_writes(node, i);
+            if (!lost.empty()) {
+                world_.fail(base::format("%s lost %zu acknowledged sectors, the first is %llu",
+                                         name(node),
+                                         lost.size(),
+                                         static_cast<unsigned long long>(lost.front())));
+            }
+        }
+    }
+}
+
+std::string Cluster::replay_hint() const {
+    return base::format("seed %llu", static_cast<unsigned long long>(options_.seed));
+}
+
+// --- HostObserver ---
+
+void Cluster::on_write_acked(Node node, RequestNumber id, const OpenRequest& request) {
+    const engine::VolumeState mine = status(node, request.volume).state;
+    const bool reached_peer =
+        mine.conn >= ConnState::Connected && mine.pdsk == DiskState::UpToDate &&
+        (!host(other(node)).running() ||
+         status(other(node), request.volume).state.disk == DiskState::UpToDate);
+    oracles_->history(request.volume)
+        .write_acked(node, id, request.fua, mine.disk == DiskState::UpToDate, reached_peer);
+}
+
+void Cluster::on_app_done(Node node, const engine::CompleteApp& done) {
+    const auto found = open_.find(done.id.value);
+    if (found == open_.end()) {
+        return world_.fail("a request was answered twice, or one that nobody made");
+    }
+    const OpenRequest request = found->second;
+    open_.erase(found);
+    results_[done.id.value] = done.error;
+    Lineage& lineage = oracles_->history(request.volume).lineage(node);
+    const bool ok = done.error == 0;
+    failed_requests_ += ok ? 0 : 1;
+    switch (request.op) {
+        case Op::Read: {
+            const std::string wrong =
+                ok ? lineage.read_done(done.id.value, done.data.bytes()) : std::string();
+            if (!ok) {
+                lineage.read_failed(done.id.value);
+            }
+            if (!wrong.empty()) {
+                world_.fail(std::string(name(node)) + ": " + wrong);
+            }
+            break;
+        }
+        case Op::Flush:
+            if (ok) {
+                lineage.flushed(request.flush_mark);
+            }
+            break;
+        case Op::Write:
+        case Op::Discard:
+        case Op::WriteZeroes:
+            if (ok) {
+                on_write_acked(node, done.id.value, request);
+            } else {
+                lineage.failed(done.id.value);
+            }
+            break;
+    }
+}
+
+void Cluster::on_admin_done(Node node, const engine::AdminDone& done) {
+    const auto found = open_admin_.find(done.id.value);
+    if (found == open_admin_.end()) {
+        return world_.fail(std::string(name(node)) + " answered a command twice");
+    }
+    open_admin_.erase(found);
+    answers_[done.id.value] = {true, done.code, done.text};
+    if (!done.text.empty()) {
+        world_.trace.text(world_.now(), node, "admin: " + done.text);
+    }
+}
+
+// A promotion without the peer's consent decides which history goes on.
+void Cluster::note_promotion(Node node) {
+    const engine::ResourceStatus now = host(node).status();
+    const bool primary = now.role == Role::Primary;
+    if (primary && !was_primary_[index(node)]) {
+        for (std::size_t i = 0; i < options_.volumes; ++i) {
+            const engine::VolumeState& state = now.volumes[i].state;
+            if (state.conn < ConnState::Connected && state.disk == DiskState::UpToDate) {
+                oracles_->history(i).promoted_alone(
+                    node, [this, i](Node n, std::uint64_t s) { return peek(n, i, s); });
+            }
+        }
+    }
+    was_primary_[index(node)] = primary;
+}
+
+void Cluster::on_step_done(Node node) {
+    note_promotion(node);
+    oracles_->after_step(node);
+}
+
+void Cluster::on_process_gone(Node node) {
+    const bool was_primary = std::exchange(was_primary_[index(node)], false);
+    for (auto it = open_.begin(); it != open_.end();) {
+        if (it->second.node != node) {
+            ++it;
+            continue;
+        }
+        Lineage& lineage = oracles_->history(it->second.volume).lineage(node);
+        if (it->second.op == Op::Read) {
+            lineage.read_failed(it->first);
+        } else if (it->second.op != Op::Flush) {
+            lineage.failed(it->first);
+        }
+        results_[it->first] = ENODEV;
+        it = open_.erase(it);
+    }
+    for (auto it = open_admin_.begin(); it != open_admin_.end();) {
+        if (it->second.node == node) {
+            answers_[it->first] = {true, -1, "the process died"};
+        }
+        it = it->second.node == node ? open_admin_.erase(it) : std::next(it);
+    }
+    for (std::size_t i = 0; i < options_.volumes; ++i) {
+        History& history = oracles_->history(i);
+        if (host(node).powered()) {
+            history.process_killed(node, was_primary);
+        } else {
+            history.power_cut(node);
+        }
+    }
+    oracles_->after_process_gone(node);
+}
+
+}  // namespace sim

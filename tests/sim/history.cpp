@@ -1,0 +1,91 @@
+#include "tests/sim/history.h"
+
+#include <algorithm>
+
+namespace sim {
+
+using engine::ReplicationProtocol;
+
+History::History(ReplicationProtocol protocol) : protocol_(protocol) {
+    nodes_[0].lineage = nodes_[1].lineage = std::make_shared<Lineage>();
+}
+
+void History::lower(Node node, Holds to) {
+    Holds& holds = nodes_[index(node)].holds;
+    holds = std::min(holds, to);
+}
+
+void History::write_acked(Node node, std::uint64_t write, bool durable, bool mine, bool peers) {
+    lineage(node).acked(write, durable);
+    if (!mine) {
+        lower(node, Holds::Stale);
+    }
+    if (diverged()) {
+        return;  // what the peer holds is measured on its own lineage
+    }
+    if (!peers) {
+        lower(other(node), Holds::Stale);
+    } else if (protocol_ == ReplicationProtocol::A) {
+        lower(other(node), Holds::Flushed);  // it may still be on its way
+    }
+}
+
+// The cache of the machine survives. What protocol B acknowledged may not have got that far.
+void History::process_killed(Node node, bool was_primary) {
+    if (!was_primary && protocol_ != ReplicationProtocol::C) {
+        lower(node, Holds::Flushed);
+    }
+}
+
+void History::power_cut(Node node) {
+    lower(node, Holds::Flushed);
+}
+
+void History::promoted_alone(Node node, const PeekOf& peek) {
+    View& view = nodes_[index(node)];
+    if (view.holds == Holds::Flushed) {
+        view.lineage->fall_back_to_flushed();
+    }
+    if (view.holds == Holds::Stale) {
+        view.lineage = std::make_shared<Lineage>(*view.lineage);
+        view.lineage->adopt([&](std::uint64_t sector) { return peek(node, sector); });
+    }
+    view.holds = Holds::All;
+}
+
+bool History::sync_begins(Node source) {
+    last_source_ = source;
+    View& from = nodes_[index(source)];
+    const View& to = nodes_[index(other(source))];
+    if (diverged()) {
+        return true;
+    }
+    if (from.holds == Holds::Flushed) {
+        from.lineage->fall_back_to_flushed();
+    }
+    const bool loses = from.holds == Holds::Stale && to.holds != Holds::Stale;
+    nodes_[index(other(source))].holds = Holds::Stale;  // a mixture until the end
+    return !loses;
+}
+
+void History::in_sync() {
+    if (last_source_ && diverged()) {
+        nodes_[index(other(*last_source_))].lineage = nodes_[index(*last_source_)].lineage;
+    }
+    // Without a resync a node whose cache was lost is as good as the other: both are read from.
+    for (View& view : nodes_) {
+        if (view.holds == Holds::Flushed && protocol_ != ReplicationProtocol::A) {
+            view.lineage->fall_back_to_flushed();
+        }
+        view.holds = Holds::All;
+    }
+    last_source_.reset();
+}
+
+void History::settled() {
+    if (!diverged()) {
+        nodes_[0].holds = nodes_[1].holds = Holds::All;
+    }
+}
+
+}  // namespace sim

@@ -1,0 +1,63 @@
+// Which node holds what of one volume's history. Both nodes of a healthy pair are on one lineage; a
+// promotion of a node that lacks acknowledged writes begins another (it is a split brain, made on
+// purpose). From this follows what a read may return and what a failover must not lose.
+#pragma once
+
+#include "drbdd/engine/status.h"
+#include "tests/sim/app_model.h"
+#include "tests/sim/world.h"
+
+#include <array>
+#include <functional>
+#include <memory>
+
+namespace sim {
+
+// How much of its lineage a node's disk holds.
+enum class Holds : std::uint8_t {
+    Stale,    // acknowledged writes are missing
+    Flushed,  // everything that was flushed; younger acknowledged writes may be missing
+    All,
+};
+
+class History {
+public:
+    explicit History(engine::ReplicationProtocol protocol);
+
+    Lineage& lineage(Node node) { return *nodes_[index(node)].lineage; }
+
+    Holds holds(Node node) const { return nodes_[index(node)].holds; }
+
+    bool diverged() const { return nodes_[0].lineage != nodes_[1].lineage; }
+
+    // An application's write on `node` was acknowledged. `mine`, `peers`: which disks it reached.
+    void write_acked(Node node, std::uint64_t write, bool durable, bool mine, bool peers);
+    void process_killed(Node node, bool was_primary);
+    void power_cut(Node node);
+
+    void disk_replaced(Node node) { nodes_[index(node)].holds = Holds::Stale; }
+
+    using PeekOf = std::function<std::optional<Stamp>(Node node, std::uint64_t sector)>;
+    // `node` becomes Primary on its own disk, without the peer.
+    void promoted_alone(Node node, const PeekOf& peek);
+    // `source` overwrites the other node. False: it lacks what the other one has.
+    bool sync_begins(Node source);
+    // Both are connected and UpToDate; the source of the last resync decides the lineage.
+    void in_sync();
+    // Everything acknowledged has reached both nodes' disks.
+    void settled();
+
+private:
+    struct View {
+        std::shared_ptr<Lineage> lineage;
+        Holds holds = Holds::All;
+    };
+
+    void lower(Node node, Holds to);
+
+    engine::ReplicationProtocol protocol_;
+    std::array<View, 2> nodes_;
+    std::optional<Node> last_source_;
+};
+
+}  // namespace sim

@@ -1,0 +1,360 @@
+#include "tests/sim/host.h"
+
+#include "base/require.h"
+
+#include <algorithm>
+
+namespace sim {
+
+using namespace std::chrono_literals;
+
+namespace {
+
+constexpr std::uint64_t kMaxStepsAtOneInstant = 100'000;
+
+template <typename... Ts>
+struct Overloaded : Ts... {
+    using Ts::operator()...;
+};
+
+template <typename... Ts>
+Overloaded(Ts...) -> Overloaded<Ts...>;
+
+std::uint64_t digest(const std::vector<std::uint8_t>& bytes) {
+    std::uint64_t hash = 0xcbf29ce484222325ull;
+    for (const std::uint8_t byte : bytes) {
+        hash = (hash ^ byte) * 0x100000001b3ull;
+    }
+    return hash;
+}
+
+}  // namespace
+
+Host::Host(World& world, SimNet& net, HostObserver& observer, Node node)
+    : world_(world), net_(net), observer_(observer), node_(node) {
+}
+
+Host::~Host() = default;
+
+void Host::add_volume(io::DiskGeometry geometry) {
+    Volume volume;
+    auto layout = meta::internal_layout(geometry.size_bytes);
+    REQUIRE(layout);
+    volume.layout = *layout;
+    volume.disk =
+        std::make_unique<SimDisk>(world_, node_, geometry, base::Sector{layout->usable_sectors});
+    volumes_.push_back(std::move(volume));
+}
+
+void Host::start(const engine::ResourceSettings& settings) {
+    REQUIRE(engine_ == nullptr);
+    ++incarnation_;
+    world_.trace.add(world_.now(), node_, "process-starts", incarnation_);
+    engine_ = std::make_unique<engine::Engine>(settings, pool_, *this, world_.prng.next());
+    net_.process_started(node_, *this);
+    if (!powered_) {
+        powered_ = true;
+        net_.power_restored(node_);
+    }
+}
+
+void Host::process_gone() {
+    ++incarnation_;
+    if (tick_) {
+        world_.cancel(*tick_);
+        tick_.reset();
+    }
+    tick_at_ = io::kNever;
+    effects_until_crash_.reset();
+    engine_.reset();
+    for (Volume& volume : volumes_) {
+        volume.attached = false;
+    }
+    observer_.on_process_gone(node_);
+}
+
+void Host::kill() {
+    if (!running()) {
+        return;
+    }
+    world_.trace.add(world_.now(), node_, "killed");
+    for (Volume& volume : volumes_) {
+        volume.disk->lose_process();
+    }
+    net_.process_died(node_);
+    process_gone();
+}
+
+void Host::power_cut(const PowerCut& cut) {
+    if (!powered_) {
+        return;
+    }
+    world_.trace.add(world_.now(), node_, "power-cut");
+    for (Volume& volume : volumes_) {
+        volume.disk->lose_power(cut);
+    }
+    net_.power_lost(node_);
+    powered_ = false;
+    process_gone();
+}
+
+void Host::crash_after_effects(std::uint64_t effects, std::optional<PowerCut> cut) {
+    effects_until_crash_ = effects;
+    crash_cut_ = cut;
+}
+
+void Host::open_disk(std::size_t i) {
+    Volume& volume = volumes_.at(i);
+    volume.attached = true;
+    const engine::VolumeNumber number{static_cast<std::uint16_t>(i)};
+    volume.disk->open([this, number](io::IoId id, int error) {
+        step(engine::DiskDone{number, id, error});
+    });
+}
+
+void Host::admin(engine::AdminId id, engine::AdminCommand command) {
+    if (const auto* attach = std::get_if<engine::Attach>(&command)) {
+        open_disk(attach->volume.value);
+    }
+    step(engine::Admin{id, std::move(command)});
+}
+
+void Host::on_socket_event(engine::Event event) {
+    step(std::move(event));
+}
+
+void Host::trace_event(const engine::Event& event) {
+    const auto add = [this](const char* what,
+                            std::uint64_t a = 0,
+                            std::uint64_t b = 0,
+                            std::uint64_t c = 0,
+                            std::uint64_t d = 0) {
+        world_.trace.add(world_.now(), node_, what, a, b, c, d);
+    };
+    const Overloaded handle{
+        [&](const engine::AppRequest& e) {
+            add("> app id op sector bytes",
+                e.id.value,
+                static_cast<std::uint64_t>(e.op),
+                e.sector.value,
+                e.length);
+        },
+        [&](const engine::DiskDone& e) {
+            add("> disk-done volume id error",
+                e.volume.value,
+                e.id.value,
+                static_cast<std::uint64_t>(e.error));
+        },
+        [&](const engine::SocketConnected& e) { add("> connected", e.socket.value); },
+        [&](const engine::SocketAccepted& e) { add("> accepted", e.socket.value); },
+        [&](const engine::SocketClosed& e) {
+            add("> closed socket error", e.socket.value, static_cast<std::uint64_t>(e.error));
+        },
+        [&](const engine::ListenFailed&) { add("> listen-failed"); },
+        [&](const engine::PacketArrived& e) {
+            add(proto::command_name(e.packet.header.command));
+            add("> packet socket volume payload digest",
+                e.socket.value,
+                e.packet.header.volume,
+                e.packet.payload.length,
+                digest(e.packet.body));
+        },
+        [&](const engine::StreamBroken& e) { add("> stream-broken", e.socket.value); },
+        [&](const engine::SocketWritten& e) {
+            add("> written socket total", e.socket.value, e.bytes_total);
+        },
+        [&](const engine::Admin& e) { add("> admin id command", e.id.value, e.command.index()); },
+        [&](const engine::Tick&) { add("> tick"); },
+    };
+    std::visit(handle, event);
+}
+
+void Host::step(engine::Event event) {
+    if (!running() || world_.failed()) {
+        return;
+    }
+    REQUIRE(!stepping_);
+    if (busy_since_ != world_.now()) {
+        busy_since_ = world_.now();
+        steps_at_once_ = 0;
+    } else if (++steps_at_once_ > kMaxStepsAtOneInstant) {
+        return world_.fail("the engine spins: endless work without time passing");
+    }
+    trace_event(event);
+    engine::Effects effects;
+    stepping_ = true;
+    engine_->step(world_.now(), std::move(event), effects);
+    stepping_ = false;
+    carry_out(effects);
+    if (running()) {
+        schedule_tick();
+        observer_.on_step_done(node_);
+    }
+}
+
+class Host::Doer {
+public:
+    explicit Doer(Host& host) : host_(host) {}
+
+    void operator()(engine::SubmitDisk& e) {
+        trace("< disk volume id kind.area.fua sector",
+              e.volume.value,
+              e.op.id.value,
+              static_cast<std::uint64_t>(e.op.kind) * 256 +
+                  static_cast<std::uint64_t>(e.op.area) * 16 + (e.op.fua ? 1 : 0),
+              e.op.sector.value);
+        Volume& volume = host_.volumes_.at(e.volume.value);
+        if (!volume.attached) {
+            return host_.world_.fail("disk operation after CloseDisk");
+        }
+        volume.disk->submit(e.op);
+    }
+
+    void operator()(engine::CloseDisk& e) {
+        trace("< close-disk", e.volume.value);
+        Volume& volume = host_.volumes_.at(e.volume.value);
+        if (volume.disk->outstanding() != 0) {
+            host_.world_.fail("CloseDisk while disk operations are outstanding");
+        }
+        volume.attached = false;
+        volume.disk->close();
+    }
+
+    void operator()(engine::CompleteApp& e) {
+        trace("< app-done id error", e.id.value, static_cast<std::uint64_t>(e.error));
+        host_.observer_.on_app_done(host_.node_, e);
+    }
+
+    void operator()(engine::StartListening&) {
+        trace("< listen");
+        if (host_.fail_listen) {
+            host_.world_.after(1us, [&host = host_, incarnation = host_.incarnation_] {
+                if (host.incarnation_ == incarnation) {
+                    host.step(engine::ListenFailed{"address not available"});
+                }
+            });
+            return;
+        }
+        host_.net_.listen(host_.node_);
+    }
+
+    void operator()(engine::StopListening&) {
+        trace("< stop-listening");
+        host_.net_.stop_listening(host_.node_);
+    }
+
+    void operator()(engine::Connect& e) {
+        trace("< connect", e.socket.value);
+        host_.net_.connect(host_.node_, e.socket);
+    }
+
+    void operator()(engine::CloseSocket& e) {
+        trace("< close-socket socket after-sending", e.socket.value, e.after_sending ? 1 : 0);
+        host_.net_.close(host_.node_, e.socket, e.after_sending);
+    }
+
+    void operator()(engine::Send& e) {
+        trace_send(e);
+        host_.net_.send(host_.node_, std::move(e));
+    }
+
+    void operator()(engine::AdminDone& e) {
+        trace("< admin-done id code", e.id.value, static_cast<std::uint64_t>(e.code));
+        host_.observer_.on_admin_done(host_.node_, e);
+    }
+
+    void operator()(engine::RunHandler& e) {
+        host_.world_.trace.text(host_.world_.now(), host_.node_, "< handler " + e.name);
+        host_.handlers_.push_back(e.name);
+    }
+
+    void operator()(engine::VolumeChanged&) {}
+
+    void operator()(engine::StatusChanged&) {}
+
+private:
+    void trace(const char* what,
+               std::uint64_t a = 0,
+               std::uint64_t b = 0,
+               std::uint64_t c = 0,
+               std::uint64_t d = 0) {
+        host_.world_.trace.add(host_.world_.now(), host_.node_, what, a, b, c, d);
+    }
+
+    void trace_send(const engine::Send& e) {
+        const auto kind = proto::header_kind(base::ConstBytes(e.head).first(4));
+        if (!kind) {
+            return host_.world_.fail("a packet without a header was sent");
+        }
+        const auto header =
+            proto::decode_header(base::ConstBytes(e.head).first(proto::header_size(*kind)));
+        if (!header ||
+            header->length + proto::header_size(*kind) != e.head.size() + e.payload.length) {
+            return host_.world_.fail("a packet with a wrong header was sent");
+        }
+        trace(proto::command_name(header->command));
+        trace("< send socket volume payload digest",
+              e.socket.value,
+              header->volume,
+              e.payload.length,
+              digest(e.head));
+    }
+
+    Host& host_;
+};
+
+bool Host::crash_is_due() {
+    if (!effects_until_crash_ || (*effects_until_crash_)-- != 0) {
+        return false;
+    }
+    if (crash_cut_) {
+        power_cut(*crash_cut_);
+    } else {
+        kill();
+    }
+    return true;
+}
+
+void Host::carry_out(engine::Effects& effects) {
+    Doer doer(*this);
+    for (engine::Effect& effect : effects.list()) {
+        if (crash_is_due() || world_.failed()) {
+            return;
+        }
+        ++effects_done_;
+        std::visit(doer, effect);
+    }
+}
+
+void Host::schedule_tick() {
+    const io::Instant wanted = engine_->next_deadline();
+    if (wanted == tick_at_) {
+        return;
+    }
+    if (tick_) {
+        world_.cancel(*tick_);
+        tick_.reset();
+    }
+    tick_at_ = wanted;
+    if (wanted == io::kNever) {
+        return;
+    }
+    tick_ = world_.at(wanted, [this] {
+        tick_.reset();
+        tick_at_ = io::kNever;
+        step(engine::Tick{});
+    });
+}
+
+bool Host::logged(std::string_view part) const {
+    return std::any_of(log_.begin(), log_.end(), [part](const std::string& line) {
+        return line.find(part) != std::string::npos;
+    });
+}
+
+void Host::write(base::LogLevel, std::string_view line) {
+    log_.emplace_back(line);
+    world_.trace.text(world_.now(), node_, line);
+}
+
+}  // namespace sim

@@ -1,0 +1,125 @@
+// One node: a machine with disks that survive, and a process with an engine that does not. Turns
+// the engine's effects into deeds of the simulated world and deeds into events, as the runtime
+// does for the real one. A crash can strike between any two effects of one step.
+#pragma once
+
+#include "drbdd/engine/engine.h"
+#include "meta/geometry.h"
+#include "tests/sim/sim_disk.h"
+#include "tests/sim/sim_net.h"
+#include "tests/sim/sim_pool.h"
+#include "tests/sim/world.h"
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace sim {
+
+// Told after the engine has said so; the cluster checks and models.
+class HostObserver {
+public:
+    virtual ~HostObserver() = default;
+    virtual void on_app_done(Node node, const engine::CompleteApp& done) = 0;
+    virtual void on_admin_done(Node node, const engine::AdminDone& done) = 0;
+    virtual void on_step_done(Node node) = 0;
+    virtual void on_process_gone(Node node) = 0;
+};
+
+class Host : public SocketUser, public base::LogSink {
+public:
+    struct Volume {
+        std::unique_ptr<SimDisk> disk;
+        meta::Layout layout;
+        bool attached = false;  // between Attach and CloseDisk
+    };
+
+    Host(World& world, SimNet& net, HostObserver& observer, Node node);
+    ~Host() override;
+
+    // The disks, before the first start.
+    void add_volume(io::DiskGeometry geometry);
+
+    // A new process: engine without disks and connections.
+    void start(const engine::ResourceSettings& settings);
+    void kill();
+    void power_cut(const PowerCut& cut);
+    // The process dies after this many more effects were turned into deeds; `cut` with its power.
+    void crash_after_effects(std::uint64_t effects, std::optional<PowerCut> cut);
+
+    bool running() const { return engine_ != nullptr; }
+
+    bool powered() const { return powered_; }
+
+    bool crash_armed() const { return effects_until_crash_.has_value(); }
+
+    void step(engine::Event event);
+    void admin(engine::AdminId id, engine::AdminCommand command);
+
+    engine::Engine& engine() { return *engine_; }
+
+    engine::ResourceStatus status() const { return engine_->status(world_.now()); }
+
+    Volume& volume(std::size_t i) { return volumes_.at(i); }
+
+    const Volume& volume(std::size_t i) const { return volumes_.at(i); }
+
+    std::size_t volume_count() const { return volumes_.size(); }
+
+    SimPool& pool() { return pool_; }
+
+    Node node() const { return node_; }
+
+    const std::vector<std::string>& log() const { return log_; }
+
+    bool logged(std::string_view part) const;
+
+    const std::vector<std::string>& handlers() const { return handlers_; }
+
+    bool fail_listen = false;  // the local address is wrong
+
+    // Counts effects carried out, for placing crashes.
+    std::uint64_t effects_done() const { return effects_done_; }
+
+    // --- SocketUser, LogSink ---
+    void on_socket_event(engine::Event event) override;
+
+    io::BufferPool& socket_pool() override { return pool_; }
+
+    void write(base::LogLevel level, std::string_view line) override;
+
+private:
+    class Doer;  // carries out one effect
+
+    void trace_event(const engine::Event& event);
+    void carry_out(engine::Effects& effects);
+    bool crash_is_due();
+    void process_gone();
+    void schedule_tick();
+    void open_disk(std::size_t volume);
+
+    World& world_;
+    SimNet& net_;
+    HostObserver& observer_;
+    Node node_;
+    SimPool pool_;
+    std::vector<Volume> volumes_;
+    std::unique_ptr<engine::Engine> engine_;
+    std::uint64_t incarnation_ = 0;
+    bool powered_ = false;
+    bool stepping_ = false;
+    std::optional<World::EventId> tick_;
+    io::Instant tick_at_ = io::kNever;
+    std::optional<std::uint64_t> effects_until_crash_;
+    std::optional<PowerCut> crash_cut_;
+    std::uint64_t effects_done_ = 0;
+    io::Instant busy_since_{-1};
+    std::uint64_t steps_at_once_ = 0;
+    std::vector<std::string> log_;
+    std::vector<std::string> handlers_;
+};
+
+}  // namespace sim

@@ -1,0 +1,242 @@
+#include "tests/sim/oracles.h"
+
+#include "base/log.h"
+
+#include <algorithm>
+
+namespace sim {
+
+using engine::ConnState;
+using engine::DiskState;
+using engine::Role;
+
+namespace {
+
+constexpr std::size_t kCheckedPerStep = 64;
+
+bool source_side(ConnState conn) {
+    return conn == ConnState::WFBitMapS || conn == ConnState::SyncSource ||
+           conn == ConnState::PausedSyncS || conn == ConnState::StartingSyncS;
+}
+
+bool target_side(ConnState conn) {
+    return conn == ConnState::WFBitMapT || conn == ConnState::WFSyncUUID ||
+           conn == ConnState::SyncTarget || conn == ConnState::PausedSyncT ||
+           conn == ConnState::StartingSyncT;
+}
+
+}  // namespace
+
+Oracles::Oracles(World& world,
+                 std::array<Host*, 2> hosts,
+                 std::size_t volumes,
+                 engine::ReplicationProtocol protocol)
+    : world_(world), hosts_(hosts) {
+    for (std::size_t i = 0; i < volumes; ++i) {
+        volumes_.emplace_back(protocol);
+    }
+}
+
+void Oracles::disk_replaced(Node node, std::size_t volume) {
+    PerVolume& v = volumes_[volume];
+    v.armed = false;
+    v.in_sync = false;
+    v.nodes[index(node)] = {};
+    v.history.disk_replaced(node);
+    look_at_disks(volume);
+}
+
+// Keeps the set of differing blocks and the picture of the metadata up to date.
+void Oracles::look_at_disks(std::size_t volume) {
+    PerVolume& v = volumes_[volume];
+    std::set<std::uint64_t> changed;
+    for (const Node node : kNodes) {
+        Host::Volume& side = hosts_[index(node)]->volume(volume);
+        const std::uint64_t data_blocks = side.layout.usable_sectors / 8;
+        bool metadata_changed = false;
+        for (const std::uint64_t block : side.disk->take_changed_blocks()) {
+            if (block < data_blocks) {
+                changed.insert(block);
+            } else {
+                metadata_changed = true;
+            }
+        }
+        if (metadata_changed) {
+            v.nodes[index(node)].dirt.reset();
+            look_at_uuid_on_disk(node, volume);
+        }
+    }
+    std::array<std::array<std::uint8_t, 4096>, 2> bytes;
+    for (const std::uint64_t block : changed) {
+        for (const Node node : kNodes) {
+            hosts_[index(node)]->volume(volume).disk->peek({block * 8}, bytes[index(node)]);
+        }
+        if (bytes[0] == bytes[1]) {
+            v.differing.erase(block);
+        } else {
+            v.differing.insert(block);
+        }
+    }
+}
+
+void Oracles::note_uuid(World& world,
+                        Node node,
+                        const char* where,
+                        std::uint64_t uuid,
+                        std::optional<std::uint64_t>& current,
+                        std::set<std::uint64_t>& replaced) {
+    uuid &= ~meta::kUuidPrimaryBit;
+    if (uuid == 0 || (current && *current == uuid)) {
+        return;
+    }
+    if (replaced.contains(uuid)) {
+        world.fail(std::string(name(node)) + ": current uuid " + base::hex64(uuid) + " came back " +
+                   where + " after it had been replaced");
+    }
+    if (current) {
+        replaced.insert(*current);
+    }
+    current = uuid;
+}
+
+void Oracles::look_at_uuid_on_disk(Node node, std::size_t volume) {
+    PerNode& n = volumes_[volume].nodes[index(node)];
+    const Host::Volume& side = hosts_[index(node)]->volume(volume);
+    const auto superblock = read_superblock(*side.disk, side.layout);
+    if (!superblock) {
+        return world_.fail(std::string(name(node)) + ": the superblock on disk is unreadable");
+    }
+    if (n.was_power_cut) {
+        // A superblock write that was in flight has been undone: that is no going back of ours.
+        n.replaced_on_disk.erase(superblock->current_uuid & ~meta::kUuidPrimaryBit);
+        n.was_power_cut = false;
+    }
+    note_uuid(
+        world_, node, "on disk", superblock->current_uuid, n.uuid_on_disk, n.replaced_on_disk);
+}
+
+void Oracles::look_at_volume(Node node, std::size_t volume, const engine::VolumeStatus& status) {
+    PerVolume& v = volumes_[volume];
+    PerNode& n = v.nodes[index(node)];
+    if (status.state.disk >= DiskState::Negotiating) {
+        note_uuid(world_, node, "in core", status.current_uuid, n.uuid_in_core, n.replaced_in_core);
+    }
+    const auto is_source = [](ConnState conn) {
+        return conn == ConnState::SyncSource || conn == ConnState::PausedSyncS;
+    };
+    const bool begins = is_source(status.state.conn) && !is_source(n.state.conn);
+    n.state = status.state;
+    if (begins) {
+        ++resyncs_begun_;
+        if (!v.history.sync_begins(node) && !data_loss_allowed_) {
+            world_.fail(std::string(name(node)) +
+                        " becomes sync source although it lacks acknowledged writes");
+        }
+    }
+}
+
+void Oracles::look_at_status(Node node) {
+    const engine::ResourceStatus status = hosts_[index(node)]->status();
+    for (std::size_t i = 0; i < volumes_.size(); ++i) {
+        look_at_volume(node, i, status.volumes.at(i));
+    }
+}
+
+void Oracles::look_at_both() {
+    for (std::size_t i = 0; i < volumes_.size(); ++i) {
+        PerVolume& v = volumes_[i];
+        const engine::VolumeState& a = v.nodes[0].state;
+        const engine::VolumeState& b = v.nodes[1].state;
+        const bool alive = hosts_[0]->running() && hosts_[1]->running();
+        const bool connected =
+            alive && a.conn >= ConnState::Connected && b.conn >= ConnState::Connected;
+        if (connected && a.role == Role::Primary && b.role == Role::Primary) {
+            world_.fail("two connected Primaries");
+        }
+        if (alive && ((source_side(a.conn) && source_side(b.conn)) ||
+                      (target_side(a.conn) && target_side(b.conn)))) {
+            world_.fail(base::format("both nodes on the same side of a resync: %s and %s",
+                                     engine::name(a.conn),
+                                     engine::name(b.conn)));
+        }
+        const auto good = [](const engine::VolumeState& s) {
+            return s.conn == ConnState::Connected && s.disk == DiskState::UpToDate &&
+                   s.pdsk == DiskState::UpToDate;
+        };
+        const bool in_sync = alive && good(a) && good(b);
+        if (in_sync && !v.in_sync) {
+            v.armed = true;
+            v.history.in_sync();
+        }
+        v.in_sync = in_sync;
+    }
+}
+
+void Oracles::after_step(Node node) {
+    look_at_status(node);
+    look_at_both();
+    for (std::size_t i = 0; i < volumes_.size(); ++i) {
+        look_at_disks(i);
+        check_some_coverage(i);
+    }
+}
+
+void Oracles::after_process_gone(Node node) {
+    for (std::size_t i = 0; i < volumes_.size(); ++i) {
+        PerNode& n = volumes_[i].nodes[index(node)];
+        n.state = {};
+        n.uuid_in_core.reset();
+        n.replaced_in_core.clear();
+        n.was_power_cut = !hosts_[index(node)]->powered();
+        n.dirt.reset();
+        volumes_[i].in_sync = false;
+        look_at_disks(i);
+        check_coverage(i);
+    }
+}
+
+bool Oracles::covered_by(Node node, std::size_t volume, std::uint64_t bit) {
+    Host& host = *hosts_[index(node)];
+    PerNode& n = volumes_[volume].nodes[index(node)];
+    const engine::VolumeNumber number{static_cast<std::uint16_t>(volume)};
+    if (host.running() && n.state.disk >= DiskState::Negotiating) {
+        const auto extent = static_cast<std::uint32_t>(bit / base::kBitsPerAlExtent);
+        return host.engine().is_out_of_sync(number, bit) ||
+               host.engine().is_al_active(number, extent);
+    }
+    if (!n.dirt) {
+        const Host::Volume& side = host.volume(volume);
+        n.dirt.emplace(*side.disk, side.layout);
+    }
+    return n.dirt->covers(bit);
+}
+
+bool Oracles::covered(std::size_t volume, std::uint64_t bit) {
+    return covered_by(Node::Alice, volume, bit) || covered_by(Node::Bob, volume, bit);
+}
+
+void Oracles::check_coverage(std::size_t volume) {
+    const PerVolume& v = volumes_[volume];
+    if (!v.armed || world_.failed()) {
+        return;
+    }
+    for (const std::uint64_t block : v.differing) {
+        if (!covered(volume, block)) {
+            return world_.fail(base::format(
+                "volume %zu: block %llu differs and is neither marked nor covered by an active "
+                "extent",
+                volume,
+                static_cast<unsigned long long>(block)));
+        }
+    }
+}
+
+// All of them while there are few; during a resync a moving part of them.
+void Oracles::check_some_coverage(std::size_t volume) {
+    const PerVolume& v = volumes_[volume];
+    if (v.differing.size() <= kCheckedPerStep || ++cursor_ % 64 == 0) {
+        check_coverage(volume);
+    }
+}
+
+}  // namespace sim
