@@ -1,0 +1,136 @@
+#include "config/drbd_conf.h"
+
+#include "base/log.h"
+#include "base/require.h"
+#include "config/parser.h"
+#include "config/validate.h"
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <glob.h>
+#include <memory>
+#include <sys/stat.h>
+#include <unistd.h>
+
+namespace config {
+
+namespace {
+
+constexpr std::size_t kMaxFileBytes = 16u << 20;
+
+struct CloseFile {
+    void operator()(std::FILE* file) const {
+        if (file != stdin) {
+            std::fclose(file);
+        }
+    }
+};
+
+}  // namespace
+
+const HostConf* ResourceConf::find_host(std::string_view node) const {
+    for (const HostConf& host : hosts) {
+        if (std::find(host.names.begin(), host.names.end(), node) != host.names.end()) {
+            return &host;
+        }
+    }
+    return nullptr;
+}
+
+const Options& ResourceConf::section(Section section) const {
+    switch (section) {
+        case Section::Net:
+            return net;
+        case Section::Disk:
+            return disk;
+        case Section::Options:
+            return options;
+        case Section::Startup:
+            return startup;
+        case Section::Handlers:
+            break;
+    }
+    return handlers;
+}
+
+Options& ResourceConf::section(Section section) {
+    return const_cast<Options&>(std::as_const(*this).section(section));
+}
+
+const ResourceConf* DrbdConf::find_resource(std::string_view name) const {
+    for (const ResourceConf& resource : resources) {
+        if (resource.name == name) {
+            return &resource;
+        }
+    }
+    return nullptr;
+}
+
+base::Result<std::string> SystemFiles::read(const std::string& path) {
+    const auto failed = [&] {
+        return base::Error{errno == ENOENT ? base::ErrorCode::NotFound : base::ErrorCode::Io,
+                           "Can not open '" + path + "': " + std::strerror(errno)};
+    };
+    const std::unique_ptr<std::FILE, CloseFile> file(path == "-" ? stdin
+                                                                 : std::fopen(path.c_str(), "re"));
+    if (!file) {
+        return failed();
+    }
+    std::string text;
+    std::array<char, 4096> chunk;
+    while (const std::size_t count = std::fread(chunk.data(), 1, chunk.size(), file.get())) {
+        text.append(chunk.data(), count);
+        if (text.size() > kMaxFileBytes) {
+            return base::Error{base::ErrorCode::TooBig,
+                               "'" + path + "' has more than 16 MiB: no configuration file"};
+        }
+    }
+    if (std::ferror(file.get()) != 0) {
+        return failed();
+    }
+    return text;
+}
+
+std::vector<std::string> SystemFiles::glob(const std::string& pattern) {
+    std::vector<std::string> names;
+    glob_t found{};
+    if (::glob(pattern.c_str(), 0, nullptr, &found) == 0) {
+        names.assign(found.gl_pathv, found.gl_pathv + found.gl_pathc);
+    }
+    ::globfree(&found);
+    return names;
+}
+
+std::string SystemFiles::canonical(const std::string& path) {
+    const std::unique_ptr<char, decltype(&std::free)> resolved(::realpath(path.c_str(), nullptr),
+                                                               &std::free);
+    return resolved ? std::string(resolved.get()) : path;
+}
+
+LoadedConf load_drbd_conf(const std::string& path, std::string_view node, FileSource& files) {
+    LoadedConf loaded;
+    Parser(loaded, files).parse_main_file(path);
+    if (!loaded.syntax_error) {
+        validate(loaded, node);
+    }
+    return loaded;
+}
+
+std::string default_drbd_conf() {
+    constexpr const char* kNames[] = {
+        "drbd-84.conf", "drbd-83.conf", "drbd-82.conf", "drbd-08.conf", "drbd.conf"};
+    std::string path;
+    for (const char* name : kNames) {
+        path = std::string("/etc/") + name;
+        if (::access(path.c_str(), F_OK) == 0) {
+            break;
+        }
+    }
+    return path;
+}
+
+}  // namespace config

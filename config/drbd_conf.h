@@ -1,0 +1,136 @@
+// drbd.conf as it is written: DRBD's 8.4 grammar with file and line of everything, checked, and
+// back to text. settings_for() turns a resource into what one node needs. Configuration
+// specification, sections 2 to 6.
+#pragma once
+
+#include "base/result.h"
+#include "config/options.h"
+#include "config/settings.h"
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace config {
+
+struct Place {
+    std::string file;  // as the user or an include named it
+    int line = 0;
+};
+
+struct Option {
+    std::string name;   // canonical
+    std::string value;  // as in the file; "yes" or "no" for a bool
+    Place place;
+};
+
+using Options = std::vector<Option>;
+
+struct GlobalConf {
+    Place place;
+    bool disable_ip_verification = false;
+    std::optional<std::uint32_t> minor_count;
+    std::optional<std::uint32_t> dialog_refresh;
+    std::optional<std::uint32_t> cmd_timeout_short;
+    std::optional<std::uint32_t> cmd_timeout_medium;
+    std::optional<std::uint32_t> cmd_timeout_long;
+    std::string usage_count;  // "" if not set. Whatever it says, nothing is ever reported anywhere.
+};
+
+// A volume as far as one section describes it: what a host's section leaves out comes from the
+// resource's.
+struct VolumeConf {
+    std::uint16_t number = 0;
+    bool implicit = false;  // device, disk, meta-disk stand without `volume 0 { }`
+    Place place;
+    std::string device;  // "/dev/drbd0"; empty if only a minor is given
+    std::optional<std::uint32_t> minor;
+    std::string disk;
+    std::string meta_disk;  // "internal", or a device, which this version refuses
+    Options options;        // disk { }
+};
+
+struct HostConf {
+    std::vector<std::string> names;
+    Place place;
+    std::string address_family;  // "ipv4", "ipv6"; empty: no address
+    Address address;
+    Options disk;                     // disk { }, for all volumes on this host
+    std::vector<VolumeConf> volumes;  // ascending; complete after loading
+};
+
+struct ResourceConf {
+    std::string name;  // empty: this is `common`
+    Place place;
+    std::string canonical_file;  // of place.file
+    std::vector<VolumeConf> volumes;
+    std::vector<HostConf> hosts;
+    bool has_refused_section = false;  // such as `floating`: that hosts are missing is no news
+    Options net;
+    Options disk;
+    Options options;
+    Options startup;
+    Options handlers;
+
+    const HostConf* find_host(std::string_view node) const;
+    const Options& section(Section section) const;
+    Options& section(Section section);
+};
+
+struct DrbdConf {
+    std::string file;  // canonical path
+    std::optional<GlobalConf> global;
+    std::optional<ResourceConf> common;
+    std::vector<ResourceConf> resources;  // in file order
+
+    const ResourceConf* find_resource(std::string_view name) const;
+};
+
+// Where files come from, so that tests and the fuzzer need none.
+class FileSource {
+public:
+    virtual ~FileSource() = default;
+    virtual base::Result<std::string> read(const std::string& path) = 0;
+    virtual std::vector<std::string> glob(const std::string& pattern) = 0;  // sorted
+    virtual std::string canonical(const std::string& path) = 0;             // `path` if it has none
+};
+
+// The file system; "-" is standard input. A file may have 16 MiB.
+class SystemFiles : public FileSource {
+public:
+    base::Result<std::string> read(const std::string& path) override;
+    std::vector<std::string> glob(const std::string& pattern) override;
+    std::string canonical(const std::string& path) override;
+};
+
+// `errors` non-empty: the configuration is invalid, no command may use it. Each text is complete,
+// with file and line; some have several lines.
+struct LoadedConf {
+    DrbdConf conf;
+    std::vector<std::string> errors;
+    std::vector<std::string> warnings;
+    bool unreadable = false;    // the first file could not be read
+    bool syntax_error = false;  // what follows the error was not read
+};
+
+// `node` is this host's name: minors, disks and addresses must be unique on this host.
+LoadedConf load_drbd_conf(const std::string& path, std::string_view node, FileSource& files);
+
+// The first that exists of /etc/drbd-84.conf, drbd-83.conf, drbd-82.conf, drbd-08.conf, drbd.conf;
+// the last if none does.
+std::string default_drbd_conf();
+
+// The whole file in the original's canonical form, or one resource of it.
+std::string dump(const DrbdConf& conf, std::string_view node);
+std::string dump_head(const DrbdConf& conf);  // file name, global, common
+std::string dump_resource(const ResourceConf& resource, std::string_view node);
+
+// What node `node` needs to run `resource`: common inherited, volumes resolved. Fails if the
+// resource has no section for it, or none for a peer.
+base::Result<ResourceSettings> settings_for(const DrbdConf& conf,
+                                            const ResourceConf& resource,
+                                            std::string_view node);
+
+}  // namespace config

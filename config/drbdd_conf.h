@@ -1,0 +1,38 @@
+// /etc/drbdd.conf: what only drbdd has. Statements "name value;", comments with '#', nothing else.
+//
+//     frontend auto;   # how a volume becomes /dev/drbdN: auto, fuse, nbd, none
+#pragma once
+
+#include "base/result.h"
+#include "config/drbd_conf.h"
+
+#include <string>
+#include <string_view>
+
+namespace config {
+
+enum class Frontend {
+    Auto,  // the best that this machine offers
+    Fuse,  // FUSE file and loop device
+    Nbd,   // kernel nbd device
+    None,  // only the NBD socket, no /dev/drbdN
+};
+
+template <>
+std::span<const std::string_view> words<Frontend>();
+
+struct DrbddConf {
+    Frontend frontend = Frontend::Auto;
+};
+
+inline constexpr const char* kDefaultDrbddConf = "/etc/drbdd.conf";
+
+// Strict: whatever is unknown, given twice or not finished is an error "FILE:LINE: ...".
+base::Result<DrbddConf> parse_drbdd_conf(const std::string& name, std::string_view text);
+
+// The defaults if there is no such file, unless `must_exist` (the user named it).
+base::Result<DrbddConf> load_drbdd_conf(const std::string& path,
+                                        bool must_exist,
+                                        FileSource& files);
+
+}  // namespace config

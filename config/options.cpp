@@ -1,0 +1,384 @@
+#include "config/options.h"
+
+#include "base/require.h"
+#include "config/settings.h"
+
+#include <algorithm>
+#include <array>
+#include <limits>
+
+namespace config {
+
+namespace {
+
+using Kind = OptionSpec::Kind;
+using Support = OptionSpec::Support;
+constexpr Support kYes = Support::Yes;
+constexpr Support kNo = Support::No;
+
+constexpr std::uint64_t kMaxRate = 4194304;  // KiB/s
+constexpr std::uint64_t kMaxAlg = 63;        // characters
+
+OptionSpec number(std::string_view name,
+                  std::uint64_t min,
+                  std::uint64_t max,
+                  char scale = ' ',
+                  Support support = kYes) {
+    OptionSpec spec;
+    spec.name = name;
+    spec.kind = Kind::Number;
+    spec.support = support;
+    spec.scale = scale;
+    spec.min = min;
+    spec.max = max;
+    return spec;
+}
+
+OptionSpec clamped(OptionSpec spec) {
+    spec.clamped = true;
+    return spec;
+}
+
+OptionSpec boolean(std::string_view name, Support support = kYes) {
+    OptionSpec spec;
+    spec.name = name;
+    spec.kind = Kind::Bool;
+    spec.support = support;
+    return spec;
+}
+
+OptionSpec choice(std::string_view name,
+                  std::span<const std::string_view> words,
+                  Support support = kYes) {
+    OptionSpec spec;
+    spec.name = name;
+    spec.kind = Kind::Enum;
+    spec.support = support;
+    spec.words = words;
+    return spec;
+}
+
+OptionSpec text(std::string_view name, std::uint64_t max_length = 0, Support support = kYes) {
+    OptionSpec spec;
+    spec.name = name;
+    spec.support = support;
+    spec.max_length = max_length;
+    return spec;
+}
+
+OptionSpec names(std::string_view name) {
+    OptionSpec spec;
+    spec.name = name;
+    spec.kind = Kind::Words;
+    return spec;
+}
+
+// Only DRBD's default is supported: writing it down explicitly is no reason to refuse a file.
+OptionSpec only(OptionSpec spec, std::string_view value) {
+    spec.support = Support::Only;
+    spec.only = value;
+    return spec;
+}
+
+constexpr std::string_view kFencing[] = {"dont-care", "resource-only", "resource-and-stonith"};
+constexpr std::string_view kOnCongestion[] = {"block", "pull-ahead", "disconnect"};
+constexpr std::string_view kOnNoData[] = {"io-error", "suspend-io"};
+constexpr std::string_view kReadBalancing[] = {"prefer-local",
+                                               "prefer-remote",
+                                               "round-robin",
+                                               "least-pending",
+                                               "when-congested-remote",
+                                               "32K-striping",
+                                               "64K-striping",
+                                               "128K-striping",
+                                               "256K-striping",
+                                               "512K-striping",
+                                               "1M-striping"};
+
+std::span<const OptionSpec> net_options() {
+    static const OptionSpec kOptions[] = {
+        choice("protocol", words<Protocol>()),
+        number("timeout", 1, 600),
+        number("max-epoch-size", 1, 20000),
+        number("max-buffers", 32, 131072),
+        number("unplug-watermark", 1, 131072),
+        number("connect-int", 1, 120),
+        number("ping-int", 1, 120),
+        number("sndbuf-size", 0, 10485760),
+        number("rcvbuf-size", 0, 10485760),
+        number("ko-count", 0, 200),
+        only(boolean("allow-two-primaries"), "no"),
+        text("cram-hmac-alg", kMaxAlg),
+        text("shared-secret", kMaxAlg),
+        choice("after-sb-0pri", words<AfterSb0Pri>()),
+        choice("after-sb-1pri", words<AfterSb1Pri>()),
+        choice("after-sb-2pri", words<AfterSb2Pri>()),
+        boolean("always-asbp"),
+        choice("rr-conflict", words<RrConflict>()),
+        number("ping-timeout", 1, 300),
+        text("data-integrity-alg", kMaxAlg, kNo),
+        boolean("tcp-cork"),
+        only(choice("on-congestion", kOnCongestion), "block"),
+        only(number("congestion-fill", 0, 20971520, 's'), "0"),
+        number("congestion-extents", 67, 65534, ' ', kNo),
+        text("csums-alg", kMaxAlg, kNo),
+        only(boolean("csums-after-crash-only"), "no"),
+        text("verify-alg", kMaxAlg, kNo),
+        boolean("use-rle"),
+        number("socket-check-timeout", 0, 300),
+        // Not in 8.4's net section, but files for 9 have it there.
+        only(choice("fencing", kFencing), "dont-care"),
+    };
+    return kOptions;
+}
+
+std::span<const OptionSpec> disk_options() {
+    static const OptionSpec kOptions[] = {
+        number("size", 0, std::uint64_t{1} << 41, 's'),
+        only(number("max-bio-bvecs", 0, 128), "0"),
+        choice("on-io-error", words<OnIoError>()),
+        only(choice("fencing", kFencing), "dont-care"),
+        boolean("disk-barrier"),
+        boolean("disk-flushes"),
+        boolean("disk-drain"),
+        boolean("md-flushes"),
+        number("resync-rate", 1, kMaxRate, 'k'),
+        text("resync-after", 0, kNo),
+        clamped(number("al-extents", 67, 65534)),
+        only(boolean("al-updates"), "yes"),
+        boolean("discard-zeroes-if-aligned", kNo),
+        boolean("disable-write-same", kNo),
+        number("c-plan-ahead", 0, 300),
+        number("c-delay-target", 1, 100),
+        number("c-fill-target", 0, 1048576, 's'),
+        number("c-max-rate", 250, kMaxRate, 'k'),
+        number("c-min-rate", 0, kMaxRate, 'k'),
+        only(number("disk-timeout", 0, 6000), "0"),
+        only(choice("read-balancing", kReadBalancing), "prefer-local"),
+        only(number("rs-discard-granularity", 0, 1048576), "0"),
+    };
+    return kOptions;
+}
+
+std::span<const OptionSpec> resource_options() {
+    static const OptionSpec kOptions[] = {
+        text("cpu-mask", 31, kNo),
+        only(choice("on-no-data-accessible", kOnNoData), "io-error"),
+    };
+    return kOptions;
+}
+
+std::span<const OptionSpec> startup_options() {
+    static const OptionSpec kOptions[] = {
+        number("wfc-timeout", 0, 300000),
+        number("degr-wfc-timeout", 0, 300000),
+        number("outdated-wfc-timeout", 0, 300000),
+        boolean("stacked-timeouts"),
+        boolean("wait-after-sb"),
+        names("become-primary-on"),
+    };
+    return kOptions;
+}
+
+std::span<const OptionSpec> handler_options() {
+    static const OptionSpec kOptions[] = {
+        text("pri-on-incon-degr"),
+        text("pri-lost-after-sb"),
+        text("pri-lost"),
+        text("initial-split-brain"),
+        text("split-brain"),
+        text("fence-peer"),
+        text("unfence-peer"),
+        text("local-io-error"),
+        text("before-resync-target"),
+        text("after-resync-target"),
+        text("before-resync-source"),
+        text("out-of-sync"),
+        text("quorum-lost"),
+        text("disconnected"),
+    };
+    return kOptions;
+}
+
+std::string_view canonical_name(Section section, std::string_view name) {
+    if (section == Section::Disk && name == "rate") {
+        return "resync-rate";
+    }
+    if (section == Section::Disk && name == "after") {
+        return "resync-after";
+    }
+    if (section == Section::Handlers && name == "outdate-peer") {
+        return "fence-peer";
+    }
+    return name;
+}
+
+std::string cut(std::string_view value) {
+    return value.size() > 20 ? std::string(value.substr(0, 20)) + "..." : std::string(value);
+}
+
+std::string value_problem(const OptionSpec& spec, std::string_view value, std::string_view what) {
+    return "Parse error: while parsing value ('" + cut(value) + "')\nfor " +
+           std::string(spec.name) + ". Value is " + std::string(what) + ".";
+}
+
+std::string unit_of(const OptionSpec& spec) {
+    return spec.scale == ' ' ? std::string() : std::string(1, spec.scale);
+}
+
+std::string check_number(const OptionSpec& spec, std::string_view value) {
+    const Number number_ = parse_number(value, spec.scale);
+    if (number_.problem == Number::Problem::NotANumber) {
+        return value_problem(spec, value, "not a number");
+    }
+    const bool fits = number_.problem == Number::Problem::None &&
+                      (spec.clamped || (number_.value >= spec.min && number_.value <= spec.max));
+    if (fits) {
+        return "";
+    }
+    const std::string unit = unit_of(spec);
+    const std::string shown = number_.problem == Number::Problem::Overflow
+                                  ? "more than 2^64"
+                                  : std::to_string(number_.value) + unit;
+    return std::string(spec.name) + " " + std::string(value) + " => " + shown + " out of range [" +
+           std::to_string(spec.min) + ".." + std::to_string(spec.max) + "]" + unit + ".";
+}
+
+bool equal_ignoring_case(std::string_view a, std::string_view b) {
+    return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](char x, char y) {
+        return (x >= 'a' && x <= 'z' ? x - 'a' + 'A' : x) ==
+               (y >= 'a' && y <= 'z' ? y - 'a' + 'A' : y);
+    });
+}
+
+std::string check_word(const OptionSpec& spec, std::string_view value) {
+    const bool any_case = spec.name == "protocol";
+    const bool found = std::any_of(spec.words.begin(), spec.words.end(), [&](std::string_view w) {
+        return w == value || (any_case && equal_ignoring_case(w, value));
+    });
+    // "discard-node-HOST" is 8.4's way to say discard-local on one node and discard-remote on the
+    // other.
+    if (found || (spec.name == "after-sb-0pri" && value.starts_with("discard-node-"))) {
+        return "";
+    }
+    std::string allowed;
+    for (const std::string_view w : spec.words) {
+        allowed += (allowed.empty() ? "" : " | ") + std::string(w);
+    }
+    return value_problem(spec, value, "not valid") + "\nAllowed values are: " + allowed;
+}
+
+}  // namespace
+
+std::string_view section_name(Section section) {
+    static constexpr std::array<std::string_view, 5> kNames = {
+        "net", "disk", "options", "startup", "handlers"};
+    return kNames[static_cast<std::size_t>(section)];
+}
+
+std::span<const OptionSpec> options_of(Section section) {
+    switch (section) {
+        case Section::Net:
+            return net_options();
+        case Section::Disk:
+            return disk_options();
+        case Section::Options:
+            return resource_options();
+        case Section::Startup:
+            return startup_options();
+        case Section::Handlers:
+            return handler_options();
+    }
+    return {};
+}
+
+const OptionSpec* find_option(Section section, std::string_view name) {
+    const std::string_view wanted = canonical_name(section, name);
+    for (const OptionSpec& spec : options_of(section)) {
+        if (spec.name == wanted) {
+            return &spec;
+        }
+    }
+    return nullptr;
+}
+
+Number parse_number(std::string_view text, char scale) {
+    std::uint64_t value = 0;
+    std::size_t at = 0;
+    for (; at < text.size() && text[at] >= '0' && text[at] <= '9'; ++at) {
+        const auto digit = static_cast<std::uint64_t>(text[at] - '0');
+        if (value > (std::numeric_limits<std::uint64_t>::max() - digit) / 10) {
+            return {Number::Problem::Overflow, 0};
+        }
+        value = value * 10 + digit;
+    }
+    if (at == 0 || text.size() - at > 1) {
+        return {Number::Problem::NotANumber, 0};
+    }
+    const int scale_shift = scale == 'k' ? 10 : scale == 's' ? 9 : 0;
+    if (at == text.size()) {
+        return {Number::Problem::None, value};
+    }
+    int shift = 0;
+    switch (text[at]) {
+        case 'k':
+        case 'K':
+            shift = 10;
+            break;
+        case 'm':
+        case 'M':
+            shift = 20;
+            break;
+        case 'g':
+        case 'G':
+            shift = 30;
+            break;
+        case 's':
+            shift = 9;
+            break;
+        default:
+            return {Number::Problem::NotANumber, 0};
+    }
+    if (value > (std::numeric_limits<std::uint64_t>::max() >> shift)) {
+        return {Number::Problem::Overflow, 0};
+    }
+    const std::uint64_t bytes = value << shift;
+    const std::uint64_t unit = std::uint64_t{1} << scale_shift;
+    return {Number::Problem::None, bytes / unit + (bytes % unit != 0 ? 1 : 0)};
+}
+
+std::string check_value(const OptionSpec& spec, std::string_view value) {
+    switch (spec.kind) {
+        case Kind::Number:
+            return check_number(spec, value);
+        case Kind::Enum:
+            return check_word(spec, value);
+        case Kind::String:
+            if (spec.max_length != 0 && value.size() > spec.max_length) {
+                return value_problem(spec, value, "too long") +
+                       "\nmax len: " + std::to_string(spec.max_length);
+            }
+            return "";
+        case Kind::Bool:  // the grammar has only yes and no
+        case Kind::Words:
+            return "";
+    }
+    return "";
+}
+
+std::string check_support(const OptionSpec& spec, Section section, std::string_view value) {
+    const bool refused =
+        spec.support == kNo || (spec.support == Support::Only && value != spec.only);
+    if (!refused) {
+        return "";
+    }
+    std::string text_ = "option '" + std::string(spec.name) + "' of section '" +
+                        std::string(section_name(section)) +
+                        "' is known but not supported by this version of drbdd";
+    if (spec.support == Support::Only) {
+        text_ += " with the value '" + cut(value) + "': only '" + std::string(spec.only) + "' is";
+    }
+    return text_;
+}
+
+}  // namespace config

@@ -1,0 +1,60 @@
+#include "config/settings.h"
+
+namespace config {
+
+namespace {
+
+constexpr std::string_view kProtocol[] = {"A", "B", "C"};
+constexpr std::string_view kAfterSb0Pri[] = {"disconnect",
+                                             "discard-younger-primary",
+                                             "discard-older-primary",
+                                             "discard-zero-changes",
+                                             "discard-least-changes",
+                                             "discard-local",
+                                             "discard-remote"};
+constexpr std::string_view kAfterSb1Pri[] = {
+    "disconnect", "consensus", "violently-as0p", "discard-secondary", "call-pri-lost-after-sb"};
+constexpr std::string_view kAfterSb2Pri[] = {
+    "disconnect", "violently-as0p", "call-pri-lost-after-sb"};
+constexpr std::string_view kRrConflict[] = {"disconnect", "violently", "call-pri-lost"};
+constexpr std::string_view kOnIoError[] = {"pass_on", "call-local-io-error", "detach"};
+
+}  // namespace
+
+template <>
+std::span<const std::string_view> words<Protocol>() {
+    return kProtocol;
+}
+
+template <>
+std::span<const std::string_view> words<AfterSb0Pri>() {
+    return kAfterSb0Pri;
+}
+
+template <>
+std::span<const std::string_view> words<AfterSb1Pri>() {
+    return kAfterSb1Pri;
+}
+
+template <>
+std::span<const std::string_view> words<AfterSb2Pri>() {
+    return kAfterSb2Pri;
+}
+
+template <>
+std::span<const std::string_view> words<RrConflict>() {
+    return kRrConflict;
+}
+
+template <>
+std::span<const std::string_view> words<OnIoError>() {
+    return kOnIoError;
+}
+
+std::string to_string(const Address& address) {
+    const bool v6 = address.family == AddressFamily::Ipv6;
+    return (v6 ? "ipv6:[" + address.ip + "]:" : "ipv4:" + address.ip + ":") +
+           std::to_string(address.port);
+}
+
+}  // namespace config

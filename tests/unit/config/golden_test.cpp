@@ -1,0 +1,221 @@
+// The original's answers to `dump all`, on files it accepts and on files it does not.
+#include "tests/unit/config/fixture.h"
+
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+
+namespace {
+
+const std::string kVectors = DRBDD_SOURCE_DIR "/tests/vectors/conf/";
+
+struct Capture {
+    std::string out;
+    std::string err;
+    int exit = 0;
+};
+
+void replace_all(std::string& text, const std::string& what, const std::string& with) {
+    for (std::size_t at = 0; (at = text.find(what, at)) != std::string::npos; at += with.size()) {
+        text.replace(at, what.size(), with);
+    }
+}
+
+Capture read_capture(const std::string& path) {
+    std::ifstream file(path);
+    Capture capture;
+    std::string line;
+    std::getline(file, line);  // the command
+    while (std::getline(file, line)) {
+        if (line.starts_with("[stderr] ")) {
+            capture.err += line.substr(9) + "\n";
+        } else if (line.starts_with("[exit ")) {
+            capture.exit = std::stoi(line.substr(6));
+        } else {
+            capture.out += line + "\n";
+        }
+    }
+    replace_all(capture.out, "CONFDIR/", kVectors);
+    return capture;
+}
+
+// Loaded from inside its folder, as the captures were made.
+config::LoadedConf load_vector(const std::string& folder, const std::string& name) {
+    const auto before = std::filesystem::current_path();
+    std::filesystem::current_path(kVectors + folder);
+    config::SystemFiles files;
+    config::LoadedConf loaded = config::load_drbd_conf(name + ".conf", "alpha", files);
+    std::filesystem::current_path(before);
+    return loaded;
+}
+
+class GoldenDump : public testing::TestWithParam<const char*> {};
+
+TEST_P(GoldenDump, IsTheOriginals) {
+    const Capture capture = read_capture(kVectors + "valid/" + GetParam() + ".dump84");
+    ASSERT_EQ(capture.exit, 0);
+    EXPECT_EQ(config::dump(load_vector("valid", GetParam()).conf, "alpha"), capture.out);
+}
+
+TEST_P(GoldenDump, IsReadBackAsTheSame) {
+    const std::string text = config::dump(load_vector("valid", GetParam()).conf, "alpha");
+    MemoryFiles files({{"f", text}});
+    const config::LoadedConf again = config::load_drbd_conf("f", "alpha", files);
+    const auto without_comments = [](const std::string& dump) {
+        std::istringstream in(dump);
+        std::string line;
+        std::string out;
+        while (std::getline(in, line)) {
+            out += line.starts_with('#') ? "" : line + "\n";
+        }
+        return out;
+    };
+    EXPECT_EQ(without_comments(config::dump(again.conf, "alpha")), without_comments(text));
+}
+
+// Some of these have an option that is refused: the text form is complete nevertheless.
+INSTANTIATE_TEST_SUITE_P(Valid,
+                         GoldenDump,
+                         testing::Values("v01-classic-84",
+                                         "v06-address-families",
+                                         "v13-device-forms",
+                                         "v16-mysql-ha-84",
+                                         "v20-include-84",
+                                         "v21-dual-primary-84",
+                                         "v22-lexical-84"));
+
+TEST(GoldenValid, IsAcceptedWhereEverythingIsSupported) {
+    EXPECT_EQ(joined(load_vector("valid", "v13-device-forms").errors), "");
+    EXPECT_EQ(joined(load_vector("valid", "v20-include-84").errors), "");
+}
+
+struct Refusal {
+    const char* file;
+    const char* errors;
+};
+
+class GoldenRefusal : public testing::TestWithParam<Refusal> {};
+
+TEST_P(GoldenRefusal, NamesFileLineAndOption) {
+    EXPECT_EQ(joined(load_vector("valid", GetParam().file).errors), GetParam().errors);
+}
+
+#define REFUSED " is known but not supported by this version of drbdd"
+INSTANTIATE_TEST_SUITE_P(
+    Valid,
+    GoldenRefusal,
+    testing::Values(
+        Refusal{"v01-classic-84",
+                "v01-classic-84.conf:5: option 'verify-alg' of section 'net'" REFUSED "\n"},
+        Refusal{"v02-multivolume",
+                "v02-multivolume.conf:6: external metadata ('meta-disk /dev/vg0/md')" REFUSED "\n"
+                "v02-multivolume.conf:7: external metadata ('meta-disk /dev/vg0/md7')" REFUSED "\n"
+                "v02-multivolume.conf:8: option 'resync-after' of section 'disk'" REFUSED "\n"},
+        Refusal{"v04-inheritance",
+                "v04-inheritance.conf:5: option 'on-no-data-accessible' of section "
+                "'options'" REFUSED " with the value 'suspend-io': only 'io-error' is\n"
+                "v04-inheritance.conf:17: option 'cpu-mask' of section 'options'" REFUSED "\n"},
+        Refusal{"v06-address-families",
+                "v06-address-families.conf:14: address family 'sdp'" REFUSED "\n"
+                "v06-address-families.conf:15: address family 'sdp'" REFUSED "\n"},
+        Refusal{"v16-mysql-ha-84",
+                "v16-mysql-ha-84.conf:6: option 'fencing' of section 'disk'" REFUSED
+                " with the value 'resource-only': only 'dont-care' is\n"
+                "v16-mysql-ha-84.conf:10: option 'verify-alg' of section 'net'" REFUSED "\n"
+                "v16-mysql-ha-84.conf:10: option 'data-integrity-alg' of section 'net'" REFUSED
+                "\n"},
+        Refusal{"v17-floating-84",
+                "v17-floating-84.conf:4: 'floating'" REFUSED "\n"
+                "v17-floating-84.conf:5: 'floating'" REFUSED "\n"},
+        Refusal{"v18-stacked-84", "v18-stacked-84.conf:9: 'stacked-on-top-of'" REFUSED "\n"},
+        Refusal{"v21-dual-primary-84",
+                "v21-dual-primary-84.conf:3: option 'allow-two-primaries' of section 'net'" REFUSED
+                " with the value 'yes': only 'no' is\n"
+                "v21-dual-primary-84.conf:5: option 'fencing' of section 'disk'" REFUSED
+                " with the value 'resource-and-stonith': only 'dont-care' is\n"},
+        Refusal{"v22-lexical-84",
+                "v22-lexical-84.conf:7: option 'disk-timeout' of section 'disk'" REFUSED
+                " with the value '100': only '0' is\n"}));
+
+class GoldenError : public testing::TestWithParam<const char*> {};
+
+TEST_P(GoldenError, IsTheOriginals) {
+    const Capture capture = read_capture(kVectors + "invalid/" + GetParam() + ".dump84");
+    ASSERT_EQ(capture.exit, 10);
+    EXPECT_EQ(joined(load_vector("invalid", GetParam()).errors), capture.err);
+}
+
+INSTANTIATE_TEST_SUITE_P(Invalid,
+                         GoldenError,
+                         testing::Values("i01-unknown-toplevel",
+                                         "i02-unknown-net-option",
+                                         "i04-number-too-big",
+                                         "i05-number-too-small",
+                                         "i07-bad-bool",
+                                         "i08-missing-semicolon",
+                                         "i09-missing-address",
+                                         "i10-missing-disk-device",
+                                         "i11-duplicate-resource",
+                                         "i12-duplicate-address",
+                                         "i13-duplicate-minor",
+                                         "i14-duplicate-disk",
+                                         "i15-device-minor-mismatch",
+                                         "i16-bad-device-name",
+                                         "i17-mixed-volumes",
+                                         "i18-host-in-common",
+                                         "i20-unterminated-string",
+                                         "i22-include-missing",
+                                         "i26-duplicate-net-section",
+                                         "i28-three-hosts-no-connection",
+                                         "i30-usage-count-bad",
+                                         "i31-minor-count-range",
+                                         "i32-missing-node-id",
+                                         "i33-meta-disk-missing"));
+
+// Where we say more than the original: it accepts these, has no file and line, says it twice, or
+// adds a number that only its own source explains.
+class OwnError : public testing::TestWithParam<Refusal> {};
+
+TEST_P(OwnError, NamesFileAndLine) {
+    EXPECT_EQ(joined(load_vector("invalid", GetParam().file).errors), GetParam().errors);
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Invalid,
+    OwnError,
+    testing::Values(
+        Refusal{"i03-bad-enum",
+                "i03-bad-enum.conf:3: Parse error: while parsing value ('ignore')\n"
+                "for on-io-error. Value is not valid.\n"
+                "Allowed values are: pass_on | call-local-io-error | detach\n"},
+        Refusal{"i06-not-a-number",
+                "i06-not-a-number.conf:3: Parse error: while parsing value ('abc')\n"
+                "for ping-int. Value is not a number.\n"},
+        Refusal{"i21-eof-in-resource",
+                "i21-eof-in-resource.conf:5: Parse error: '}' expected,\n\tbut got ''\n"},
+        Refusal{"i23-bad-port",
+                "i23-bad-port.conf:4: port 70000 => 70000 out of range [1..65535].\n"},
+        Refusal{"i24-ipv6-no-brackets",
+                "i24-ipv6-no-brackets.conf:4: Parse error: '[' expected,\n"
+                "\tbut got 'fd00::1:7788'\n"},
+        Refusal{"i25-reserved-name",
+                "i25-reserved-name.conf:2: a resource cannot be named 'all': commands take that "
+                "word for every resource\n"},
+        Refusal{"i27-string-too-long",
+                "i27-string-too-long.conf:3: Parse error: while parsing value "
+                "('01234567890123456789...')\nfor shared-secret. Value is too long.\n"
+                "max len: 63\n"},
+        Refusal{"i29-resync-after-unknown",
+                "i29-resync-after-unknown.conf:3: option 'resync-after' of section "
+                "'disk'" REFUSED "\n"}));
+
+TEST(GoldenInvalid, AResourceOfOtherHostsIsIgnoredNotRefused) {
+    const config::LoadedConf loaded = load_vector("invalid", "i19-this-host-missing");
+    EXPECT_EQ(joined(loaded.errors), "");
+    EXPECT_EQ(config::dump(loaded.conf, "alpha"),
+              read_capture(kVectors + "invalid/i19-this-host-missing.dump84").out);
+}
+
+}  // namespace

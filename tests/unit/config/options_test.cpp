@@ -1,0 +1,74 @@
+#include "config/options.h"
+
+#include "tests/unit/config/fixture.h"
+
+#include <gtest/gtest.h>
+
+namespace {
+
+using config::Number;
+using config::parse_number;
+using config::Section;
+
+TEST(Number, IsInTheUnitOfItsScaleRoundedUp) {
+    EXPECT_EQ(parse_number("10M", 'k').value, 10240u);
+    EXPECT_EQ(parse_number("2048", 'k').value, 2048u);
+    EXPECT_EQ(parse_number("1s", 'k').value, 1u);
+    EXPECT_EQ(parse_number("40M", 's').value, 81920u);
+    EXPECT_EQ(parse_number("2048s", 's').value, 2048u);
+    EXPECT_EQ(parse_number("512k", ' ').value, 524288u);
+    EXPECT_EQ(parse_number("8K", ' ').value, 8192u);
+    EXPECT_EQ(parse_number("1G", ' ').value, 1073741824u);
+}
+
+TEST(Number, SaysWhyItIsNone) {
+    for (const char* text : {"", "k", "12kk", "12x", "-1", " 1", "1 ", "0x10"}) {
+        EXPECT_EQ(parse_number(text, ' ').problem, Number::Problem::NotANumber) << text;
+    }
+    EXPECT_EQ(parse_number("18446744073709551615", ' ').problem, Number::Problem::None);
+    EXPECT_EQ(parse_number("18446744073709551616", ' ').problem, Number::Problem::Overflow);
+    EXPECT_EQ(parse_number("18446744073709551615G", ' ').problem, Number::Problem::Overflow);
+}
+
+TEST(Options, AreRefusedByNameWhenDrbdHasThemAndWeDoNot) {
+    const config::LoadedConf loaded = load(resource("net { csums-alg md5; on-congestion block; }"));
+    EXPECT_EQ(joined(loaded.errors),
+              "f:2: option 'csums-alg' of section 'net' is known but not supported by this version "
+              "of drbdd\n");
+}
+
+TEST(Options, ThatNobodyKnowsAreASyntaxError) {
+    const config::LoadedConf loaded = load(resource("disk { c-max-speed 1; }"));
+    EXPECT_EQ(joined(loaded.errors),
+              "f:2: Parse error: 'an option keyword' expected,\n\tbut got 'c-max-speed'\n");
+}
+
+TEST(Options, AreCheckedAgainstTheirRangeInTheirUnit) {
+    EXPECT_EQ(joined(load(resource("disk { resync-rate 10G; }")).errors),
+              "f:2: resync-rate 10G => 10485760k out of range [1..4194304]k.\n");
+    EXPECT_EQ(joined(load(resource("net { ping-int 99999999999999999999; }")).errors),
+              "f:2: ping-int 99999999999999999999 => more than 2^64 out of range [1..120].\n");
+}
+
+TEST(Options, CannotBeGivenTwice) {
+    EXPECT_EQ(joined(load(resource("net { timeout 60;\ntimeout 50; }")).errors),
+              "f:3: conflicting use of option 'r0:net:timeout' ...\n"
+              "f:2: option 'r0:net:timeout' first used here.\n");
+}
+
+TEST(Options, EveryTypedOneIsInTheTable) {
+    config::NetSettings net;
+    config::for_each_net_option(net, [](std::string_view name, const auto&) {
+        EXPECT_NE(config::find_option(Section::Net, name), nullptr) << name;
+    });
+    config::DiskSettings disk;
+    config::for_each_disk_option(disk, [](std::string_view name, const auto&) {
+        EXPECT_NE(config::find_option(Section::Disk, name), nullptr) << name;
+    });
+    config::StartupSettings startup;
+    config::for_each_startup_option(startup, [](std::string_view name, const auto&) {
+        EXPECT_NE(config::find_option(Section::Startup, name), nullptr) << name;
+    });
+}
+
+}  // namespace

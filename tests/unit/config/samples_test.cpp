@@ -1,0 +1,60 @@
+// The files below conf/ are what people start from: they must be right.
+#include "config/drbdd_conf.h"
+#include "tests/unit/config/fixture.h"
+
+#include <gtest/gtest.h>
+
+namespace {
+
+const std::string kConf = DRBDD_SOURCE_DIR "/conf/";
+
+TEST(Samples, DrbdConfIsAcceptedOnBothNodes) {
+    for (const char* node : {"alice", "bob"}) {
+        config::SystemFiles files;
+        const config::LoadedConf loaded = config::load_drbd_conf(kConf + "drbd.conf", node, files);
+        ASSERT_EQ(joined(loaded.errors), "");
+        ASSERT_EQ(loaded.conf.resources.size(), 1u);
+        const config::ResourceSettings got = settings(loaded, node);
+        EXPECT_EQ(got.name, "r0");
+        EXPECT_EQ(got.net.protocol, config::Protocol::C);
+        EXPECT_EQ(got.volumes.size(), 1u);
+    }
+}
+
+TEST(Samples, DrbddConfIsAccepted) {
+    config::SystemFiles files;
+    const auto conf = config::load_drbdd_conf(kConf + "drbdd.conf", true, files);
+    ASSERT_TRUE(conf.has_value()) << conf.error().text;
+    EXPECT_EQ(conf->frontend, config::Frontend::Auto);
+}
+
+TEST(DrbddConf, ReadsTheFrontEnd) {
+    const auto conf = config::parse_drbdd_conf("f", "# ours\nfrontend fuse;\n");
+    ASSERT_TRUE(conf.has_value());
+    EXPECT_EQ(conf->frontend, config::Frontend::Fuse);
+    EXPECT_EQ(config::parse_drbdd_conf("f", "")->frontend, config::Frontend::Auto);
+}
+
+TEST(DrbddConf, IsStrict) {
+    const auto error = [](const char* text) {
+        const auto conf = config::parse_drbdd_conf("f", text);
+        return conf.has_value() ? "none" : conf.error().text;
+    };
+    EXPECT_EQ(error("\nfronted auto;"),
+              "f:2: Parse error: 'frontend' expected,\n\tbut got 'fronted'");
+    EXPECT_EQ(error("frontend ublk;"),
+              "f:1: Parse error: 'auto | fuse | nbd | none' expected,\n\tbut got 'ublk'");
+    EXPECT_EQ(error("frontend auto"), "f:1: Parse error: ';' expected,\n\tbut got ''");
+    EXPECT_EQ(error("frontend auto;\nfrontend auto;"), "f:2: frontend is set twice");
+    EXPECT_EQ(error("\"frontend"),
+              "f:1: Unterminated double quoted string\n  we don't allow embedded newlines\n"
+              "  >>>\"frontend\n...<<<");
+}
+
+TEST(DrbddConf, MayBeMissingUnlessItWasNamed) {
+    MemoryFiles files({});
+    EXPECT_TRUE(config::load_drbdd_conf("nosuch", false, files).has_value());
+    EXPECT_FALSE(config::load_drbdd_conf("nosuch", true, files).has_value());
+}
+
+}  // namespace

@@ -1,0 +1,185 @@
+// What a node gets from a file: types, units, inheritance.
+#include "tests/unit/config/fixture.h"
+
+#include <gtest/gtest.h>
+
+namespace {
+
+using namespace std::chrono_literals;
+
+TEST(Settings, AreDrbdsDefaultsWhereTheFileSaysNothing) {
+    const config::LoadedConf loaded = load(resource(""));
+    ASSERT_EQ(joined(loaded.errors), "");
+    const config::ResourceSettings got = settings(loaded);
+    EXPECT_EQ(got.net, config::NetSettings{});
+    ASSERT_EQ(got.volumes.size(), 1u);
+    EXPECT_EQ(got.volumes[0].options, config::DiskSettings{});
+    EXPECT_FALSE(got.volumes[0].options.c_max_rate_kib.has_value());
+    EXPECT_TRUE(got.volumes[0].implicit);
+    EXPECT_EQ(got.volumes[0].device, "/dev/drbd0");
+    EXPECT_EQ(got.volumes[0].disk, "/dev/vg0/r0");
+}
+
+TEST(Settings, KnowThisHostAndThePeer) {
+    const config::LoadedConf loaded = load(resource(""), "beta");
+    const config::ResourceSettings got = settings(loaded, "beta");
+    EXPECT_EQ(got.node, "beta");
+    EXPECT_EQ(got.peer, "alpha");
+    EXPECT_EQ(config::to_string(got.address), "ipv4:10.9.9.2:7788");
+    EXPECT_EQ(config::to_string(got.peer_address), "ipv4:10.9.9.1:7788");
+}
+
+TEST(Settings, HaveTheUnitsOfTheFile) {
+    const config::ResourceSettings got = settings(load(
+        resource("net { timeout 80; ping-int 7; protocol a; sndbuf-size 512k; no-tcp-cork; "
+                 "after-sb-1pri discard-secondary; cram-hmac-alg sha1; shared-secret \"a b\"; }\n"
+                 "disk { resync-rate 40M; size 1G; c-max-rate 300M; on-io-error pass_on; "
+                 "al-extents 7; c-plan-ahead 0; }")));
+    EXPECT_EQ(std::chrono::milliseconds(got.net.timeout), 8s);
+    EXPECT_EQ(got.net.ping_int, 7s);
+    EXPECT_EQ(got.net.protocol, config::Protocol::A);
+    EXPECT_EQ(got.net.sndbuf_size_bytes, 524288u);
+    EXPECT_FALSE(got.net.tcp_cork);
+    EXPECT_EQ(got.net.after_sb_1pri, config::AfterSb1Pri::DiscardSecondary);
+    EXPECT_EQ(got.net.shared_secret, "a b");
+    const config::DiskSettings& disk = got.volumes.at(0).options;
+    EXPECT_EQ(disk.resync_rate_kib, 40960u);
+    EXPECT_EQ(disk.size_sectors, 2097152u);
+    EXPECT_EQ(disk.c_max_rate_kib, 307200u);
+    EXPECT_EQ(disk.on_io_error, config::OnIoError::PassOn);
+    EXPECT_EQ(disk.al_extents, 67u);  // clamped, as the original does
+    EXPECT_EQ(disk.c_plan_ahead, config::Deciseconds(0));
+}
+
+TEST(Settings, InheritFromCommonWhatTheResourceDoesNotSay) {
+    const config::ResourceSettings got = settings(load(
+        "common { protocol A; net { timeout 80; } disk { resync-rate 10M; al-extents 511; }\n"
+        "handlers { split-brain one; pri-lost two; } startup { wfc-timeout 30; } }\n" +
+        resource("net { timeout 50; } disk { resync-rate 33M; } handlers { split-brain own; }")));
+    EXPECT_EQ(got.net.protocol, config::Protocol::A);
+    EXPECT_EQ(got.net.timeout, config::Deciseconds(50));
+    EXPECT_EQ(got.volumes.at(0).options.resync_rate_kib, 33792u);
+    EXPECT_EQ(got.volumes.at(0).options.al_extents, 511u);
+    EXPECT_EQ(got.startup.wfc_timeout, 30s);
+    const std::map<std::string, std::string> handlers = {{"split-brain", "own"},
+                                                         {"pri-lost", "two"}};
+    EXPECT_EQ(got.handlers, handlers);
+}
+
+TEST(Settings, LetTheNarrowerSectionWin) {
+    const config::LoadedConf loaded = load(R"(
+common { disk { on-io-error pass_on; al-extents 100; resync-rate 1M; md-flushes no; } }
+resource r0 {
+    disk { al-extents 200; resync-rate 2M; }
+    volume 0 { device minor 1; disk /dev/a; meta-disk internal; disk { resync-rate 3M; } }
+    volume 3 { device minor 4; disk /dev/b; meta-disk internal; }
+    on alpha { address 10.9.9.1:1; volume 0 { disk /dev/c; disk { resync-rate 4M; } } }
+    on beta { address 10.9.9.2:1; }
+})");
+    ASSERT_EQ(joined(loaded.errors), "");
+    const config::ResourceSettings alpha = settings(loaded);
+    ASSERT_EQ(alpha.volumes.size(), 2u);
+    EXPECT_EQ(alpha.volumes[0].disk, "/dev/c");
+    EXPECT_EQ(alpha.volumes[0].minor, 1u);
+    EXPECT_FALSE(alpha.volumes[0].implicit);
+    EXPECT_EQ(alpha.volumes[0].options.resync_rate_kib, 4096u);
+    EXPECT_EQ(alpha.volumes[0].options.al_extents, 200u);
+    EXPECT_EQ(alpha.volumes[0].options.on_io_error, config::OnIoError::PassOn);
+    EXPECT_FALSE(alpha.volumes[0].options.md_flushes);
+    EXPECT_EQ(alpha.volumes[1].number, 3u);
+    EXPECT_EQ(alpha.volumes[1].options.resync_rate_kib, 2048u);
+    EXPECT_EQ(settings(loaded, "beta").volumes.at(0).options.resync_rate_kib, 3072u);
+}
+
+TEST(Settings, TakeTheOldSyncerSection) {
+    const config::ResourceSettings got =
+        settings(load(resource("syncer { rate 40M; al-extents 511; use-rle no; }")));
+    EXPECT_EQ(got.volumes.at(0).options.resync_rate_kib, 40960u);
+    EXPECT_FALSE(got.net.use_rle);
+}
+
+TEST(Settings, ResolveDiscardNodeOnEachSide) {
+    const std::string text = resource("net { after-sb-0pri discard-node-alpha; }");
+    EXPECT_EQ(settings(load(text)).net.after_sb_0pri, config::AfterSb0Pri::DiscardLocal);
+    EXPECT_EQ(settings(load(text, "beta"), "beta").net.after_sb_0pri,
+              config::AfterSb0Pri::DiscardRemote);
+    const config::LoadedConf other = load(resource("net { after-sb-0pri discard-node-gamma; }"));
+    const auto result = config::settings_for(other.conf, other.conf.resources[0], "alpha");
+    ASSERT_FALSE(result.has_value());
+    EXPECT_EQ(result.error().text,
+              "f:2: after-sb-0pri discard-node-gamma: there is no host 'gamma' in this resource");
+}
+
+TEST(Settings, NeedASectionForThisHostAndOneForAPeer) {
+    const config::LoadedConf loaded = load(
+        "resource r0 { device minor 1; disk /dev/x; meta-disk internal;\n"
+        "on alpha { address 10.9.9.1:7788; } }");
+    EXPECT_EQ(joined(loaded.errors), "");
+    EXPECT_EQ(config::settings_for(loaded.conf, loaded.conf.resources[0], "alpha").error().text,
+              "f:1: in resource r0:\n\tMissing section 'on <PEER> { ... }'.");
+    EXPECT_EQ(config::settings_for(loaded.conf, loaded.conf.resources[0], "gamma").error().text,
+              "f:1: in resource r0:\n\tmissing section 'on gamma { ... }'.");
+}
+
+TEST(DrbdConf, ReadsAFileOnceHoweverOftenItIsIncluded) {
+    MemoryFiles files({{"d/f", "include \"a/*.res\"; include \"a/x.res\"; include f;"},
+                       {"d/a/x.res", resource("")}});
+    const config::LoadedConf loaded = config::load_drbd_conf("d/f", "alpha", files);
+    EXPECT_EQ(joined(loaded.errors), "");
+    EXPECT_EQ(loaded.conf.resources.size(), 1u);
+    EXPECT_EQ(loaded.conf.resources[0].place.file, "d/a/x.res");
+}
+
+TEST(DrbdConf, SaysWhichFileCannotBeRead) {
+    MemoryFiles files({});
+    const config::LoadedConf loaded = config::load_drbd_conf("nosuch", "alpha", files);
+    EXPECT_TRUE(loaded.unreadable);
+    EXPECT_EQ(joined(loaded.errors), "Can not open 'nosuch'\n");
+}
+
+TEST(DrbdConf, RefusesMoreThanTwoHosts) {
+    const config::LoadedConf loaded = load(
+        "resource r0 { device minor 1; disk /dev/x; meta-disk internal;\n"
+        "on a { address 10.9.9.1:7788; }\non b { address 10.9.9.2:7788; }\n"
+        "on c { address 10.9.9.3:7788; } }");
+    EXPECT_EQ(
+        joined(loaded.errors),
+        "f:4: in resource r0: more than two 'on' sections are known but not supported by this "
+        "version of drbdd\n");
+}
+
+TEST(DrbdConf, WantsTheSameVolumesOnBothHosts) {
+    const config::LoadedConf loaded = load(
+        "resource r0 {\n"
+        "on a { address 10.9.9.1:1; volume 1 { device minor 1; disk x; meta-disk internal; } }\n"
+        "on b { address 10.9.9.2:1; volume 2 { device minor 1; disk x; meta-disk internal; } }\n"
+        "}");
+    EXPECT_EQ(joined(loaded.errors),
+              "f:2: in resource r0, on a { ... }: volume 1 not defined on b\n"
+              "f:3: in resource r0, on b { ... }: volume 2 not defined on a\n");
+}
+
+TEST(DrbdConf, SkipsASkippedSection) {
+    const config::LoadedConf loaded =
+        load("skip resource old { a { b; } }\n" + resource("skip net { timeout 9999; }"));
+    EXPECT_EQ(joined(loaded.errors), "");
+    EXPECT_EQ(loaded.conf.resources.size(), 1u);
+}
+
+TEST(DrbdConf, DumpsVolumeOptionsWhereTheyBelong) {
+    const config::LoadedConf loaded = load(
+        "resource r0 { volume 0 { device minor 1; disk /dev/a; meta-disk internal;\n"
+        "disk { al-extents 100; } } on alpha { address ipv6 [fd00::1]:1; }\n"
+        "on beta { address ipv6 [fd00::2]:1; } }");
+    ASSERT_EQ(joined(loaded.errors), "");
+    EXPECT_NE(config::dump(loaded.conf, "alpha")
+                  .find("            meta-disk    internal;\n"
+                        "            disk {\n"
+                        "                al-extents       100;\n"
+                        "            }\n"
+                        "        }\n"
+                        "        address          ipv6 [fd00::1]:1;\n"),
+              std::string::npos);
+}
+
+}  // namespace
