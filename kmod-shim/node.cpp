@@ -1,0 +1,370 @@
+#include "kmod-shim/node.h"
+
+#include "kmod-shim/fuse_process.h"
+#include "kmod-shim/usage.h"
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <csignal>
+#include <cstdlib>
+#include <fcntl.h>
+#include <filesystem>
+#include <grp.h>
+#include <linux/major.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+
+namespace shim {
+
+using base::Error;
+using base::ErrorCode;
+using base::Result;
+namespace fs = std::filesystem;
+
+namespace {
+
+constexpr unsigned kDrbdMajor = 147;  // of the kernel module
+
+Deadline deadline_after(std::chrono::milliseconds limit) {
+    return std::chrono::steady_clock::now() + limit;
+}
+
+// The kernel prints backing files with all links resolved; so do we.
+std::string canonical(const std::string& directory) {
+    std::error_code error;
+    const fs::path path = fs::weakly_canonical(directory, error);
+    return error ? directory : path.string();
+}
+
+gid_t disk_group() {
+    std::array<char, 4096> memory{};
+    group entry{};
+    group* found = nullptr;
+    ::getgrnam_r("disk", &entry, memory.data(), memory.size(), &found);
+    return found != nullptr ? entry.gr_gid : 0;
+}
+
+// Who is behind a node with this number, as far as we can say.
+enum class NodeOwner { Nobody, ThisChain, OtherChain, Stranger };
+
+NodeOwner owner_of(dev_t device, const VolumePath& ours) {
+    if (!is_loop_number(device)) {
+        return NodeOwner::Stranger;
+    }
+    const auto loop = find_loop(device);
+    if (!loop) {
+        return NodeOwner::Nobody;
+    }
+    const auto volume = parse_volume_path(loop->backing_path);
+    if (!volume || volume->minor != ours.minor) {
+        return NodeOwner::Nobody;  // the number has passed on: the node is stale
+    }
+    return volume->run_dir == ours.run_dir ? NodeOwner::ThisChain : NodeOwner::OtherChain;
+}
+
+// Parents of a link that became empty, up to and without `top`.
+void remove_empty_parents(const fs::path& link, const fs::path& top) {
+    for (fs::path dir = link.parent_path(); dir != top && dir.has_relative_path();
+         dir = dir.parent_path()) {
+        if (::rmdir(dir.c_str()) != 0) {
+            return;
+        }
+    }
+}
+
+Result<void> replace_link(const std::string& path, const std::string& content) {
+    std::error_code error;
+    fs::create_directories(fs::path(path).parent_path(), error);
+    const std::string fresh = path + ".new";
+    ::unlink(fresh.c_str());
+    if (::symlink(content.c_str(), fresh.c_str()) != 0 ||
+        ::rename(fresh.c_str(), path.c_str()) != 0) {
+        const Error failed = system_error("cannot make the link " + path);
+        ::unlink(fresh.c_str());
+        return failed;
+    }
+    return {};
+}
+
+}  // namespace
+
+std::string default_dev_dir() {
+    const char* dir = std::getenv("DRBDD_DEV_DIR");
+    return dir != nullptr && *dir != '\0' ? dir : "/dev";
+}
+
+DeviceNode::DeviceNode(NodeSpec spec, const NodePlaces& places)
+    : spec_(std::move(spec)), places_(places) {
+    places_.run_dir = canonical(places_.run_dir);
+    places_.dev_dir = canonical(places_.dev_dir);
+    if (places_.fuse_program.empty()) {
+        places_.fuse_program = fuse_program_beside_us();
+    }
+    files_ = run_files(places_.run_dir, spec_.minor);
+    node_path_ = places_.dev_dir + "/" + node_name(spec_.minor);
+    if (spec_.nbd_socket.empty()) {
+        spec_.nbd_socket = places_.run_dir + "/" + node_name(spec_.minor) + ".nbd";
+    }
+}
+
+// Ours is the loop device on our file in the file system that we mounted. The path alone would not
+// do: another container may use the same one.
+std::optional<LoopDevice> DeviceNode::find_own_loop() const {
+    const auto recorded = parse_number(read_file(files_.state_file).value_or(""));
+    if (!recorded) {
+        return std::nullopt;
+    }
+    for (const LoopDevice& loop : bound_loops()) {
+        if (loop.backing_path == files_.volume) {
+            const auto file_system = backing_file_system(loop);
+            if (file_system && *file_system == *recorded) {
+                return loop;
+            }
+        }
+    }
+    return std::nullopt;
+}
+
+// ---- attach
+
+Result<void> DeviceNode::attach() {
+    const auto adopted = adopt();
+    if (!adopted) {
+        return adopted.error();
+    }
+    if (*adopted) {
+        return {};
+    }
+    if (auto cleared = detach(); !cleared) {  // remains of a crash
+        return cleared;
+    }
+    if (auto place = check_place_is_free(); !place) {
+        return place;
+    }
+    const Deadline deadline = deadline_after(places_.limit);
+    auto done = start_volume(deadline);
+    if (done) {
+        const auto loop = configure_loop(files_.volume, spec_.block_bytes, deadline);
+        done = loop ? make_node(*loop) : Result<void>(loop.error());
+    }
+    if (!done) {
+        const auto cleared = detach();
+        const std::string more = cleared ? "" : "; and then: " + cleared.error().text;
+        return Error{done.error().code, node_path_ + ": " + done.error().text + more};
+    }
+    return {};
+}
+
+bool DeviceNode::is_living() const {
+    return living_fuse(files_) && find_own_loop();
+}
+
+Result<bool> DeviceNode::adopt() {
+    const auto loop = find_own_loop();
+    if (!loop || !living_fuse(files_)) {
+        return false;
+    }
+    if (auto made = make_node(*loop); !made) {
+        return made.error();
+    }
+    return true;
+}
+
+Result<void> DeviceNode::check_place_is_free() const {
+    struct stat st {};
+
+    if (::lstat(node_path_.c_str(), &st) != 0) {
+        return {};
+    }
+    if (!S_ISBLK(st.st_mode)) {
+        return Error{ErrorCode::Busy, node_path_ + " exists and is no block device: remove it"};
+    }
+    if (major(st.st_rdev) == kDrbdMajor && ::access("/proc/drbd", F_OK) == 0) {
+        return Error{ErrorCode::Busy,
+                     node_path_ +
+                         " belongs to the kernel's DRBD: take the resource down there "
+                         "first, or unload the module"};
+    }
+    switch (owner_of(st.st_rdev, {places_.run_dir, spec_.minor})) {
+        case NodeOwner::OtherChain:
+            return Error{ErrorCode::Busy,
+                         node_path_ + " belongs to a daemon with another run directory (" +
+                             find_loop(st.st_rdev)->backing_path + ")"};
+        case NodeOwner::Stranger:
+            if (major(st.st_rdev) != kDrbdMajor) {
+                return Error{ErrorCode::Busy, node_path_ + " is another driver's device"};
+            }
+            return {};  // a placeholder
+        case NodeOwner::Nobody:
+        case NodeOwner::ThisChain:
+            return {};
+    }
+    return {};
+}
+
+// Up to the file that the loop device will stand on.
+Result<void> DeviceNode::start_volume(Deadline deadline) {
+    if (::mkdir(files_.mount_dir.c_str(), 0700) != 0 && errno != EEXIST) {
+        return system_error("cannot make " + files_.mount_dir);
+    }
+    const FuseStart start{places_.fuse_program, spec_.nbd_socket, node_name(spec_.minor)};
+    if (auto started = start_fuse(start, files_, deadline); !started) {
+        return started;
+    }
+
+    struct stat st {};
+
+    if (::stat(files_.volume.c_str(), &st) != 0) {
+        return system_error("cannot see " + files_.volume);
+    }
+    return write_file(files_.state_file, std::to_string(st.st_dev) + "\n");
+}
+
+Result<void> DeviceNode::make_node(const LoopDevice& loop) const {
+    const std::string fresh = node_path_ + ".new";
+    ::unlink(fresh.c_str());
+    if (::mknod(fresh.c_str(), S_IFBLK | 0600, loop.device) != 0 ||
+        ::chown(fresh.c_str(), 0, disk_group()) != 0 || ::chmod(fresh.c_str(), 0660) != 0 ||
+        ::rename(fresh.c_str(), node_path_.c_str()) != 0) {
+        const Error failed = system_error("cannot make the node " + node_path_);
+        ::unlink(fresh.c_str());
+        return failed;
+    }
+    const Fd probe(::open(node_path_.c_str(), O_RDONLY | O_CLOEXEC));
+    if (!probe) {
+        return system_error("cannot open " + node_path_ +
+                            " (is its file system mounted with 'nodev'?)");
+    }
+    return make_links();
+}
+
+Result<void> DeviceNode::make_links() const {
+    const auto by_res = by_res_link(spec_.resource, spec_.volume, spec_.implicit_volume);
+    if (!by_res) {
+        return by_res.error();
+    }
+    std::vector<std::string> links{*by_res};
+    if (!spec_.backing_disk.empty()) {
+        const auto by_disk = by_disk_link(spec_.backing_disk);
+        if (!by_disk) {
+            return by_disk.error();
+        }
+        links.push_back(*by_disk);
+    }
+    for (const std::string& link : links) {
+        const std::string content = link_content(link, node_name(spec_.minor));
+        if (auto made = replace_link(places_.dev_dir + "/" + link, content); !made) {
+            return made;
+        }
+    }
+    return {};
+}
+
+// ---- detach
+
+// The node goes first: from then on nobody new can find the device.
+Result<void> DeviceNode::detach() {
+    const Deadline deadline = deadline_after(places_.limit);
+    if (const auto loop = find_own_loop()) {
+        auto claim = claim_unused(*loop, node_path_);
+        if (!claim) {
+            return claim.error();
+        }
+        if (auto removed = remove_node(); !removed) {
+            return removed;
+        }
+        if (auto released = release_loop(*loop, std::move(*claim), deadline); !released) {
+            return released;
+        }
+    } else if (auto removed = remove_node(); !removed) {
+        return removed;
+    }
+    if (auto unmounted = unmount_fuse(files_); !unmounted) {
+        return unmounted;
+    }
+    if (auto stopped = stop_fuse(files_, deadline); !stopped) {
+        return stopped;
+    }
+    ::unlink(files_.pid_file.c_str());
+    ::unlink(files_.state_file.c_str());
+    ::rmdir(files_.mount_dir.c_str());
+    return {};
+}
+
+// Only what is ours or stale; then the links that led to it.
+Result<void> DeviceNode::remove_node() const {
+    if (const auto device = block_device_number(node_path_)) {
+        const NodeOwner owner = owner_of(*device, {places_.run_dir, spec_.minor});
+        if (owner == NodeOwner::OtherChain || owner == NodeOwner::Stranger) {
+            return {};
+        }
+        if (::unlink(node_path_.c_str()) != 0 && errno != ENOENT) {
+            return system_error("cannot remove " + node_path_);
+        }
+    }
+    for (const std::string& link : link_paths()) {
+        ::unlink(link.c_str());
+        remove_empty_parents(link, places_.dev_dir);
+    }
+    return {};
+}
+
+// Every link below by-res and by-disk that leads to our node, whoever named it.
+std::vector<std::string> DeviceNode::link_paths() const {
+    std::vector<std::string> found;
+    const fs::path top = fs::path(places_.dev_dir) / "drbd";
+    std::error_code error;
+    fs::recursive_directory_iterator entries(top, error);
+    while (!error && entries != fs::recursive_directory_iterator()) {
+        const auto content = read_link(entries->path().string());
+        if (content && fs::path(*content).filename() == node_name(spec_.minor)) {
+            found.push_back(entries->path().string());
+        }
+        entries.increment(error);
+    }
+    return found;
+}
+
+// ---- the rest
+
+std::string DeviceNode::in_use() const {
+    const auto loop = find_own_loop();
+    if (!loop) {
+        return "";
+    }
+    const auto claim = claim_unused(*loop, node_path_);
+    return claim ? "" : claim.error().text;
+}
+
+Result<void> DeviceNode::resize(std::uint64_t size_bytes) {
+    const auto loop = find_own_loop();
+    if (!loop) {
+        return Error{ErrorCode::State, node_path_ + " is not attached: cannot resize it"};
+    }
+    if (auto told = signal_fuse(files_, SIGHUP); !told) {
+        return told;
+    }
+    const bool known = wait_until(deadline_after(places_.limit), [this, size_bytes] {
+        struct stat st {};
+        return ::stat(files_.volume.c_str(), &st) == 0 &&
+               static_cast<std::uint64_t>(st.st_size) == size_bytes;
+    });
+    if (!known) {
+        return Error{ErrorCode::Timeout,
+                     node_path_ + ": the export does not offer the new size of " +
+                         std::to_string(size_bytes) + " bytes"};
+    }
+    const auto size = update_capacity(*loop);
+    if (!size) {
+        return size.error();
+    }
+    if (*size != size_bytes) {
+        return Error{ErrorCode::Io,
+                     node_path_ + " has " + std::to_string(*size) + " bytes after a resize to " +
+                         std::to_string(size_bytes)};
+    }
+    return {};
+}
+
+}  // namespace shim

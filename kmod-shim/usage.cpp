@@ -1,0 +1,148 @@
+#include "kmod-shim/usage.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <dirent.h>
+#include <fcntl.h>
+#include <filesystem>
+#include <functional>
+#include <set>
+#include <sstream>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <vector>
+
+namespace shim {
+
+using base::Error;
+using base::ErrorCode;
+using base::Result;
+
+namespace {
+
+namespace fs = std::filesystem;
+
+std::vector<std::string> names_in(const std::string& directory) {
+    std::vector<std::string> names;
+    std::error_code error;
+    fs::directory_iterator entries(directory, error);
+    while (!error && entries != fs::directory_iterator()) {
+        names.push_back(entries->path().filename().string());
+        entries.increment(error);
+    }
+    std::sort(names.begin(), names.end());
+    return names;
+}
+
+std::vector<std::string> process_numbers() {
+    std::vector<std::string> numbers = names_in("/proc");
+    std::erase_if(numbers, [](const std::string& name) { return !parse_number(name); });
+    return numbers;
+}
+
+std::string process_in_words(const std::string& pid) {
+    std::string name = read_file("/proc/" + pid + "/comm").value_or("a process\n");
+    if (name.ends_with('\n')) {
+        name.pop_back();
+    }
+    return name + " (pid " + pid + ")";
+}
+
+// One process of each mount namespace is asked, our own first.
+void find_mounts(dev_t device, std::vector<std::string>& users) {
+    std::set<std::string> namespaces;
+    std::vector<std::string> processes = process_numbers();
+    processes.insert(processes.begin(), "self");
+    for (const std::string& pid : processes) {
+        const auto space = read_link("/proc/" + pid + "/ns/mnt");
+        if (!space || !namespaces.insert(*space).second) {
+            continue;
+        }
+        const auto text = read_file("/proc/" + pid + "/mountinfo");
+        for (const Mount& mount : parse_mountinfo(text.value_or(""))) {
+            if (makedev(mount.device_major, mount.device_minor) != device) {
+                continue;
+            }
+            const std::string where =
+                pid == "self" ? "" : " in the mount namespace of " + process_in_words(pid);
+            users.push_back("mounted on " + mount.mount_point + where);
+        }
+    }
+}
+
+void find_swap(dev_t device, std::vector<std::string>& users) {
+    std::istringstream lines(read_file("/proc/swaps").value_or(""));
+    std::string path;
+    while (lines >> path) {
+        if (block_device_number(path) == device) {
+            users.push_back("used as swap space (" + path + ")");
+        }
+        std::getline(lines, path);
+    }
+}
+
+// Only links that look like the device are followed: a stat of an arbitrary open file may hang.
+bool has_open(const std::string& pid, const LoopDevice& loop, const std::string& node_name) {
+    const std::string directory = "/proc/" + pid + "/fd";
+    const auto numbers = names_in(directory);
+    return std::any_of(numbers.begin(), numbers.end(), [&](const std::string& number) {
+        const std::string link = directory + "/" + number;
+        const auto target = read_link(link);
+        if (!target) {
+            return false;
+        }
+        const std::string name = fs::path(*target).filename().string();
+        struct stat st {};
+        return (name == loop.name() || name.starts_with(node_name)) &&
+               ::stat(link.c_str(), &st) == 0 && S_ISBLK(st.st_mode) && st.st_rdev == loop.device;
+    });
+}
+
+void find_openers(const LoopDevice& loop,
+                  const std::string& node_name,
+                  std::vector<std::string>& users) {
+    const std::string own = std::to_string(::getpid());
+    for (const std::string& pid : process_numbers()) {
+        if (pid != own && has_open(pid, loop, node_name)) {
+            users.push_back("open in " + process_in_words(pid));
+        }
+    }
+}
+
+std::string joined(const std::vector<std::string>& parts) {
+    std::string text;
+    for (const std::string& part : parts) {
+        text += (text.empty() ? "" : "; ") + part;
+    }
+    return text;
+}
+
+}  // namespace
+
+std::string known_users(const LoopDevice& loop, const std::string& node_name) {
+    std::vector<std::string> users;
+    find_mounts(loop.device, users);
+    find_swap(loop.device, users);
+    for (const std::string& holder : names_in("/sys/block/" + loop.name() + "/holders")) {
+        users.push_back("held by " + holder);
+    }
+    find_openers(loop, node_name, users);
+    return joined(users);
+}
+
+Result<Fd> claim_unused(const LoopDevice& loop, const std::string& node_path) {
+    auto claim = open_loop(loop, O_RDONLY | O_EXCL);
+    if (!claim && claim.error().code != ErrorCode::Busy) {
+        return claim.error();
+    }
+    std::string users = known_users(loop, fs::path(node_path).filename().string());
+    if (!claim && users.empty()) {
+        users = "claimed by someone that cannot be seen from here";
+    }
+    if (!users.empty()) {
+        return Error{ErrorCode::Busy, node_path + " is in use: " + users};
+    }
+    return claim;
+}
+
+}  // namespace shim
