@@ -8,8 +8,8 @@ namespace proto {
 namespace {
 
 struct Entry {
-    Command command;
-    const char* name;
+    Command command{};
+    const char* name = nullptr;
     BodyShape shape;
     const char* refused = nullptr;  // why a peer at protocol 100 must not send it
 };

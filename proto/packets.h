@@ -84,8 +84,7 @@ enum class Command : std::uint16_t {
 // "Data", "RsWriteAck" ... as in this enumeration; "unknown" for a number that is not in it.
 const char* command_name(std::uint16_t command);
 
-// --- Headers (2.1)
-// ---------------------------------------------------------------------------------
+// --- Headers (2.1) ---
 
 enum class HeaderKind : std::uint8_t { H80, H95, H100 };
 
@@ -126,8 +125,7 @@ struct BodyShape {
 // Wsame).
 base::Result<BodyShape> body_shape(std::uint16_t command);
 
-// --- Handshake
-// -------------------------------------------------------------------------------------
+// --- Handshake ---
 
 enum Feature : std::uint32_t {
     kFeatureTrim = 1,
@@ -232,8 +230,7 @@ struct StateChgReply {  // also ConnStChgReply
     std::int32_t code = 0;
 };
 
-// --- Data
-// ------------------------------------------------------------------------------------------
+// --- Data ---
 
 enum DataFlag : std::uint32_t {
     kDataRwSync = 2,

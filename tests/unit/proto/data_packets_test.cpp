@@ -90,8 +90,7 @@ TEST(BlockDesc, IgnoresTheStalePadAndSendsZero) {
     EXPECT_EQ(hex(encoded(*read, read->kSize)), "00000000000000100000100000000000");
 }
 
-// --- Hostile numbers
-// -------------------------------------------------------------------------------
+// --- Hostile numbers ---
 
 template <typename Decode>
 bool accepts_sector(Decode decode, std::string_view layout, std::uint64_t sector) {
