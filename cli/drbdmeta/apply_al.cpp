@@ -59,11 +59,9 @@ Result<void> carry_out(MetaDevice& device, const FoundMetadata& found, const met
         if (!newly_set) {
             return newly_set.error();
         }
-        if (*newly_set > 0) {
-            std::fprintf(stderr,
-                         "Marked additional %s as out-of-sync based on AL.\n",
-                         meta::pretty_size(*newly_set * 4).c_str());
-        }
+        std::fprintf(stderr,
+                     "Marked additional %s as out-of-sync based on AL.\n",
+                     meta::pretty_size(*newly_set * 4).c_str());
     }
     if (plan.initialize_al) {
         if (Result<void> done = initialize_activity_log(device, found.layout); !done) {

@@ -97,4 +97,4 @@ def expect_resynced(pair, side, kib):
         raise Failed(f"wanted a resync of about {kib} KiB with the kernel as {side}, saw {began[-1:]}")
 
 
-main({scenario.__name__: scenario for scenario in (sync_from_kernel, sync_to_kernel, writes_both_ways, bitmap_resync, reconnect)})
+main(sync_from_kernel, sync_to_kernel, writes_both_ways, bitmap_resync, reconnect)

@@ -1,11 +1,10 @@
 """A kernel guest `alpha` and our drbdd on node `bravo` with one drbd.conf between them."""
 
 import os
-import sys
 
 import guest
 from cluster import Bridge, Node, compare, configuration, data_bytes
-from sandbox import Failed, run
+from sandbox import Failed, choose, run
 
 ADDRESSES = (("alpha", "10.88.0.1"), ("bravo", "10.88.0.2"))
 MIB = 64
@@ -86,10 +85,9 @@ def report():
         Pair.current.report()
 
 
-def main(scenarios):
-    """Runs the scenario named on the command line; without one, lists them."""
-    if len(sys.argv) != 2 or sys.argv[1] not in scenarios:
-        sys.exit("usage: SCENARIO, one of\n" + "\n".join(f"  {n}: {f.__doc__}" for n, f in scenarios.items()))
+def main(*scenarios):
+    """Runs the scenario named on the command line."""
+    scenario = choose(scenarios)
     if "DRBDD_RIG_WORK" not in os.environ:
         guest.prepare()
-    run(lambda work: scenarios[sys.argv[1]](Pair(work)), programs=guest.PROGRAMS, seconds=400, on_failure=report)
+    run(lambda work: scenario(Pair(work)), programs=guest.PROGRAMS, seconds=400, on_failure=report)

@@ -1,0 +1,190 @@
+#!/usr/bin/env python3
+"""What drbdmeta refuses, and with which exit code: ours and the drbdmeta of drbd-utils on the same loop
+devices. Scripts and drbdadm test these codes. The last scenarios are ours alone: the lock that a
+running drbdd holds, and formats that we refuse by name.
+
+Usage: refusals.py OUR_DRBDMETA. Exit code 77 and a reason: cannot run here."""
+import contextlib
+import fcntl
+import os
+import shutil
+import struct
+import subprocess
+import sys
+import tempfile
+
+import image
+from image import Image, Layout
+from metadata_interop import isolate, skip
+
+MIB = 1 << 20
+F_OFD_SETLK = 37
+
+
+class Stage:
+    def __init__(self, folder, ours, theirs):
+        self.folder, self.programs = folder, {'ours': ours, 'theirs': theirs}
+        self.failures = 0
+        self.checks = 0
+
+    def run(self, who, *argv):
+        done = subprocess.run([self.programs[who], *map(str, argv)], stdin=subprocess.DEVNULL,
+                              capture_output=True, text=True, timeout=20)
+        return done
+
+    @contextlib.contextmanager
+    def device(self, prepare=None, size=64 * MIB):
+        """A loop device over a file that `prepare` has filled."""
+        path = os.path.join(self.folder, 'disk')
+        Image(path, Layout(size))
+        if prepare:
+            prepare(path)
+        device = subprocess.run(['losetup', '--find', '--show', path], check=True,
+                                capture_output=True, text=True).stdout.strip()
+        try:
+            yield device
+        finally:
+            subprocess.run(['losetup', '--detach', device], check=True)
+
+    def check(self, name, expected, who, done):
+        self.checks += 1
+        if done.returncode != expected:
+            self.failures += 1
+            print(f'FAILED {name}: {who} gave exit code {done.returncode}, not {expected}\n'
+                  f'{done.stdout}{done.stderr}')
+
+    def both(self, name, expected, command, prepare=None, options=(), size=64 * MIB):
+        for who in ('ours', 'theirs'):
+            with self.device(prepare, size) as device:
+                self.check(name, expected, who,
+                           self.run(who, *options, '-', 'v08', device, 'internal', *command))
+
+
+def tool(*argv):
+    subprocess.run(argv, check=True, capture_output=True)
+
+
+def write_at(offset, data):
+    def prepare(path):
+        with open(path, 'r+b') as file:
+            file.seek(offset)
+            file.write(data)
+    return prepare
+
+
+def metadata(**fields):
+    layout = Layout(64 * MIB)
+    return write_at(layout.al, image.initialized_block() * 8 + image.superblock(layout, **fields))
+
+
+def scenarios_of_both(stage):
+    stage.both('create-md on an empty device', 0, ['create-md'])
+    stage.both('create-md over metadata', 1, ['create-md'], metadata())
+    stage.both('create-md over metadata, forced', 0, ['create-md'], metadata(), ['--force'])
+    stage.both('create-md over unknown data', 1, ['create-md'], write_at(20000, b'data'))
+    stage.both('create-md over unknown data, forced', 0, ['create-md'], write_at(20000, b'x'), ['--force'])
+    stage.both('create-md looks no further than 68 KiB', 0, ['create-md'], write_at(69632, b'data'))
+    stage.both('create-md with too small a log', 10, ['create-md', '--al-stripe-size-kB', '4'])
+    stage.both('create-md with too large a log', 10, ['create-md', '--al-stripes', '400000'])
+    stage.both('create-md with too large a bio', 10, ['create-md', '--peer-max-bio-size', '2M'])
+    stage.both('create-md on too small a device', 10, ['create-md'], size=60 * 1024)
+    filesystems(stage)
+    stage.both('no metadata', 1, ['get-gi'])
+    stage.both('no metadata to dump', 1, ['dump-md'])
+    stage.both('no metadata to apply', 1, ['apply-al'])
+    stage.both('no metadata to wipe', 0, ['wipe-md'])
+    stage.both('wipe-md unasked', 1, ['wipe-md'], metadata())
+    stage.both('outdate of inconsistent data', 5, ['outdate'], metadata())
+    stage.both('outdate of consistent data', 0, ['outdate'], metadata(flags=0x91))
+    stage.both('a dump of unclean metadata', 1, ['dump-md'], metadata(magic=image.MAGIC_UNCLEAN))
+    stage.both('restore-md of no file', 20, ['restore-md', '/nonexistent'])
+    stage.both('restore-md of no dump', 10, ['restore-md', '/etc/passwd'])
+    stage.both('set-gi unasked', 0, ['set-gi', '1'], metadata())
+    stage.both('set-gi of a bad flag', 10, ['set-gi', '1:2:3:4:2'], metadata(), ['--force'])
+    stage.both('set-gi of nothing', 10, ['set-gi'], metadata())
+    stage.both('an unknown command', 20, ['bogus'])
+    for who in ('ours', 'theirs'):
+        for name, argv in {'no command': ['-', 'v08', '/dev/null', 'internal'],
+                           'no arguments': [],
+                           'an unknown format': ['-', 'v99', '/dev/null', 'internal', 'get-gi'],
+                           'an unknown index': ['-', 'v08', '/dev/null', 'outside', 'get-gi'],
+                           'an unknown option': ['--bogus', '-', 'v08', '/dev/null', 'internal', 'get-gi'],
+                           'no such device': ['-', 'v08', '/dev/nonexistent', 'internal', 'get-gi'],
+                           'not a block device': ['-', 'v08', '/dev/null', 'internal', 'get-gi']}.items():
+            stage.check(name, 20, who, stage.run(who, *argv))
+
+
+def full(path):
+    tool('mke2fs', '-q', '-F', '-t', 'ext4', path)
+
+
+def filesystems(stage):
+    small = lambda path: tool('mke2fs', '-q', '-F', '-t', 'ext4', path, '60M')
+    swap = lambda path: tool('mkswap', path)
+    xfs = write_at(0, struct.pack('>4sIQ', b'XFSB', 4096, 64 * MIB // 4096))
+    stage.both('create-md on a full filesystem', 40, ['create-md'], full)
+    stage.both('create-md on a full filesystem, forced', 40, ['create-md'], full, ['--force'])
+    stage.both('create-md behind a small filesystem', 1, ['create-md'], small)
+    stage.both('create-md behind a small filesystem, forced', 0, ['create-md'], small, ['--force'])
+    stage.both('create-md on swap', 40, ['create-md'], swap)
+    stage.both('create-md on a full xfs', 40, ['create-md'], xfs)
+    for who in ('ours', 'theirs'):
+        with stage.device(small) as device:
+            folder = os.path.join(stage.folder, 'mounted')
+            os.makedirs(folder, exist_ok=True)
+            tool('mount', '-t', 'ext4', device, folder)
+            try:
+                stage.check('create-md on a mounted device', 20, who,
+                            stage.run(who, '-', 'v08', device, 'internal', 'create-md'))
+            finally:
+                tool('umount', folder)
+
+
+def scenarios_of_ours(stage):
+    for argv in (['v09', 'internal'], ['v07', 'internal'], ['v08', 'flex-external'], ['v08', '0']):
+        done = stage.run('ours', '-', argv[0], '/dev/null', argv[1], 'get-gi')
+        stage.check(f'{argv} by name', 20, 'ours', done)
+        if 'not supported' not in done.stderr:
+            stage.failures += 1
+            print(f'FAILED {argv}: not refused in words: {done.stderr}')
+    # The original knows the option too, but 9.22 refuses all the same.
+    with stage.device(full) as device:
+        stage.check('create-md on a full filesystem, sanity aside', 0, 'ours',
+                    stage.run('ours', '--force', '--ignore-sanity-checks', '-', 'v08', device,
+                              'internal', 'create-md'))
+    with stage.device(metadata()) as device:
+        with open(device, 'r+b') as daemon:
+            lock = struct.pack('hhqqi4x', fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
+            fcntl.fcntl(daemon, F_OFD_SETLK, lock)
+            for command in ('get-gi', 'apply-al', 'create-md', 'wipe-md'):
+                done = stage.run('ours', '--force', '7', 'v08', device, 'internal', command)
+                stage.check(f'{command} while drbdd has the lock', 20, 'ours', done)
+                if "Device '7' is configured!" not in done.stderr or 'in use' not in done.stderr:
+                    stage.failures += 1
+                    print(f'FAILED {command}: the lock is not named: {done.stderr}')
+        stage.check('get-gi after the lock is gone', 0, 'ours',
+                    stage.run('ours', '7', 'v08', device, 'internal', 'get-gi'))
+
+
+def main():
+    if len(sys.argv) != 2:
+        sys.exit(__doc__)
+    theirs = shutil.which('drbdmeta', path='/usr/sbin:/sbin')
+    if theirs is None:
+        skip('drbdmeta of drbd-utils is not installed in /usr/sbin')
+    for program in ('losetup', 'mke2fs', 'mkswap'):
+        if shutil.which(program) is None:
+            skip(f'{program} is not installed')
+    isolate()
+    if subprocess.run(['losetup', '--find'], capture_output=True).returncode != 0:
+        skip('no loop devices here')
+    with tempfile.TemporaryDirectory() as folder:
+        stage = Stage(folder, os.path.abspath(sys.argv[1]), theirs)
+        scenarios_of_both(stage)
+        scenarios_of_ours(stage)
+    print(f'{stage.checks} checks, {stage.failures} failed')
+    sys.exit(1 if stage.failures else 0)
+
+
+if __name__ == '__main__':
+    main()
