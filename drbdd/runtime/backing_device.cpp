@@ -1,0 +1,175 @@
+#include "drbdd/runtime/backing_device.h"
+
+#include "base/log.h"
+
+#include <array>
+#include <cerrno>
+#include <cstring>
+#include <fcntl.h>
+#include <fstream>
+#include <linux/fs.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+
+namespace runtime {
+
+namespace {
+
+base::Error failure(const std::string& path, int error) {
+    const auto because = [&](base::ErrorCode code, const char* reason) {
+        return base::Error{code,
+                           base::format("cannot open backing device %s: %s", path.c_str(), reason)};
+    };
+    switch (error) {
+        case ENOENT:
+        case ENXIO:
+        case ENODEV:
+            return because(base::ErrorCode::NotFound, "it does not exist");
+        case EBUSY:
+        case EAGAIN:
+            return because(base::ErrorCode::Busy,
+                           "it is in use (mounted, part of another device, or attached already)");
+        case EROFS:
+            return because(base::ErrorCode::Permission, "it is read-only");
+        case EACCES:
+        case EPERM:
+            return because(base::ErrorCode::Permission, "permission denied");
+        default:
+            return because(base::ErrorCode::Io, std::strerror(error));
+    }
+}
+
+// Opened without O_DIRECT where the file system has none: slower, and correct, because nothing
+// counts as durable before a flush.
+int open_direct(const std::string& path, int flags) {
+    const int fd = ::open(path.c_str(), flags | O_DIRECT);
+    if (fd < 0 && errno == EINVAL) {
+        return ::open(path.c_str(), flags);
+    }
+    return fd;
+}
+
+// One number below /sys/dev/block/MAJOR:MINOR/queue; a partition has its disk's.
+std::uint64_t queue_limit(dev_t device, const char* name) {
+    const std::string base = base::format("/sys/dev/block/%u:%u", ::major(device), ::minor(device));
+    for (const char* folder : {"/queue/", "/../queue/"}) {
+        std::ifstream file(base + folder + name);
+        std::uint64_t value = 0;
+        if (file >> value) {
+            return value;
+        }
+    }
+    return 0;
+}
+
+base::Result<void> probe_block_device(BackingDevice& device, dev_t number) {
+    const int fd = device.fd.get();
+    std::uint64_t bytes = 0;
+    int logical = 0;
+    unsigned physical = 0;
+    unsigned short rotational = 0;
+    int read_only = 0;
+    if (::ioctl(fd, BLKGETSIZE64, &bytes) != 0 || ::ioctl(fd, BLKSSZGET, &logical) != 0 ||
+        ::ioctl(fd, BLKPBSZGET, &physical) != 0 || ::ioctl(fd, BLKROTATIONAL, &rotational) != 0 ||
+        ::ioctl(fd, BLKROGET, &read_only) != 0) {
+        return failure(device.path, errno);
+    }
+    device.geometry.size_bytes = bytes;
+    device.geometry.logical_block_bytes = static_cast<std::uint32_t>(logical);
+    device.geometry.physical_block_bytes = physical;
+    device.geometry.rotational = rotational != 0;
+    device.geometry.read_only = read_only != 0;
+    // Discards are done as zeroing that may unmap, so that what was discarded reads as zeroes: the
+    // device must be able to do both.
+    device.geometry.can_discard = queue_limit(number, "discard_max_bytes") > 0 &&
+                                  queue_limit(number, "write_zeroes_max_bytes") > 0;
+    return {};
+}
+
+// Memory is always aligned to 4096, so only the alignment of positions matters. Asked by reading:
+// the file system refuses what it cannot do; a hole or the end of the file serves as well.
+std::uint32_t file_block_bytes(int fd) {
+    alignas(4096) std::array<char, 512> sector;
+    return ::pread(fd, sector.data(), sector.size(), 512) >= 0 ? 512 : 4096;
+}
+
+base::Result<void> probe_file(BackingDevice& device, const struct stat& info) {
+    struct flock lock {};
+
+    lock.l_type = F_WRLCK;
+    lock.l_whence = SEEK_SET;
+    if (::fcntl(device.fd.get(), F_OFD_SETLK, &lock) != 0) {
+        return failure(device.path, errno == EACCES ? EAGAIN : errno);
+    }
+    const std::uint32_t block = file_block_bytes(device.fd.get());
+    const auto bytes = static_cast<std::uint64_t>(info.st_size);
+    device.geometry.size_bytes = bytes / block * block;
+    device.geometry.logical_block_bytes = block;
+    device.geometry.physical_block_bytes = 4096;
+    device.geometry.can_discard = true;
+    return {};
+}
+
+base::Result<void> probe(BackingDevice& device) {
+    struct stat info {};
+
+    if (::fstat(device.fd.get(), &info) != 0) {
+        return failure(device.path, errno);
+    }
+    auto probed = device.is_block_device ? probe_block_device(device, info.st_rdev)
+                                         : probe_file(device, info);
+    if (!probed) {
+        return probed;
+    }
+    if (device.geometry.read_only) {
+        return failure(device.path, EROFS);
+    }
+    if (device.geometry.size_bytes < kMinBackingBytes) {
+        return base::Error{
+            base::ErrorCode::TooSmall,
+            base::format("backing device %s is too small: it has %llu bytes, at least %llu are "
+                         "needed",
+                         device.path.c_str(),
+                         static_cast<unsigned long long>(device.geometry.size_bytes),
+                         static_cast<unsigned long long>(kMinBackingBytes))};
+    }
+    return {};
+}
+
+}  // namespace
+
+FileDescriptor::~FileDescriptor() {
+    if (fd_ >= 0) {
+        ::close(fd_);
+    }
+}
+
+base::Result<BackingDevice> open_backing_device(const std::string& path) {
+    struct stat info {};
+
+    if (::stat(path.c_str(), &info) != 0) {
+        return failure(path, errno);
+    }
+    if (!S_ISBLK(info.st_mode) && !S_ISREG(info.st_mode)) {
+        return base::Error{
+            base::ErrorCode::Unsupported,
+            base::format("backing device %s is neither a block device nor a file", path.c_str())};
+    }
+    BackingDevice device;
+    device.path = path;
+    device.is_block_device = S_ISBLK(info.st_mode);
+    // On a block device O_EXCL is the kernel's claim: mounts, md, dm and other openers respect it.
+    const int flags = O_RDWR | O_CLOEXEC | O_NOCTTY | (device.is_block_device ? O_EXCL : 0);
+    device.fd = FileDescriptor(open_direct(path, flags));
+    if (device.fd.get() < 0) {
+        return failure(path, errno);
+    }
+    if (auto probed = probe(device); !probed) {
+        return probed.error();
+    }
+    return device;
+}
+
+}  // namespace runtime

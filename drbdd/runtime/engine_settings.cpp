@@ -1,0 +1,159 @@
+#include "drbdd/runtime/engine_settings.h"
+
+#include "base/require.h"
+
+#include <chrono>
+
+namespace runtime {
+
+namespace {
+
+using engine::AfterSplitBrain;
+
+engine::ReplicationProtocol protocol(config::Protocol value) {
+    switch (value) {
+        case config::Protocol::A:
+            return engine::ReplicationProtocol::A;
+        case config::Protocol::B:
+            return engine::ReplicationProtocol::B;
+        case config::Protocol::C:
+            return engine::ReplicationProtocol::C;
+    }
+    REQUIRE(false);
+}
+
+AfterSplitBrain after_sb(config::AfterSb0Pri value) {
+    switch (value) {
+        case config::AfterSb0Pri::Disconnect:
+            return AfterSplitBrain::Disconnect;
+        case config::AfterSb0Pri::DiscardYoungerPrimary:
+            return AfterSplitBrain::DiscardYoungerPrimary;
+        case config::AfterSb0Pri::DiscardOlderPrimary:
+            return AfterSplitBrain::DiscardOlderPrimary;
+        case config::AfterSb0Pri::DiscardZeroChanges:
+            return AfterSplitBrain::DiscardZeroChanges;
+        case config::AfterSb0Pri::DiscardLeastChanges:
+            return AfterSplitBrain::DiscardLeastChanges;
+        case config::AfterSb0Pri::DiscardLocal:
+            return AfterSplitBrain::DiscardLocal;
+        case config::AfterSb0Pri::DiscardRemote:
+            return AfterSplitBrain::DiscardRemote;
+    }
+    REQUIRE(false);
+}
+
+AfterSplitBrain after_sb(config::AfterSb1Pri value) {
+    switch (value) {
+        case config::AfterSb1Pri::Disconnect:
+            return AfterSplitBrain::Disconnect;
+        case config::AfterSb1Pri::Consensus:
+            return AfterSplitBrain::Consensus;
+        case config::AfterSb1Pri::ViolentlyAs0p:
+            return AfterSplitBrain::ViolentlyAs0p;
+        case config::AfterSb1Pri::DiscardSecondary:
+            return AfterSplitBrain::DiscardSecondary;
+        case config::AfterSb1Pri::CallPriLostAfterSb:
+            return AfterSplitBrain::CallPriLostAfterSb;
+    }
+    REQUIRE(false);
+}
+
+AfterSplitBrain after_sb(config::AfterSb2Pri value) {
+    switch (value) {
+        case config::AfterSb2Pri::Disconnect:
+            return AfterSplitBrain::Disconnect;
+        case config::AfterSb2Pri::ViolentlyAs0p:
+            return AfterSplitBrain::ViolentlyAs0p;
+        case config::AfterSb2Pri::CallPriLostAfterSb:
+            return AfterSplitBrain::CallPriLostAfterSb;
+    }
+    REQUIRE(false);
+}
+
+engine::RrConflict rr_conflict(config::RrConflict value) {
+    switch (value) {
+        case config::RrConflict::Disconnect:
+            return engine::RrConflict::Disconnect;
+        case config::RrConflict::Violently:
+            return engine::RrConflict::Violently;
+        case config::RrConflict::CallPriLost:
+            return engine::RrConflict::CallPriLost;
+    }
+    REQUIRE(false);
+}
+
+engine::OnIoError on_io_error(config::OnIoError value) {
+    switch (value) {
+        case config::OnIoError::PassOn:
+            return engine::OnIoError::PassOn;
+        case config::OnIoError::CallLocalIoError:
+            return engine::OnIoError::CallLocalIoError;
+        case config::OnIoError::Detach:
+            return engine::OnIoError::Detach;
+    }
+    REQUIRE(false);
+}
+
+engine::NetSettings net_settings(const config::NetSettings& from) {
+    engine::NetSettings net;
+    net.protocol = protocol(from.protocol);
+    net.timeout = from.timeout;
+    net.connect_int = from.connect_int;
+    net.ping_int = from.ping_int;
+    net.ping_timeout = from.ping_timeout;
+    net.socket_check_timeout = from.socket_check_timeout;
+    net.ko_count = from.ko_count;
+    net.max_epoch_size = from.max_epoch_size;
+    net.max_buffers = from.max_buffers;
+    net.after_sb_0p = after_sb(from.after_sb_0pri);
+    net.after_sb_1p = after_sb(from.after_sb_1pri);
+    net.after_sb_2p = after_sb(from.after_sb_2pri);
+    net.rr_conflict = rr_conflict(from.rr_conflict);
+    net.always_asbp = from.always_asbp;
+    net.use_rle = from.use_rle;
+    net.cram_hmac_alg = from.cram_hmac_alg;
+    net.shared_secret = from.shared_secret;
+    return net;
+}
+
+std::uint32_t deciseconds(config::Deciseconds value) {
+    return static_cast<std::uint32_t>(value.count());
+}
+
+engine::DiskSettings disk_settings(const config::DiskSettings& from) {
+    engine::DiskSettings disk;
+    disk.on_io_error = on_io_error(from.on_io_error);
+    disk.al_extents = from.al_extents;
+    disk.disk_flushes = from.disk_flushes;
+    disk.md_flushes = from.md_flushes;
+    disk.size_sectors = from.size_sectors;
+    disk.resync_rate_fixed = from.c_plan_ahead.count() == 0;
+    disk.resync_rate_kib = from.resync_rate_kib;
+    disk.c_plan_ahead = deciseconds(from.c_plan_ahead);
+    disk.c_delay_target = deciseconds(from.c_delay_target);
+    disk.c_fill_target = from.c_fill_target_sectors;
+    disk.c_max_rate_kib = from.c_max_rate_kib.value_or(0);
+    disk.c_min_rate_kib = from.c_min_rate_kib;
+    return disk;
+}
+
+}  // namespace
+
+engine::ResourceSettings engine_settings(const config::ResourceSettings& settings) {
+    engine::ResourceSettings result;
+    result.name = settings.name;
+    result.net = net_settings(settings.net);
+    for (const config::VolumeSettings& volume : settings.volumes) {
+        result.volumes.push_back({{volume.number}, volume.minor, disk_settings(volume.options)});
+    }
+    return result;
+}
+
+TcpSettings tcp_settings(const config::ResourceSettings& settings) {
+    return {settings.address,
+            settings.peer_address,
+            settings.net.sndbuf_size_bytes,
+            settings.net.rcvbuf_size_bytes};
+}
+
+}  // namespace runtime

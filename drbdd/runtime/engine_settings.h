@@ -1,0 +1,14 @@
+// The configuration of a resource in the engine's terms.
+#pragma once
+
+#include "config/settings.h"
+#include "drbdd/engine/settings.h"
+#include "drbdd/runtime/tcp_transport.h"
+
+namespace runtime {
+
+engine::ResourceSettings engine_settings(const config::ResourceSettings& settings);
+
+TcpSettings tcp_settings(const config::ResourceSettings& settings);
+
+}  // namespace runtime

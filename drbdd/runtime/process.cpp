@@ -1,0 +1,136 @@
+#include "drbdd/runtime/process.h"
+
+#include <array>
+#include <cerrno>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+namespace runtime {
+
+namespace {
+
+#ifndef PR_SET_IO_FLUSHER
+#define PR_SET_IO_FLUSHER 57
+#endif
+
+base::Error io_error(const std::string& what, const std::string& name) {
+    return base::Error{
+        base::ErrorCode::Io,
+        base::format("cannot %s %s: %s", what.c_str(), name.c_str(), std::strerror(errno))};
+}
+
+bool write_file(const char* path, const char* text) {
+    const FileDescriptor file(::open(path, O_WRONLY | O_CLOEXEC));
+    const auto length = static_cast<ssize_t>(std::strlen(text));
+    return file.get() >= 0 && ::write(file.get(), text, std::strlen(text)) == length;
+}
+
+// In the process that the user started. Never returns.
+[[noreturn]] void wait_for_report(int pipe, pid_t child) {
+    std::string text;
+    std::array<char, 512> piece;
+    bool reported = false;
+    ssize_t got = 0;
+    while ((got = ::read(pipe, piece.data(), piece.size())) > 0 || (got < 0 && errno == EINTR)) {
+        if (got > 0) {
+            reported = true;
+            text.append(piece.data(), static_cast<std::size_t>(got));
+        }
+    }
+    // The first byte only says that there is a report.
+    if (reported && text.size() == 1) {
+        ::_exit(0);
+    }
+    if (!reported) {
+        ::waitpid(child, nullptr, WNOHANG);
+        text = " drbdd: the daemon died while it was starting; its log may say why";
+    }
+    std::fprintf(stderr, "%s\n", text.c_str() + 1);
+    ::_exit(1);
+}
+
+}  // namespace
+
+base::Result<FileDescriptor> claim_run_directory(const std::string& folder) {
+    if (::mkdir(folder.c_str(), 0755) != 0 && errno != EEXIST) {
+        return io_error("make the run directory", folder);
+    }
+    const std::string name = folder + "/drbdd.pid";
+    FileDescriptor file(::open(name.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644));
+    if (file.get() < 0) {
+        return io_error("open", name);
+    }
+    if (::flock(file.get(), LOCK_EX | LOCK_NB) != 0) {
+        std::array<char, 32> pid{};
+        (void)!::read(file.get(), pid.data(), pid.size() - 1);
+        return base::Error{
+            base::ErrorCode::Busy,
+            base::format(
+                "a drbdd runs already on %s (process %d)", folder.c_str(), std::atoi(pid.data()))};
+    }
+    const std::string pid = base::format("%d\n", static_cast<int>(::getpid()));
+    if (::ftruncate(file.get(), 0) != 0 ||
+        ::write(file.get(), pid.data(), pid.size()) != static_cast<ssize_t>(pid.size())) {
+        return io_error("write", name);
+    }
+    return file;
+}
+
+base::Result<Daemonizer> Daemonizer::detach() {
+    int ends[2];
+    if (::pipe2(ends, O_CLOEXEC) != 0) {
+        return io_error("make", "a pipe");
+    }
+    FileDescriptor reading(ends[0]);
+    FileDescriptor writing(ends[1]);
+    const pid_t child = ::fork();
+    if (child < 0) {
+        return io_error("start", "the daemon's process");
+    }
+    if (child > 0) {
+        writing = FileDescriptor();
+        wait_for_report(reading.get(), child);
+    }
+    // A session of its own: no terminal, no signals of the one who started us.
+    ::setsid();
+    return Daemonizer(std::move(writing));
+}
+
+void Daemonizer::report(const std::string& text) {
+    const std::string message = " " + text;
+    (void)!::write(pipe_.get(), message.data(), message.size());
+    pipe_ = FileDescriptor();
+    if (text.empty()) {
+        const FileDescriptor null(::open("/dev/null", O_RDWR | O_CLOEXEC));
+        for (const int standard : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) {
+            ::dup2(null.get(), standard);
+        }
+    }
+}
+
+void protect_from_memory_pressure(bool lock_memory, base::LogSink& log) {
+    const auto refused = [&log](const char* what) {
+        log.write(
+            base::LogLevel::Notice,
+            base::format("not protected from memory pressure: %s: %s", what, std::strerror(errno)));
+    };
+    if (::prctl(PR_SET_IO_FLUSHER, 1, 0, 0, 0) != 0) {
+        refused("PR_SET_IO_FLUSHER");
+    }
+    if (!write_file("/proc/self/oom_score_adj", "-1000")) {
+        refused("oom_score_adj");
+    }
+    if (lock_memory && ::mlockall(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT) != 0) {
+        refused("mlockall");
+    }
+}
+
+}  // namespace runtime

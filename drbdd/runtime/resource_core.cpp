@@ -1,0 +1,466 @@
+#include "drbdd/runtime/resource_core.h"
+
+#include "drbdd/runtime/clock.h"
+#include "drbdd/runtime/engine_settings.h"
+
+#include <boost/asio/post.hpp>
+
+#include <algorithm>
+#include <cerrno>
+#include <chrono>
+#include <memory>
+#include <sys/random.h>
+#include <utility>
+
+namespace runtime {
+
+namespace asio = boost::asio;
+
+namespace {
+
+constexpr auto kTrimInterval = std::chrono::seconds(1);
+
+// For uuids, challenges and randomised delays.
+std::uint64_t seed() {
+    std::uint64_t value = 0;
+    REQUIRE(::getrandom(&value, sizeof value, 0) == sizeof value);
+    return value;
+}
+
+// ERR_* numbers of drbdsetup for a backing disk that cannot be had.
+int open_error_code(base::ErrorCode code) {
+    switch (code) {
+        case base::ErrorCode::Busy:
+            return 114;  // claimed: usually mounted
+        case base::ErrorCode::TooSmall:
+            return 111;
+        case base::ErrorCode::Unsupported:
+            return 107;  // not a block device
+        default:
+            return 104;  // cannot be opened
+    }
+}
+
+}  // namespace
+
+ResourceCore::ResourceCore(asio::io_context& context,
+                           Ring& ring,
+                           RingBufferPool& pool,
+                           Worker& worker,
+                           const config::ResourceSettings& settings,
+                           const Surroundings& surroundings,
+                           PublishedSnapshot& snapshot)
+    : context_(context),
+      ring_(ring),
+      worker_(worker),
+      surroundings_(surroundings),
+      snapshot_(snapshot),
+      settings_(settings),
+      pool_(pool),
+      transport_(context, pool_, *this, tcp_settings(settings)),
+      engine_(engine_settings(settings), pool_, surroundings.log, seed()),
+      tick_(context),
+      trim_(context),
+      users_timer_(context) {
+    for (const config::VolumeSettings& volume : settings.volumes) {
+        VolumeUnit& unit = units_[{volume.number}];
+        unit.identity = {settings.name,
+                         volume.number,
+                         volume.minor,
+                         volume.device,
+                         volume.disk,
+                         volume.implicit};
+        unit.disk_path = volume.disk;
+        unit.port =
+            std::make_unique<VolumePort>(context_,
+                                         pool_,
+                                         *this,
+                                         request_ids_,
+                                         settings.name,
+                                         engine::VolumeSettings{{volume.number}, volume.minor, {}});
+        unit.node = surroundings_.frontends.make_node(unit.identity);
+    }
+}
+
+ResourceCore::~ResourceCore() = default;
+
+base::Result<void> ResourceCore::start() {
+    for (auto& [volume, unit] : units_) {
+        auto server = surroundings_.frontends.make_export(context_, *unit.port, unit.identity);
+        if (auto started = server->start(); !started) {
+            return started;
+        }
+        unit.export_ = std::move(server);
+    }
+    publish();
+    arm_timer();
+    return {};
+}
+
+VolumeUnit& ResourceCore::unit(engine::VolumeNumber volume) {
+    const auto found = units_.find(volume);
+    REQUIRE(found != units_.end());
+    return found->second;
+}
+
+// --- Events in, effects out ---------------------------------------------------------------------
+
+void ResourceCore::on_event(engine::Event event) {
+    events_.push_back(std::move(event));
+    schedule_pump();
+}
+
+void ResourceCore::schedule_pump() {
+    if (!std::exchange(pump_scheduled_, true)) {
+        asio::post(context_, [this] { pump(); });
+    }
+}
+
+// One turn: what has happened so far goes through the engine, then everything that this led to
+// leaves with one system call per socket and one for the disks. What comes up meanwhile waits for
+// the next turn, so that nobody keeps the loop for himself.
+void ResourceCore::pump() {
+    pump_scheduled_ = false;
+    std::vector<engine::Event> batch = std::exchange(events_, {});
+    for (engine::Event& event : batch) {
+        engine_.step(now(), std::move(event), effects_);
+        for (engine::Effect& effect : effects_.list()) {
+            execute(effect);
+        }
+        effects_.clear();
+    }
+    if (std::exchange(status_changed_, false)) {
+        publish();
+        follow_role();
+    }
+    transport_.flush();
+    ring_.submit();
+    arm_timer();
+    arm_trim();
+}
+
+class ResourceCore::Deed {
+public:
+    explicit Deed(ResourceCore& core) : core_(core) {}
+
+    void operator()(engine::StartListening&) const { core_.transport_.start_listening(); }
+
+    void operator()(engine::StopListening&) const { core_.transport_.stop_listening(); }
+
+    void operator()(engine::Connect& connect) const { core_.transport_.connect(connect.socket); }
+
+    void operator()(engine::CloseSocket& close) const {
+        core_.transport_.close(close.socket, close.after_sending);
+    }
+
+    void operator()(engine::Send& send) const { core_.transport_.send(std::move(send)); }
+
+    template <typename Other>
+    void operator()(Other& other) const {
+        core_.perform(other);
+    }
+
+private:
+    ResourceCore& core_;
+};
+
+void ResourceCore::execute(engine::Effect& effect) {
+    std::visit(Deed(*this), effect);
+}
+
+void ResourceCore::arm_timer() {
+    const io::Instant deadline = engine_.next_deadline();
+    if (deadline == tick_armed_) {
+        return;
+    }
+    tick_armed_ = deadline;
+    if (deadline == io::kNever) {
+        tick_.cancel();
+        return;
+    }
+    tick_.expires_at(to_steady(deadline));
+    tick_.async_wait([this](const boost::system::error_code& error) {
+        if (!error) {
+            tick_armed_ = io::kNever;
+            on_event(engine::Tick{});
+        }
+    });
+}
+
+void ResourceCore::arm_trim() {
+    if (std::exchange(trim_armed_, true)) {
+        return;
+    }
+    trim_.expires_after(kTrimInterval);
+    trim_.async_wait([this](const boost::system::error_code& error) {
+        if (error) {
+            return;
+        }
+        trim_armed_ = false;
+        if (pool_.trim()) {
+            arm_trim();
+        }
+    });
+}
+
+void ResourceCore::perform(engine::CompleteApp& effect) {
+    for (auto& [volume, unit] : units_) {
+        if (unit.port->complete(effect)) {
+            return;
+        }
+    }
+    REQUIRE(false);  // a request is completed once, and only if it was submitted
+}
+
+void ResourceCore::perform(engine::AdminDone& effect) {
+    const auto found = admin_.find(effect.id.value);
+    REQUIRE(found != admin_.end());
+    AdminCallback done = std::move(found->second);
+    admin_.erase(found);
+    answer(std::move(done), {effect.code, std::move(effect.text)});
+}
+
+void ResourceCore::perform(engine::VolumeChanged& effect) {
+    status_changed_ = true;
+    const engine::ResourceStatus status = engine_.status(now());
+    for (const engine::VolumeStatus& volume : status.volumes) {
+        if (volume.number != effect.volume) {
+            continue;
+        }
+        VolumeUnit& changed = unit(volume.number);
+        const bool resized = changed.port->status().size_sectors != volume.size_sectors;
+        changed.port->update(volume);
+        if (resized && nodes_wanted_) {
+            worker_.post([node = changed.node, bytes = base::to_bytes({volume.size_sectors})] {
+                node->resize(bytes);
+            });
+        }
+    }
+}
+
+void ResourceCore::perform(engine::StatusChanged&) {
+    status_changed_ = true;
+}
+
+void ResourceCore::perform(engine::RunHandler& effect) {
+    const auto handler = settings_.handlers.find(effect.name);
+    if (handler == settings_.handlers.end()) {
+        return;
+    }
+    const VolumeIdentity& identity = unit(effect.volume).identity;
+    HandlerCall call;
+    call.name = effect.name;
+    call.command = handler->second;
+    call.environment = {
+        {"DRBD_RESOURCE", settings_.name},
+        {"DRBD_CONF", settings_.config_file},
+        {"DRBD_MINOR", std::to_string(identity.minor)},
+        {"DRBD_VOLUME", std::to_string(identity.volume)},
+        {"DRBD_LL_DISK", identity.disk},
+        {"DRBD_PEER", settings_.peer},
+        {"DRBD_PEERS", settings_.peer},
+        {"DRBD_PEER_AF",
+         settings_.peer_address.family == config::AddressFamily::Ipv6 ? "ipv6" : "ipv4"},
+        {"DRBD_PEER_ADDRESS", settings_.peer_address.ip},
+    };
+    HandlerEvent event{settings_.name, effect.volume, effect.name, std::nullopt};
+    surroundings_.handler_event(event);
+    call.ended = [&surroundings = surroundings_, event](int status) mutable {
+        event.status = status;
+        surroundings.handler_event(event);
+    };
+    surroundings_.handlers.run(std::move(call));
+}
+
+void ResourceCore::publish() {
+    auto snapshot = std::make_shared<ResourceSnapshot>();
+    snapshot->taken = now();
+    snapshot->status = engine_.status(snapshot->taken);
+    for (const engine::VolumeStatus& status : snapshot->status.volumes) {
+        VolumeUnit& shown = unit(status.number);
+        shown.port->update(status);
+        VolumeSnapshot volume;
+        volume.backing_path = shown.disk ? shown.disk->path() : "";
+        volume.frontend = shown.frontend;
+        volume.users = shown.port->users_text();
+        snapshot->volumes.push_back(std::move(volume));
+    }
+    snapshot_.set(snapshot);
+    surroundings_.published(snapshot);
+}
+
+// --- Backing disks ------------------------------------------------------------------------------
+
+void ResourceCore::attach(engine::VolumeNumber volume, AdminCallback done) {
+    VolumeUnit& target = unit(volume);
+    if (target.disk || target.disk_opening) {
+        done({124, "Device is attached to a disk (use detach first)"});
+        return;
+    }
+    target.disk_opening = true;
+    const auto opened = std::make_shared<std::optional<base::Result<BackingDevice>>>();
+    on_worker([path = target.disk_path, opened] { opened->emplace(open_backing_device(path)); },
+              [this, volume, opened, done = std::move(done)]() mutable {
+                  on_opened(volume, std::move(**opened), std::move(done));
+              });
+}
+
+void ResourceCore::on_opened(engine::VolumeNumber volume,
+                             base::Result<BackingDevice> device,
+                             AdminCallback done) {
+    VolumeUnit& target = unit(volume);
+    if (!device) {
+        target.disk_opening = false;
+        surroundings_.log.write(base::LogLevel::Error, device.error().text);
+        done({open_error_code(device.error().code), device.error().text});
+        return;
+    }
+    const io::DiskGeometry geometry = device->geometry;
+    target.disk = std::make_unique<UringDisk>(
+        context_, ring_, pool_, std::move(*device), [this, &target](io::IoId id, int error) {
+            on_disk_done(target, id, error);
+        });
+    command(engine::Attach{volume, geometry},
+            [this, &target, done = std::move(done)](AdminReply reply) {
+                target.disk_opening = false;
+                if (reply.code != 0 && target.disk && !target.disk_closing) {
+                    target.disk_closing = true;
+                    ++disks_closing_;
+                    close_disk_if_idle(target);
+                }
+                answer(done, std::move(reply));
+            });
+}
+
+void ResourceCore::perform(engine::SubmitDisk& effect) {
+    VolumeUnit& target = unit(effect.volume);
+    REQUIRE(target.disk != nullptr);  // only between Attach and CloseDisk
+    target.disk->submit(effect.op);
+}
+
+void ResourceCore::on_disk_done(VolumeUnit& target, io::IoId id, int error) {
+    on_event(engine::DiskDone{{target.identity.volume}, id, error});
+    if (target.disk_closing) {
+        // Not from here: we are called by the disk.
+        asio::post(context_, [this, &target] { close_disk_if_idle(target); });
+    }
+}
+
+void ResourceCore::perform(engine::CloseDisk& effect) {
+    VolumeUnit& target = unit(effect.volume);
+    if (target.disk == nullptr || target.disk_closing) {
+        return;
+    }
+    target.disk_closing = true;
+    target.disk->close();
+    ++disks_closing_;
+    close_disk_if_idle(target);
+}
+
+// Closing a device may take its time: the worker does it. Who asked for a detach is answered when
+// the device is free for others.
+void ResourceCore::close_disk_if_idle(VolumeUnit& target) {
+    if (!target.disk || !target.disk_closing || target.disk->outstanding() != 0) {
+        return;
+    }
+    const auto device = std::make_shared<BackingDevice>(target.disk->release());
+    target.disk.reset();
+    target.disk_closing = false;
+    on_worker([device] { device->fd = FileDescriptor(); }, [this] { on_disk_closed(); });
+}
+
+void ResourceCore::on_disk_closed() {
+    if (--disks_closing_ > 0) {
+        return;
+    }
+    publish();
+    for (const auto& then : std::exchange(after_closing_, {})) {
+        then();
+    }
+}
+
+// --- Administrator's commands -------------------------------------------------------------------
+
+void ResourceCore::answer(AdminCallback done, AdminReply reply) {
+    if (disks_closing_ == 0) {
+        done(std::move(reply));
+        return;
+    }
+    after_closing_.push_back([done = std::move(done), reply = std::move(reply)] { done(reply); });
+}
+
+void ResourceCore::command(engine::AdminCommand command, AdminCallback done) {
+    const std::uint64_t id = ++last_admin_;
+    admin_.emplace(id, std::move(done));
+    on_event(engine::Admin{{id}, std::move(command)});
+}
+
+void ResourceCore::change_settings(const config::ResourceSettings& settings, AdminCallback done) {
+    const bool same_volumes =
+        std::equal(settings.volumes.begin(),
+                   settings.volumes.end(),
+                   settings_.volumes.begin(),
+                   settings_.volumes.end(),
+                   [](const config::VolumeSettings& a, const config::VolumeSettings& b) {
+                       return a.number == b.number && a.minor == b.minor;
+                   });
+    if (!same_volumes) {
+        done({162,
+              "the volumes or minors of the resource are not those it was brought up with: take it "
+              "down and up again"});
+        return;
+    }
+    settings_ = settings;
+    for (const config::VolumeSettings& volume : settings.volumes) {
+        unit({volume.number}).disk_path = volume.disk;
+    }
+    transport_.change_settings(tcp_settings(settings));
+    command(engine::ChangeSettings{engine_settings(settings)}, std::move(done));
+}
+
+void ResourceCore::promote(bool force, AdminCallback done) {
+    command(engine::Promote{force}, [this, done = std::move(done)](AdminReply reply) {
+        if (reply.code != 0) {
+            done(std::move(reply));
+            return;
+        }
+        nodes_wanted_ = true;
+        attach_nodes([done](const std::string& trouble) { done({0, trouble}); });
+    });
+}
+
+void ResourceCore::demote(AdminCallback done) {
+    release_volumes([this, done = std::move(done)](const std::string& who) {
+        if (!who.empty()) {
+            done({-12, "Device is held open by someone\n" + who});
+            return;
+        }
+        command(engine::Demote{}, [this, done](AdminReply reply) {
+            forbid_open(false);
+            if (reply.code != 0) {
+                attach_nodes([done, reply](const std::string&) { done(reply); });
+                return;
+            }
+            nodes_wanted_ = false;
+            done(std::move(reply));
+        });
+    });
+}
+
+void ResourceCore::stop(std::function<void()> stopped) {
+    const auto left = std::make_shared<std::size_t>(1);
+    const auto one_less = [left, stopped = std::move(stopped)] {
+        if (--*left == 0) {
+            stopped();
+        }
+    };
+    for (auto& [volume, unit] : units_) {
+        if (unit.export_) {
+            ++*left;
+            unit.export_->stop(one_less);
+        }
+    }
+    on_worker([] {}, one_less);  // whatever the worker was given before is done by then
+}
+
+}  // namespace runtime

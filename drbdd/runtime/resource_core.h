@@ -1,0 +1,155 @@
+// One resource on its thread: the engine, and the hands that do what it says. Effects become system
+// calls, what happens becomes events; nothing here decides anything about replication.
+//
+// Everything happens on the thread that runs the io_context, apart from what the worker does.
+#pragma once
+
+#include "config/settings.h"
+#include "drbdd/engine/engine.h"
+#include "drbdd/runtime/buffer_pool.h"
+#include "drbdd/runtime/event_sink.h"
+#include "drbdd/runtime/frontends.h"
+#include "drbdd/runtime/handler_runner.h"
+#include "drbdd/runtime/resource_snapshot.h"
+#include "drbdd/runtime/ring.h"
+#include "drbdd/runtime/tcp_transport.h"
+#include "drbdd/runtime/volume_unit.h"
+#include "drbdd/runtime/worker.h"
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/steady_timer.hpp>
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace runtime {
+
+struct AdminReply {
+    int code = 0;  // 0, a negative StateCode or a positive ERR_* number
+    std::string text;
+};
+
+// On the resource's thread, exactly once; never while the resource hangs.
+using AdminCallback = std::function<void(AdminReply)>;
+
+// A handler was started, or ended (then with its wait status).
+struct HandlerEvent {
+    std::string resource;
+    engine::VolumeNumber volume;
+    std::string name;
+    std::optional<int> status;
+};
+
+// What a resource needs of the rest of the daemon; outlives it. The two functions are called on
+// the resource's or the handler runner's thread, and return at once.
+struct Surroundings {
+    base::LogSink& log;
+    HandlerRunner& handlers;
+    FrontendFactory frontends;
+    std::function<void(SnapshotPtr)> published;
+    std::function<void(const HandlerEvent&)> handler_event;
+};
+
+class ResourceCore : public EventSink {
+public:
+    // All references outlive the core.
+    ResourceCore(boost::asio::io_context& context,
+                 Ring& ring,
+                 RingBufferPool& pool,
+                 Worker& worker,
+                 const config::ResourceSettings& settings,
+                 const Surroundings& surroundings,
+                 PublishedSnapshot& snapshot);
+    ~ResourceCore() override;
+
+    // Starts the exports; fails with the first that cannot.
+    base::Result<void> start();
+
+    // Opens and claims the backing disk, then tells the engine.
+    void attach(engine::VolumeNumber volume, AdminCallback done);
+    // Refused while a volume is used by somebody, with the names.
+    void demote(AdminCallback done);
+    void promote(bool force, AdminCallback done);
+    // Any other command, straight to the engine.
+    void command(engine::AdminCommand command, AdminCallback done);
+    // For the next attach and connect.
+    void change_settings(const config::ResourceSettings& settings, AdminCallback done);
+
+    // Brings the published snapshot up to date.
+    void publish();
+
+    // After a Down: stops the exports, then calls `stopped`.
+    void stop(std::function<void()> stopped);
+
+    // For the parts of this resource.
+    void on_event(engine::Event event) override;
+
+private:
+    class Deed;
+
+    void schedule_pump();
+    void pump();
+    void execute(engine::Effect& effect);
+    void arm_timer();
+    void arm_trim();
+
+    void perform(engine::SubmitDisk& effect);
+    void perform(engine::CloseDisk& effect);
+    void perform(engine::CompleteApp& effect);
+    void perform(engine::AdminDone& effect);
+    void perform(engine::RunHandler& effect);
+    void perform(engine::VolumeChanged& effect);
+    void perform(engine::StatusChanged& effect);
+
+    void on_opened(engine::VolumeNumber volume,
+                   base::Result<BackingDevice> device,
+                   AdminCallback done);
+    void on_disk_done(VolumeUnit& unit, io::IoId id, int error);
+    void close_disk_if_idle(VolumeUnit& unit);
+    void on_disk_closed();
+    void answer(AdminCallback done, AdminReply reply);
+
+    void on_worker(std::function<void()> job, std::function<void()> then);
+    void attach_nodes(std::function<void(std::string trouble)> then);
+    void release_volumes(std::function<void(std::string who)> then);
+    void wait_for_users(int turns, std::function<void(std::string who)> then);
+    void follow_role();
+    std::string users_text() const;
+    void forbid_open(bool forbid);
+
+    VolumeUnit& unit(engine::VolumeNumber volume);
+
+    boost::asio::io_context& context_;
+    Ring& ring_;
+    Worker& worker_;
+    const Surroundings& surroundings_;
+    PublishedSnapshot& snapshot_;
+    config::ResourceSettings settings_;
+    RingBufferPool& pool_;
+    RequestIds request_ids_;
+    std::map<engine::VolumeNumber, VolumeUnit> units_;
+    TcpTransport transport_;
+    engine::Engine engine_;
+
+    std::vector<engine::Event> events_;
+    engine::Effects effects_;
+    bool pump_scheduled_ = false;
+    boost::asio::steady_timer tick_;
+    io::Instant tick_armed_ = io::kNever;
+    boost::asio::steady_timer trim_;
+    bool trim_armed_ = false;
+    boost::asio::steady_timer users_timer_;
+
+    std::uint64_t last_admin_ = 0;
+    std::map<std::uint64_t, AdminCallback> admin_;
+    unsigned disks_closing_ = 0;  // closed for the engine, not yet free for others
+    std::vector<std::function<void()>> after_closing_;
+    bool status_changed_ = false;
+    bool nodes_wanted_ = false;
+};
+
+}  // namespace runtime

@@ -1,0 +1,86 @@
+// io::Disk over io_uring: the backing disk of one volume. Block front ends specification, 6.2.
+//
+// The device is opened without IORING_REGISTER_FILES on purpose: kernel 6.1 keeps an unregistered
+// file for up to a second more, and a device that was detached must be free at once.
+#pragma once
+
+#include "drbdd/io/disk.h"
+#include "drbdd/runtime/backing_device.h"
+#include "drbdd/runtime/ring.h"
+
+#include <boost/asio/io_context.hpp>
+
+#include <deque>
+#include <functional>
+#include <memory>
+#include <vector>
+
+namespace runtime {
+
+class UringDisk : public io::Disk {
+public:
+    // error: 0 or errno. Called on the thread of the ring.
+    using Done = std::function<void(io::IoId id, int error)>;
+
+    // `ring`, `pool` and `context` outlive the disk. Operations become visible to the kernel with
+    // Ring::submit(). `pool` lends the zeroes to be written where the device cannot zero by itself.
+    UringDisk(boost::asio::io_context& context,
+              Ring& ring,
+              io::BufferPool& pool,
+              BackingDevice device,
+              Done done);
+    ~UringDisk() override;
+
+    io::DiskGeometry geometry() const override { return device_.geometry; }
+
+    const std::string& path() const { return device_.path; }
+
+    void submit(const io::DiskOp& op) override;
+    void close() override;
+
+    // Operations whose completion has not been told yet.
+    std::size_t outstanding() const { return outstanding_; }
+
+    // The device, for the one who closes it (may block: not on this thread). Only when nothing is
+    // outstanding; the disk is of no use afterwards.
+    BackingDevice release();
+
+private:
+    class Operation;
+    class FlushOperation;
+
+    enum class Zeroing { PunchHole, ZeroRange, WriteZeroes };
+
+    Operation& take_operation();
+    void start(Operation& operation);
+    void start_transfer(Operation& operation);
+    void start_zeroing(Operation& operation);
+    void on_complete(Operation& operation, int result);
+    int advance(Operation& operation, int result);
+    bool fall_back(Operation& operation, int error);
+    Zeroing zeroing_for(const io::DiskOp& op) const;
+    void request_flush(Operation& operation);
+    void start_flush();
+    void on_flushed(int result);
+    void finish(Operation& operation, int error);
+
+    boost::asio::io_context& context_;
+    Ring& ring_;
+    io::BufferPool& pool_;
+    BackingDevice device_;
+    Done done_;
+    bool closed_ = false;
+    bool can_punch_hole_ = true;  // until the device has refused it once
+    bool can_zero_range_ = true;
+    std::size_t outstanding_ = 0;
+    std::deque<Operation> operations_;  // stable addresses; grows to the largest depth ever used
+    std::vector<Operation*> free_operations_;
+    // One flush at a time covers all who asked before it started; who comes later waits for the
+    // next, because the running one may have passed his writes already.
+    std::unique_ptr<FlushOperation> flush_;
+    std::vector<Operation*> flushing_;
+    std::vector<Operation*> flush_next_;
+    io::Slice zeroes_;
+};
+
+}  // namespace runtime
