@@ -12,7 +12,7 @@ import subprocess
 import time
 
 import nbd_client
-from sandbox import Failed, child_of, namespaces, out_of
+from sandbox import Failed, child_of, choose, namespaces, out_of, run
 
 ROOT = os.path.realpath(os.path.join(os.path.dirname(__file__), "../../.."))
 BIN = os.environ.get("DRBDD_BIN", os.path.join(ROOT, "build/release/bin"))
@@ -106,6 +106,15 @@ class Node:
     def start(self, *argv, **options):
         """A process of this node that goes on beside the scenario."""
         return subprocess.Popen(self.inside(*argv), env=self.environment(), stdin=subprocess.DEVNULL, **options)
+
+    def expect_refusal(self, *argv, code=None, says=(), seconds=5):
+        """The command fails, soon, with the wanted exit code, and its text names what is wanted. Returns the text."""
+        got, out, err = self.run(*argv, check=False, seconds=seconds)
+        missing = [word for word in says if word.lower() not in (out + err).lower()]
+        if got == 0 or (code is not None and got != code) or missing:
+            raise Failed(f"{self.name}: `{' '.join(argv)}`: exit {got}, wanted {code or 'a failure'} and the words {missing}"
+                         f"\n{out}{err}")
+        return out + err
 
     def processes(self, program):
         """Process ids, as the scenario sees them, of a program that runs on this node."""
@@ -229,6 +238,18 @@ def compare(one, other, length=None, block=4096):
         raise Failed(f"{different} blocks of {block} bytes differ, the first at byte {first}: {one} {other}")
 
 
+def main(*scenarios, programs=(), seconds=300, **options):
+    """Runs the scenario named on the command line with a booted cluster of `options`."""
+    scenario = choose(scenarios)
+    clusters = []
+
+    def run_it(work):
+        clusters.append(Cluster(work, **options))
+        scenario(clusters[0])
+
+    run(run_it, ("mke2fs", "losetup", *programs), seconds, lambda: clusters and clusters[0].report())
+
+
 class Cluster:
     """Two nodes with one resource of sparse backing files, down and without metadata at first."""
 
@@ -259,10 +280,6 @@ class Cluster:
             for node in self.nodes:
                 node.wait_in_sync()
         return self
-
-    def demote_all(self):
-        for node in self.nodes:
-            node.drbdadm("secondary", "r0")
 
     def compare(self, volume=0):
         compare(self.disks["alpha"][volume], self.disks["bravo"][volume])

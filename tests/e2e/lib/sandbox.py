@@ -35,6 +35,17 @@ def run(scenario, programs=(), seconds=300, on_failure=None):
     sys.exit(_outside(programs))
 
 
+def choose(scenarios):
+    """The scenario that the command line names. --list prints the names, as the build asks for them."""
+    names = {scenario.__name__: scenario for scenario in scenarios}
+    if sys.argv[1:] == ["--list"]:
+        print("\n".join(names))
+        sys.exit(0)
+    if len(sys.argv) != 2 or sys.argv[1] not in names:
+        sys.exit("usage: --list or a scenario\n" + "\n".join(f"  {name}: {s.__doc__}" for name, s in names.items()))
+    return names[sys.argv[1]]
+
+
 def out_of(*argv, **options):
     """stdout of a command that must succeed."""
     done = subprocess.run(argv, capture_output=True, text=True, **options)

@@ -1,0 +1,155 @@
+#!/usr/bin/python3
+"""What an administrator does on a good day. everyday.py SCENARIO"""
+
+import os
+import signal
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.realpath(__file__)), "lib"))
+
+from cluster import main, until  # noqa: E402
+from sandbox import Failed  # noqa: E402
+
+
+def initial_sync(cluster):
+    """create-md, up, promote, full sync: both UpToDate and equal, and every query has the right answer"""
+    cluster.up(primary=cluster.alpha)
+    cluster.compare()
+    for command, alpha, bravo in (("role", "Primary/Secondary", "Secondary/Primary"), ("cstate", "Connected", "Connected"),
+                                  ("dstate", "UpToDate/UpToDate", "UpToDate/UpToDate")):
+        for node, wanted in ((cluster.alpha, alpha), (cluster.bravo, bravo)):
+            answer = node.drbdadm(command, "r0")[1].strip()
+            if answer != wanted:
+                raise Failed(f"{node.name}: {command} is {answer}, wanted {wanted}")
+    text = cluster.alpha.drbdadm("status", "r0")[1]
+    if not text.startswith("r0 role:Primary") or "disk:UpToDate" not in text or "peer-disk:UpToDate" not in text:
+        raise Failed(f"status of a healthy Primary:\n{text}")
+    cluster.down()
+    if any(node.status() for node in cluster.nodes):
+        raise Failed("r0 is still configured after down")
+
+
+def events(cluster):
+    """events2 shows what there is, then each change up to UpToDate, and ends with the resource"""
+    for node in cluster.nodes:
+        node.drbdadm("create-md", "--force", "r0")
+    cluster.alpha.drbdadm("up", "r0")
+    path = os.path.join(cluster.alpha.dir, "events")
+    with open(path, "w") as file:
+        watcher = cluster.alpha.start("drbdsetup", "events2", stdout=file)
+
+    def lines():
+        with open(path) as events_file:
+            return events_file.read().splitlines()
+
+    until(lambda: "exists -" in lines(), 5, "no `exists -` in events2")
+    if not any(line.startswith("exists resource name:r0 ") for line in lines()):
+        raise Failed("events2 does not show r0:\n" + "\n".join(lines()))
+    cluster.bravo.drbdadm("up", "r0")
+    cluster.alpha.wait(connection="Connected")
+    cluster.alpha.drbdadm("primary", "--force", "r0")
+    cluster.alpha.wait_in_sync()
+    for wanted in (("change connection", "connection:Connected"), ("change resource", "role:Primary"),
+                   ("change device", "disk:UpToDate"), ("change peer-device", "replication:SyncSource"),
+                   ("change peer-device", "peer-disk:UpToDate")):
+        until(lambda: any(all(part in line for part in wanted) for line in lines()), 5,
+              lambda: f"no event with {wanted} in\n" + "\n".join(lines()))
+    now = cluster.alpha.run("drbdsetup", "events2", "--now")[1].splitlines()
+    if now[-1] != "exists -" or not all(line.startswith("exists ") for line in now):
+        raise Failed("events2 --now:\n" + "\n".join(now))
+    cluster.alpha.signal("drbdsetup", signal.SIGKILL)
+    watcher.wait()
+
+
+def resync_progress(cluster):
+    """while a resync runs, status shows how far it is and the estimate of its end gets smaller"""
+    with open(cluster.alpha.config) as file:
+        text = file.read()
+    with open(cluster.alpha.config, "w") as file:
+        file.write(text.replace("disk {", "disk { c-plan-ahead 0; resync-rate 8M;", 1))
+    for node in cluster.nodes:
+        node.drbdadm("create-md", "--force", "r0")
+        node.drbdadm("up", "r0")
+    cluster.alpha.wait(connection="Connected")
+    cluster.alpha.drbdadm("primary", "--force", "r0")
+    cluster.alpha.wait(replication="SyncSource", seconds=10)
+    cluster.bravo.wait(replication="SyncTarget", seconds=10)
+    seen = []
+
+    def ended():
+        status = cluster.bravo.status()
+        peer = status["connections"][0]["peer_devices"][0]
+        if peer["replication-state"] == "SyncTarget":
+            seen.append(peer["percent-in-sync"])
+        return peer["replication-state"] == "Established" and status["devices"][0]["disk-state"] == "UpToDate"
+
+    until(ended, 60, lambda: f"resync at {seen[-3:]}")
+    if len(set(seen)) < 5 or seen != sorted(seen):
+        raise Failed(f"progress seen: {seen}")
+    cluster.compare()
+
+
+def verified_load(cluster):
+    """fio writes through NBD and verifies what it reads; then both disks are equal"""
+    cluster.up(primary=cluster.alpha)
+    for job in (["--bs=4k", "--iodepth=32", "--rw=randwrite"], ["--bs=128k", "--iodepth=8", "--rw=write"],
+                ["--bssplit=512/10:4k/60:32k/20:1m/10", "--iodepth=16", "--rw=randrw", "--fsync=16"]):
+        cluster.alpha.run("fio", "--name=verified", "--ioengine=nbd", f"--uri={cluster.alpha.nbd()}", "--size=48m",
+                          "--verify=crc32c", "--verify_fatal=1", "--do_verify=1", "--randrepeat=0", *job, seconds=120)
+        cluster.compare()
+
+
+def roles_swap(cluster):
+    """a file system moves between the nodes with its data, and a device in use cannot be demoted"""
+    cluster.up(primary=cluster.alpha)
+    cluster.alpha.run("mke2fs", "-q", "-t", "ext4", device(cluster.alpha))
+    first, second = cluster.nodes
+    for round_number in range(4):
+        mount(first)
+        first.run("sh", "-c", f"cp /usr/bin/env {first.dir}/mnt/file{round_number} && sync -f {first.dir}/mnt && "
+                              f"ls {first.dir}/mnt/file* | wc -l | grep -qx {round_number + 1}")
+        first.expect_refusal("drbdadm", "-c", first.config, "secondary", "r0", code=11, says=["-12", "held open"])
+        first.run("umount", f"{first.dir}/mnt")
+        first.drbdadm("secondary", "r0")
+        second.drbdadm("primary", "r0")
+        first, second = second, first
+    cluster.compare()
+    holder = first.start("sh", "-c", f"exec tail -f /dev/null < {device(first)}")
+    until(lambda: first.processes("tail"), 5, "nobody holds the device open")
+    first.expect_refusal("drbdadm", "-c", first.config, "secondary", "r0", code=11, says=["-12", "held open"])
+    first.signal("tail", signal.SIGKILL)
+    holder.wait()
+    first.drbdadm("secondary", "r0")
+
+
+def device(node, minor=0):
+    return os.path.join(node.dev_dir, f"drbd{minor}")
+
+
+def mount(node):
+    os.makedirs(f"{node.dir}/mnt", exist_ok=True)
+    node.run("mount", "-t", "ext4", device(node), f"{node.dir}/mnt")
+
+
+def secondary_refuses(cluster):
+    """a Secondary gives its data to nobody, and says why"""
+    cluster.up(primary=cluster.alpha)
+    text = cluster.bravo.expect_refusal("nbdinfo", cluster.bravo.nbd())
+    if "secondary" not in text.lower():
+        raise Failed(f"an NBD client of a Secondary is not told why it is refused: {text}")
+
+
+def several_volumes(cluster):
+    """the volumes of one resource have nodes, exports and data of their own"""
+    cluster.up(primary=cluster.alpha)
+    for minor in range(2):
+        cluster.alpha.wait_in_sync(volume=minor)
+        cluster.alpha.write_random(range(0, 8 << 20, 65536), 4096 * (minor + 1), minor)
+        if not os.path.exists(device(cluster.alpha, minor)):
+            raise Failed(f"no node for volume {minor}")
+    for volume in range(2):
+        cluster.compare(volume)
+
+
+main(initial_sync, events, resync_progress, verified_load, roles_swap, secondary_refuses, several_volumes,
+     programs=("fio", "nbdinfo"), mib=64, volumes=2 if "several_volumes" in sys.argv else 1)
