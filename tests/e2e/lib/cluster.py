@@ -103,9 +103,10 @@ class Node:
             raise Failed(f"{self.name}: `{' '.join(argv)}`: exit {result[0]}\n{result[1]}{result[2]}")
         return result
 
-    def start(self, *argv, **options):
-        """A process of this node that goes on beside the scenario."""
-        return subprocess.Popen(self.inside(*argv), env=self.environment(), stdin=subprocess.DEVNULL, **options)
+    def start(self, *argv, pipe=False, **options):
+        """A process of this node that goes on beside the scenario; `pipe`: it is fed through its stdin."""
+        return subprocess.Popen(self.inside(*argv), env=self.environment(),
+                                stdin=subprocess.PIPE if pipe else subprocess.DEVNULL, **options)
 
     def expect_refusal(self, *argv, code=None, says=(), seconds=5):
         """The command fails, soon, with the wanted exit code, and its text names what is wanted. Returns the text."""
