@@ -551,7 +551,7 @@ void Cluster::on_process_gone(Node node) {
         if (host(node).powered()) {
             history.process_killed(node, was_primary);
         } else {
-            history.power_cut(node);
+            history.power_cut(node, was_primary);
         }
     }
     oracles_->after_process_gone(node);

@@ -23,21 +23,21 @@ void History::write_acked(Node node, std::uint64_t write, bool durable, bool min
     if (diverged()) {
         return;  // what the peer holds is measured on its own lineage
     }
-    if (!peers) {
-        lower(other(node), Holds::Stale);
-    } else if (protocol_ == ReplicationProtocol::A) {
-        lower(other(node), Holds::Flushed);  // it may still be on its way
+    if (!peers || protocol_ == ReplicationProtocol::A) {
+        lower(other(node), Holds::Stale);  // A: it may still be on its way
     }
 }
 
-// The cache of the machine survives. What protocol B acknowledged may not have got that far.
+// The cache of the machine survives. Under protocol B what was acknowledged was in the memory of
+// the process only; and a flush of the application covers the peer under protocol C only.
 void History::process_killed(Node node, bool was_primary) {
     if (!was_primary && protocol_ != ReplicationProtocol::C) {
-        lower(node, Holds::Flushed);
+        lower(node, Holds::Stale);
     }
 }
 
-void History::power_cut(Node node) {
+void History::power_cut(Node node, bool was_primary) {
+    process_killed(node, was_primary);
     lower(node, Holds::Flushed);
 }
 
@@ -74,7 +74,7 @@ void History::in_sync() {
     }
     // Without a resync a node whose cache was lost is as good as the other: both are read from.
     for (View& view : nodes_) {
-        if (view.holds == Holds::Flushed && protocol_ != ReplicationProtocol::A) {
+        if (view.holds == Holds::Flushed) {
             view.lineage->fall_back_to_flushed();
         }
         view.holds = Holds::All;

@@ -33,7 +33,7 @@ public:
     // An application's write on `node` was acknowledged. `mine`, `peers`: which disks it reached.
     void write_acked(Node node, std::uint64_t write, bool durable, bool mine, bool peers);
     void process_killed(Node node, bool was_primary);
-    void power_cut(Node node);
+    void power_cut(Node node, bool was_primary);
 
     void disk_replaced(Node node) { nodes_[index(node)].holds = Holds::Stale; }
 

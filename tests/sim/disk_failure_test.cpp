@@ -1,0 +1,175 @@
+// Disks that fail, on either node, in every operation. Wire specification, section 9.4.
+
+#include "tests/sim/sim_test.h"
+
+#include <cerrno>
+
+namespace sim {
+namespace {
+
+using Kind = io::DiskOp::Kind;
+
+void expect_repair(Cluster& cluster, Node node) {
+    cluster.disk(node).heal();
+    cluster.run_for(2s);
+    EXPECT_TRUE(cluster.attach(node).ok());
+    cluster.check_convergence();
+}
+
+TEST(SimDiskFailure, WriteErrorOnThePrimaryDetachesAndIoGoesOn) {
+    over_seeds(20, [](std::uint64_t seed) {
+        TestCluster cluster(with_seed(seed));
+        cluster.start_in_sync();
+        cluster.promote(Node::Alice);
+        cluster.random_io(Node::Alice, 100, 20ms);
+        cluster.run_for(5ms);
+        cluster.disk(Node::Alice).fail_data_writes(seed % 2 == 0 ? EIO : ENOSPC);
+        cluster.run_for(20ms);
+        ASSERT_TRUE(cluster.drain());
+        cluster.random_io(Node::Alice, 100, 20ms);
+        cluster.run_for(1s);
+        EXPECT_EQ(cluster.disk_state(Node::Alice), DiskState::Diskless);
+        EXPECT_EQ(cluster.failed_requests(), 0u);
+        expect_repair(cluster, Node::Alice);
+    });
+}
+
+TEST(SimDiskFailure, ReadErrorOnThePrimaryIsReadFromThePeer) {
+    over_seeds(10, [](std::uint64_t seed) {
+        TestCluster cluster(with_seed(seed));
+        cluster.start_in_sync();
+        cluster.promote(Node::Alice);
+        cluster.write(Node::Alice, 0, 64);
+        ASSERT_TRUE(cluster.drain());
+        cluster.disk(Node::Alice).add_bad_sector({20});
+        const RequestNumber read = cluster.read(Node::Alice, 0, 64);
+        ASSERT_TRUE(cluster.drain());
+        EXPECT_EQ(cluster.result(read), 0);
+        cluster.run_for(2s);
+        EXPECT_EQ(cluster.disk_state(Node::Alice), DiskState::Diskless);
+        expect_repair(cluster, Node::Alice);
+    });
+}
+
+TEST(SimDiskFailure, WriteErrorOnTheSecondaryDetachesIt) {
+    over_seeds(20, [](std::uint64_t seed) {
+        ClusterOptions options = with_seed(seed);
+        const Protocol protocols[] = {Protocol::A, Protocol::B, Protocol::C};
+        options.protocol = protocols[seed % 3];
+        TestCluster cluster(options);
+        cluster.start_in_sync();
+        cluster.promote(Node::Alice);
+        cluster.random_io(Node::Alice, 100, 20ms);
+        cluster.run_for(5ms);
+        cluster.disk(Node::Bob).fail_data_writes(EIO);
+        ASSERT_TRUE(cluster.run_until(
+            [&] { return cluster.disk_state(Node::Bob) == DiskState::Diskless; }, 10s));
+        cluster.random_io(Node::Alice, 100, 20ms);
+        cluster.run_for(1s);
+        EXPECT_EQ(cluster.failed_requests(), 0u);
+        expect_repair(cluster, Node::Bob);
+    });
+}
+
+TEST(SimDiskFailure, PassOnMakesTheDiskInconsistentAndGoesOn) {
+    over_seeds(10, [](std::uint64_t seed) {
+        ClusterOptions options = with_seed(seed);
+        options.disk.on_io_error = engine::OnIoError::PassOn;
+        TestCluster cluster(options);
+        cluster.start_in_sync();
+        cluster.promote(Node::Alice);
+        cluster.disk(Node::Alice).fail_operation(1 + seed, EIO);
+        cluster.random_io(Node::Alice, 60, 20ms);
+        cluster.run_for(1s);
+        ASSERT_TRUE(cluster.drain());
+        EXPECT_EQ(cluster.failed_requests(), 0u);
+    });
+}
+
+TEST(SimDiskFailure, WithoutAnyGoodDiskRequestsFailInsteadOfHanging) {
+    over_seeds(10, [](std::uint64_t seed) {
+        TestCluster cluster(with_seed(seed));
+        cluster.start_in_sync();
+        cluster.promote(Node::Alice);
+        cluster.kill(Node::Bob);
+        cluster.run_for(20s);
+        cluster.disk(Node::Alice).fail_data_writes(EIO);
+        const RequestNumber request = cluster.write(Node::Alice, 0, 8);
+        ASSERT_TRUE(cluster.drain());
+        EXPECT_NE(cluster.result(request), 0);
+    });
+}
+
+TEST(SimDiskFailure, DetachedPrimaryWorksThroughThePeer) {
+    over_seeds(10, [](std::uint64_t seed) {
+        TestCluster cluster(with_seed(seed));
+        cluster.start_in_sync();
+        cluster.promote(Node::Alice);
+        cluster.random_io(Node::Alice, 50, 10ms);
+        cluster.run_for(10ms);
+        EXPECT_TRUE(cluster.detach(Node::Alice, 0, seed % 2 == 0).ok());
+        cluster.random_io(Node::Alice, 100, 20ms);
+        cluster.run_for(1s);
+        ASSERT_TRUE(cluster.drain());
+        EXPECT_EQ(cluster.failed_requests(), 0u);
+        if (seed % 3 == 0) {
+            cluster.kill(Node::Bob);  // now there is no data at all
+            cluster.run_for(20s);
+            cluster.start(Node::Bob);
+            cluster.run_until([&] { return cluster.conn(Node::Bob) >= ConnState::Connected; }, 60s);
+        }
+        EXPECT_TRUE(cluster.attach(Node::Alice).ok());
+        cluster.check_convergence();
+    });
+}
+
+TEST(SimDiskFailure, DetachOfTheLastGoodDiskIsRefused) {
+    TestCluster cluster(with_seed(1));
+    cluster.start_in_sync();
+    cluster.promote(Node::Alice);
+    EXPECT_TRUE(cluster.detach(Node::Bob).ok());
+    cluster.run_for(1s);
+    EXPECT_FALSE(cluster.detach(Node::Alice).ok());
+    EXPECT_TRUE(cluster.attach(Node::Bob).ok());
+    cluster.check_convergence();
+}
+
+TEST(SimDiskFailure, FailingFlushesLoseNothing) {
+    over_seeds(5, [](std::uint64_t seed) {
+        TestCluster cluster(with_seed(seed));
+        cluster.start_in_sync();
+        cluster.promote(Node::Alice);
+        cluster.disk(Node::Bob).fail_all(Kind::Flush, EIO);
+        cluster.random_io(Node::Alice, 100, 20ms);
+        cluster.run_for(1s);
+        ASSERT_TRUE(cluster.drain());
+        cluster.disk(Node::Bob).heal();
+        if (cluster.disk_state(Node::Bob) == DiskState::Diskless) {
+            cluster.attach(Node::Bob);
+        }
+        cluster.check_convergence();
+    });
+}
+
+TEST(SimDiskFailure, AttachRefusesForeignMetadata) {
+    TestCluster cluster(with_seed(1));
+    cluster.start_in_sync();
+    cluster.kill(Node::Bob);
+    const auto& layout = cluster.host(Node::Bob).volume(0).layout;
+    const std::vector<std::uint8_t> garbage(4096, 0x5a);
+    std::vector<std::uint8_t> saved(4096);
+    cluster.disk(Node::Bob).peek(layout.superblock_sector, saved);
+    cluster.host(Node::Bob).start(cluster.settings);
+    cluster.disk(Node::Bob).poke(layout.superblock_sector, garbage);
+    const AdminResult refused = cluster.attach(Node::Bob);
+    EXPECT_FALSE(refused.ok());
+    EXPECT_NE(refused.text, "");
+    EXPECT_FALSE(cluster.host(Node::Bob).volume(0).attached);
+    cluster.disk(Node::Bob).poke(layout.superblock_sector, saved);
+    EXPECT_TRUE(cluster.attach(Node::Bob).ok());
+    cluster.connect(Node::Bob);
+    cluster.check_convergence();
+}
+
+}  // namespace
+}  // namespace sim

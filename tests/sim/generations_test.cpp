@@ -1,0 +1,302 @@
+// Who has the better data: crashes, failover, split brain and its resolutions. Wire specification,
+// sections 5 and 15.
+
+#include "tests/sim/disk_metadata.h"
+#include "tests/sim/sim_test.h"
+
+namespace sim {
+namespace {
+
+std::uint64_t current_uuid(Cluster& cluster, Node node) {
+    return cluster.status(node).current_uuid & ~meta::kUuidPrimaryBit;
+}
+
+// Protocol C promises: a write the application saw completed is on both disks. Cut the power of the
+// primary in the middle of a random load, promote the other node, and look for what is gone.
+TEST(SimPrimaryCrash, ProtocolCLosesNoAckedWrite) {
+    over_seeds(40, [](std::uint64_t seed) {
+        TestCluster cluster(with_seed(seed));
+        cluster.start_in_sync();
+        cluster.promote(Node::Alice);
+        cluster.random_writes(Node::Alice, 200);
+        cluster.run_for(seed * 1ms);
+        if (seed % 2 == 0) {
+            cluster.power_cut(Node::Alice, {.drop_unflushed = 0.5, .tear_in_flight = true});
+        } else {
+            cluster.kill(Node::Alice);
+        }
+        ASSERT_TRUE(
+            cluster.run_until([&] { return cluster.conn(Node::Bob) < ConnState::Connected; }, 30s));
+        EXPECT_TRUE(cluster.promote(Node::Bob).ok());
+        EXPECT_TRUE(cluster.lost_acked_writes(Node::Bob).empty());
+        cluster.random_writes(Node::Bob, 30);
+        cluster.run_for(20ms);
+
+        // The old primary comes back with a damaged disk and must be repaired by resync alone.
+        cluster.start(Node::Alice);
+        cluster.check_convergence();
+        EXPECT_EQ(cluster.status(Node::Bob).state.role, Role::Primary);
+    });
+}
+
+// Variant of 15.1: nobody was promoted meanwhile. What the crashed primary has wins.
+TEST(SimPrimaryCrash, WithoutFailoverTheCrashedPrimaryIsTheSource) {
+    over_seeds(20, [](std::uint64_t seed) {
+        ClusterOptions options = with_seed(seed);
+        options.protocol = seed % 2 == 0 ? Protocol::C : Protocol::A;
+        TestCluster cluster(options);
+        cluster.start_in_sync();
+        cluster.promote(Node::Alice);
+        cluster.random_writes(Node::Alice, 100);
+        cluster.run_for(seed * 1ms);
+        cluster.kill(Node::Alice);
+        cluster.run_for(seed % 3 == 0 ? 1ms : 20s);
+        cluster.start(Node::Alice);
+        cluster.check_convergence();
+        EXPECT_EQ(cluster.oracles().resyncs_begun(), 1u);
+    });
+}
+
+TEST(SimCrash, BothNodesAtOnce) {
+    over_seeds(30, [](std::uint64_t seed) {
+        TestCluster cluster(with_seed(seed));
+        cluster.start_in_sync();
+        cluster.promote(Node::Alice);
+        cluster.random_writes(Node::Alice, 100);
+        cluster.run_for(seed * 1ms);
+        cluster.power_cut(Node::Alice);
+        cluster.run_for(seed % 4 * 100us);
+        cluster.power_cut(Node::Bob);
+        const Node first = seed % 2 == 0 ? Node::Alice : Node::Bob;
+        cluster.start(first);
+        cluster.start(other(first));
+        cluster.check_convergence();
+    });
+}
+
+TEST(SimCrash, SecondPowerCutDuringRecovery) {
+    over_seeds(40, [](std::uint64_t seed) {
+        TestCluster cluster(with_seed(seed));
+        cluster.start_in_sync();
+        cluster.promote(Node::Alice);
+        cluster.random_writes(Node::Alice, 100);
+        cluster.run_for(10ms);
+        cluster.power_cut(Node::Alice);
+        for (std::uint64_t n = 0; n < 3; ++n) {
+            cluster.host(Node::Alice).crash_after_effects(seed + n * 3, PowerCut{});
+            cluster.start(Node::Alice);
+            cluster.run_for(2s);
+            cluster.power_cut(Node::Alice);
+        }
+        cluster.start(Node::Alice);
+        cluster.check_convergence();
+    });
+}
+
+TEST(SimSecondaryCrash, PrimaryGoesOnAndResyncsIt) {
+    over_seeds(20, [](std::uint64_t seed) {
+        TestCluster cluster(with_seed(seed));
+        cluster.start_in_sync();
+        cluster.promote(Node::Alice);
+        const auto before = current_uuid(cluster, Node::Alice);
+        cluster.random_io(Node::Alice, 300, 60ms);
+        cluster.run_for(seed * 2ms);
+        if (seed % 2 == 0) {
+            cluster.power_cut(Node::Bob);
+        } else {
+            cluster.kill(Node::Bob);
+        }
+        ASSERT_TRUE(cluster.drain());
+        EXPECT_NE(current_uuid(cluster, Node::Alice), before);
+        EXPECT_EQ(cluster.failed_requests(), 0u);
+        cluster.start(Node::Bob);
+        cluster.check_convergence();
+    });
+}
+
+// Both nodes become Primary while they cannot see each other.
+void split(Cluster& cluster, std::size_t writes_of_bob) {
+    cluster.start_in_sync();
+    cluster.promote(Node::Alice);
+    cluster.cut_link();
+    cluster.run_for(30s);
+    cluster.oracles().allow_data_loss();
+    ASSERT_TRUE(cluster.promote(Node::Bob).ok());
+    cluster.random_writes(Node::Alice, 40);
+    cluster.random_writes(Node::Bob, writes_of_bob);
+    cluster.run_for(1s);
+    ASSERT_TRUE(cluster.drain());
+}
+
+bool both_stand_alone(Cluster& cluster) {
+    return cluster.conn(Node::Alice) == ConnState::StandAlone &&
+           cluster.conn(Node::Bob) == ConnState::StandAlone;
+}
+
+TEST(SimSplitBrain, BothGoStandAloneAndSaySo) {
+    over_seeds(20, [](std::uint64_t seed) {
+        TestCluster cluster(with_seed(seed));
+        split(cluster, 40);
+        if (seed % 2 == 0) {
+            cluster.demote(Node::Bob);
+        }
+        cluster.heal_link();
+        EXPECT_TRUE(cluster.run_until([&] { return both_stand_alone(cluster); }, 60s));
+        bool alert = false;
+        for (const Node node : kNodes) {
+            alert = alert || cluster.host(node).logged(
+                                 "Split-Brain detected but unresolved, dropping connection!");
+        }
+        EXPECT_TRUE(alert);
+        EXPECT_TRUE(cluster.host(Node::Alice).logged("uuid_compare()=100 by rule 90"));
+    });
+}
+
+TEST(SimSplitBrain, DiscardMyDataMakesTheVictimTheTarget) {
+    over_seeds(20, [](std::uint64_t seed) {
+        TestCluster cluster(with_seed(seed));
+        split(cluster, 40);
+        cluster.heal_link();
+        ASSERT_TRUE(cluster.run_until([&] { return both_stand_alone(cluster); }, 60s));
+        const Node victim = seed % 2 == 0 ? Node::Alice : Node::Bob;
+        EXPECT_TRUE(cluster.demote(victim).ok());
+        cluster.connect(seed % 3 == 0 ? victim : other(victim), seed % 3 == 0);
+        cluster.run_for(seed * 30ms);
+        cluster.connect(seed % 3 == 0 ? other(victim) : victim, seed % 3 != 0);
+        cluster.check_convergence();
+        EXPECT_TRUE(cluster.host(victim).logged("Sync from peer node"));
+    });
+}
+
+struct Policy {
+    const char* label;
+    engine::AfterSplitBrain zero_primaries;
+    engine::AfterSplitBrain one_primary;
+    bool bob_is_secondary;
+    bool alice_is_secondary;
+    std::size_t writes_of_bob;
+    Node winner;
+};
+
+class SimAfterSplitBrain : public testing::TestWithParam<Policy> {};
+
+using After = engine::AfterSplitBrain;
+
+INSTANTIATE_TEST_SUITE_P(
+    Policies,
+    SimAfterSplitBrain,
+    testing::Values(
+        Policy{"LeastChanges",
+               After::DiscardLeastChanges,
+               After::Disconnect,
+               true,
+               true,
+               3,
+               Node::Alice},
+        Policy{"ZeroChanges",
+               After::DiscardZeroChanges,
+               After::Disconnect,
+               true,
+               true,
+               0,
+               Node::Alice},
+        Policy{
+            "Secondary", After::Disconnect, After::DiscardSecondary, true, false, 40, Node::Alice},
+        Policy{"SecondaryTheOther",
+               After::Disconnect,
+               After::DiscardSecondary,
+               false,
+               true,
+               3,
+               Node::Bob},
+        Policy{
+            "Consensus", After::DiscardLeastChanges, After::Consensus, true, false, 3, Node::Alice},
+        Policy{"ViolentlyAs0p",
+               After::DiscardZeroChanges,
+               After::ViolentlyAs0p,
+               true,
+               false,
+               0,
+               Node::Alice}),
+    [](const auto& tested) { return tested.param.label; });
+
+TEST_P(SimAfterSplitBrain, DecidesTheSameOnBothNodes) {
+    over_seeds(10, [](std::uint64_t seed) {
+        ClusterOptions options = with_seed(seed);
+        options.net.after_sb_0p = GetParam().zero_primaries;
+        options.net.after_sb_1p = GetParam().one_primary;
+        TestCluster cluster(options);
+        split(cluster, GetParam().writes_of_bob);
+        if (GetParam().bob_is_secondary) {
+            EXPECT_TRUE(cluster.demote(Node::Bob).ok());
+        }
+        if (GetParam().alice_is_secondary) {
+            EXPECT_TRUE(cluster.demote(Node::Alice).ok());
+        }
+        const auto winning = current_uuid(cluster, GetParam().winner);
+        cluster.heal_link();
+        cluster.check_convergence();
+        EXPECT_EQ(current_uuid(cluster, Node::Alice), winning);
+        EXPECT_EQ(current_uuid(cluster, Node::Bob), winning);
+    });
+}
+
+TEST(SimSplitBrain, TwoPrimariesWithEqualDataAreRefused) {
+    TestCluster cluster(with_seed(4));
+    cluster.start_in_sync();
+    cluster.promote(Node::Alice);
+    EXPECT_FALSE(cluster.promote(Node::Bob).ok());
+    EXPECT_FALSE(cluster.promote(Node::Bob, true).ok());
+    cluster.check_convergence();
+}
+
+TEST(SimGenerations, UnrelatedDataIsNotConnected) {
+    TestCluster cluster(with_seed(1));
+    cluster.start_fresh();
+    EXPECT_TRUE(cluster.promote(Node::Alice, true).ok());
+    EXPECT_TRUE(cluster.promote(Node::Bob, true).ok());
+    cluster.oracles().allow_data_loss();
+    cluster.connect_both();
+    EXPECT_TRUE(cluster.run_until([&] { return both_stand_alone(cluster); }, 60s));
+}
+
+TEST(SimGenerations, ReplacedDiskIsSyncedFully) {
+    over_seeds(5, [](std::uint64_t seed) {
+        TestCluster cluster(with_seed(seed));
+        cluster.start_in_sync();
+        cluster.promote(Node::Alice);
+        cluster.random_writes(Node::Alice, 50);
+        cluster.run_for(1s);
+        cluster.kill(Node::Bob);
+        cluster.replace_disk(Node::Bob);
+        cluster.start(Node::Bob);
+        cluster.check_convergence();
+    });
+}
+
+// The source missed the end of a resync (rules 34 and 36) or the target did (35 and 37): the power
+// goes at every effect around it.
+TEST(SimGenerations, EndOfResyncMayBeMissedByEitherNode) {
+    for (std::uint64_t n = 0; n < 60 && !testing::Test::HasFailure(); ++n) {
+        SCOPED_TRACE(n);
+        TestCluster cluster(with_seed(5));
+        cluster.start_in_sync();
+        cluster.promote(Node::Alice);
+        cluster.cut_link();
+        cluster.run_for(30s);
+        cluster.write(Node::Alice, 0, 8);
+        cluster.drain();
+        cluster.heal_link();
+        ASSERT_TRUE(cluster.run_until(
+            [&] { return cluster.conn(Node::Alice) == ConnState::SyncSource; }, 60s));
+        const Node victim = n % 2 == 0 ? Node::Alice : Node::Bob;
+        cluster.host(victim).crash_after_effects(n / 2, PowerCut{});
+        cluster.run_for(5s);
+        cluster.power_cut(victim);
+        cluster.start(victim);
+        cluster.check_convergence();
+    }
+}
+
+}  // namespace
+}  // namespace sim

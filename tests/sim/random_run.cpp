@@ -1,0 +1,324 @@
+#include "tests/sim/random_run.h"
+
+#include "meta/superblock.h"
+#include "tests/sim/disk_metadata.h"
+
+#include <cerrno>
+
+namespace sim {
+
+using namespace std::chrono_literals;
+
+using engine::ConnState;
+using engine::DiskState;
+using engine::Role;
+
+namespace {
+
+constexpr std::uint64_t kSmallDevice = 8u << 20;
+constexpr std::uint64_t kManyExtents = 320u << 20;  // more extents than the activity log has slots
+
+io::Duration any_pause(base::Prng& chance) {
+    const io::Duration scales[] = {1ms, 20ms, 300ms, 4s};
+    const io::Duration scale = scales[chance.below(4)];
+    return scale * static_cast<std::int64_t>(1 + chance.below(10)) / 3;
+}
+
+}  // namespace
+
+ClusterOptions RandomRun::draw_options(base::Prng& chance) {
+    ClusterOptions options;
+    options.seed = chance.next();
+    const Protocol protocols[] = {Protocol::C, Protocol::C, Protocol::C, Protocol::B, Protocol::A};
+    options.protocol = protocols[chance.below(5)];
+    options.volumes = chance.chance(0.2) ? 2 : 1;
+    options.device_bytes = chance.chance(0.15) ? kManyExtents : kSmallDevice;
+    options.can_discard = chance.chance(0.7);
+    options.disk.al_extents = 67;
+    options.net.use_rle = chance.chance(0.7);
+    options.net.timeout = chance.chance(0.5) ? 6s : 2s;
+    options.net.ping_int = chance.chance(0.5) ? 10s : 1s;
+    options.net.connect_int = chance.chance(0.5) ? 10s : 3s;
+    options.net.ko_count = chance.chance(0.7) ? 7 : 2;
+    options.net.max_epoch_size = chance.chance(0.3) ? 4 : 2048;
+    options.net.max_buffers = chance.chance(0.2) ? 32 : 2048;
+    options.disk.on_io_error =
+        chance.chance(0.8) ? engine::OnIoError::Detach : engine::OnIoError::PassOn;
+    if (chance.chance(0.3)) {
+        options.link.high_latency = 20ms;
+        options.link.bytes_per_second = 20'000'000;
+        options.link.send_buffer = 16 * 1024;
+    }
+    if (chance.chance(0.2)) {
+        options.latency.high = 30ms;
+    }
+    return options;
+}
+
+RandomRun::RandomRun(std::uint64_t seed, bool verbose)
+    : chance_(seed),
+      options_(draw_options(chance_)),
+      volumes_(options_.volumes),
+      cluster_(options_) {
+    cluster_.world().trace.set_verbose(verbose);
+    may_split_ = chance_.chance(0.2);
+}
+
+std::optional<Node> RandomRun::primary() {
+    for (const Node node : kNodes) {
+        if (cluster_.host(node).running() && cluster_.host(node).status().role == Role::Primary) {
+            return node;
+        }
+    }
+    return std::nullopt;
+}
+
+void RandomRun::begin() {
+    if (options_.device_bytes == kSmallDevice && chance_.chance(0.2)) {
+        cluster_.start_fresh();
+        cluster_.connect_both();
+        cluster_.run_for(any_pause(chance_));
+        cluster_.promote(any_node(), true);
+        return;
+    }
+    cluster_.start_in_sync();
+    cluster_.promote(any_node());
+}
+
+void RandomRun::act_on_io() {
+    const auto node = primary();
+    if (node) {
+        cluster_.random_io(*node, 1 + chance_.below(40), any_pause(chance_));
+    }
+}
+
+void RandomRun::act_on_link() {
+    switch (chance_.below(6)) {
+        case 0:
+            return cluster_.cut_link();
+        case 1:
+            return cluster_.cut_link(any_node());
+        case 2:
+            return cluster_.net().reset_connections();
+        default:
+            return cluster_.heal_link();
+    }
+}
+
+void RandomRun::act_on_node() {
+    const Node node = any_node();
+    PowerCut cut;
+    cut.drop_unflushed = chance_.chance(0.3) ? 1.0 : 0.5;
+    if (!cluster_.host(node).running()) {
+        return cluster_.start(node, chance_.chance(0.9));
+    }
+    switch (chance_.below(6)) {
+        case 0:
+            return cluster_.kill(node);
+        case 1:
+            return cluster_.power_cut(node, cut);
+        case 2:
+            return cluster_.host(node).crash_after_effects(chance_.below(60), std::nullopt);
+        case 3:
+            return cluster_.host(node).crash_after_effects(chance_.below(60), cut);
+        default:
+            return;
+    }
+}
+
+// True if a promotion now begins a second history: the other node has gone on alone, or does now.
+bool RandomRun::would_split(Node to) {
+    const Node from = other(to);
+    if (cluster_.host(from).running() && cluster_.host(from).status().role == Role::Primary) {
+        return true;
+    }
+    for (std::size_t i = 0; i < volumes_; ++i) {
+        const auto uuid = [&](Node node) {
+            const Host::Volume& volume = cluster_.host(node).volume(i);
+            return read_superblock(*volume.disk, volume.layout)->current_uuid &
+                   ~meta::kUuidPrimaryBit;
+        };
+        if (uuid(to) != uuid(from) || cluster_.oracles().history(i).diverged()) {
+            return true;
+        }
+    }
+    return false;
+}
+
+void RandomRun::fail_over(Node to) {
+    if (!cluster_.host(to).running()) {
+        return;
+    }
+    const bool alone = cluster_.conn(to) < ConnState::Connected;
+    if (alone && would_split(to)) {
+        if (!may_split_) {
+            return;
+        }
+        has_split_ = true;
+        cluster_.oracles().allow_data_loss();
+    }
+    cluster_.promote(to);
+}
+
+void RandomRun::act_on_role() {
+    const auto now = primary();
+    if (!now) {
+        return fail_over(any_node());
+    }
+    if (chance_.chance(0.5)) {
+        const AdminResult demoted = cluster_.demote(*now);
+        if (demoted.ok() && chance_.chance(0.8)) {
+            fail_over(other(*now));
+        }
+    } else if (may_split_ && chance_.chance(0.3)) {
+        fail_over(other(*now));
+    }
+}
+
+void RandomRun::act_on_connection() {
+    const Node node = any_node();
+    switch (chance_.below(4)) {
+        case 0:
+            cluster_.disconnect(node, chance_.chance(0.3));
+            return;
+        case 1:
+            if (options_.device_bytes == kSmallDevice && primary() != node) {
+                cluster_.invalidate(node, any_volume());
+            }
+            return;
+        default:
+            cluster_.connect(node);
+            return;
+    }
+}
+
+void RandomRun::act_on_disk() {
+    const Node node = faulty_.value_or(any_node());
+    const std::size_t volume = any_volume();
+    SimDisk& disk = cluster_.disk(node, volume);
+    faulty_ = node;
+    switch (chance_.below(8)) {
+        case 0:
+            return disk.fail_operation(1 + chance_.below(20), EIO);
+        case 1:
+            return disk.add_bad_sector({chance_.below(512)});
+        case 2:
+            return disk.fail_all(io::DiskOp::Kind::Flush, EIO);
+        case 3:
+            disk.set_stuck(true);
+            cluster_.world().after(any_pause(chance_), [&disk] { disk.set_stuck(false); });
+            return;
+        case 4:
+            cluster_.detach(node, volume, chance_.chance(0.3));
+            return;
+        default:
+            disk.heal();
+            cluster_.attach(node, volume);
+            faulty_.reset();
+            return;
+    }
+}
+
+void RandomRun::act() {
+    const std::uint64_t kind = chance_.below(100);
+    if (kind < 40) {
+        act_on_io();
+    } else if (kind < 55) {
+        act_on_link();
+    } else if (kind < 70) {
+        act_on_node();
+    } else if (kind < 82) {
+        act_on_role();
+    } else if (kind < 91) {
+        act_on_connection();
+    } else {
+        act_on_disk();
+    }
+    cluster_.run_for(any_pause(chance_));
+}
+
+void RandomRun::attach_missing() {
+    for (const Node node : kNodes) {
+        for (std::size_t i = 0; i < volumes_; ++i) {
+            if (cluster_.host(node).running() &&
+                cluster_.disk_state(node, i) == DiskState::Diskless) {
+                cluster_.attach(node, i);
+            }
+        }
+    }
+}
+
+void RandomRun::bring_up() {
+    cluster_.heal_link();
+    for (const Node node : kNodes) {
+        for (std::size_t i = 0; i < volumes_; ++i) {
+            cluster_.disk(node, i).heal();
+        }
+        cluster_.host(node).crash_after_effects(~0ull, std::nullopt);
+        cluster_.start(node);
+    }
+    cluster_.run_for(2s);
+    attach_missing();
+    for (const Node node : kNodes) {
+        if (cluster_.conn(node) == ConnState::StandAlone) {
+            cluster_.connect(node);
+        }
+    }
+}
+
+bool RandomRun::try_to_sync() {
+    return cluster_.run_until(
+               [this] {
+                   return cluster_.in_sync() ||
+                          (cluster_.conn(Node::Alice) == ConnState::StandAlone &&
+                           cluster_.conn(Node::Bob) == ConnState::StandAlone);
+               },
+               120s) &&
+           cluster_.in_sync();
+}
+
+void RandomRun::resolve_split_brain() {
+    const Node victim = any_node();
+    for (const Node node : kNodes) {
+        cluster_.disconnect(node);
+    }
+    cluster_.run_for(1s);
+    cluster_.demote(victim);
+    cluster_.connect(other(victim));
+    cluster_.connect(victim, true);
+}
+
+void RandomRun::finish() {
+    bring_up();
+    if (!try_to_sync() && has_split_) {
+        resolve_split_brain();
+    }
+    if (cluster_.violation().empty()) {
+        cluster_.check_convergence();
+    }
+    for (const Node node : kNodes) {
+        cluster_.power_cut(node);
+        if (cluster_.violation().empty() && cluster_.host(node).pool().live() != 0) {
+            cluster_.world().fail(std::string(name(node)) + " leaves buffers behind");
+        }
+    }
+}
+
+RunResult RandomRun::run() {
+    begin();
+    const std::uint64_t actions = 5 + chance_.below(40);
+    for (std::uint64_t i = 0; i < actions && cluster_.violation().empty(); ++i) {
+        act();
+    }
+    finish();
+    RunResult result;
+    result.violation = cluster_.violation();
+    result.trace = result.violation.empty() ? std::string() : trace_end();
+    result.hash = cluster_.world().trace.hash();
+    result.events = cluster_.world().trace.size();
+    result.resyncs = cluster_.oracles().resyncs_begun();
+    result.failed_requests = cluster_.failed_requests();
+    return result;
+}
+
+}  // namespace sim

@@ -1,0 +1,212 @@
+// Initial and bitmap based resync, and everything that can interrupt one. Wire specification,
+// sections 7, 8 and 15.
+
+#include "tests/sim/sim_test.h"
+
+namespace sim {
+namespace {
+
+void make_differences(Cluster& cluster, std::size_t writes) {
+    cluster.cut_link();
+    cluster.run_for(30s);
+    cluster.random_writes(Node::Alice, writes);
+    cluster.run_for(1s);
+    cluster.drain();
+}
+
+TEST(SimResync, InitialFullSyncFromTheForcedPrimary) {
+    over_seeds(6, [](std::uint64_t seed) {
+        TestCluster cluster(with_seed(seed));
+        cluster.start_fresh();
+        if (seed % 2 == 0) {
+            cluster.connect_both();
+            cluster.run_for(10s);
+            EXPECT_FALSE(cluster.promote(Node::Alice).ok());
+            EXPECT_TRUE(cluster.promote(Node::Alice, true).ok());
+        } else {
+            EXPECT_TRUE(cluster.promote(Node::Alice, true).ok());
+            cluster.random_writes(Node::Alice, 50);
+            cluster.run_for(1s);
+            cluster.connect_both();
+        }
+        cluster.random_io(Node::Alice, 50, 1s);
+        cluster.check_convergence();
+        EXPECT_EQ(cluster.oracles().resyncs_begun(), 1u);
+    });
+}
+
+TEST(SimResync, BitmapSyncCopiesOnlyWhatChanged) {
+    over_seeds(10, [](std::uint64_t seed) {
+        ClusterOptions options = with_seed(seed);
+        options.net.use_rle = seed % 2 == 0;
+        TestCluster cluster(options);
+        cluster.start_in_sync();
+        cluster.promote(Node::Alice);
+        make_differences(cluster, 20);
+        const auto differing = cluster.oracles().differing(0).size();
+        cluster.heal_link();
+        cluster.check_convergence();
+        EXPECT_EQ(cluster.oracles().resyncs_begun(), 1u);
+        EXPECT_LE(cluster.status(Node::Bob).received_sectors, (differing + 40) * 64);
+    });
+}
+
+TEST(SimResync, ApplicationWritesGoOnDuringIt) {
+    over_seeds(10, [](std::uint64_t seed) {
+        TestCluster cluster(with_seed(seed));
+        cluster.start_in_sync();
+        cluster.promote(Node::Alice);
+        make_differences(cluster, 200);
+        cluster.heal_link();
+        cluster.random_io(Node::Alice, 500, 3s);
+        cluster.check_convergence();
+        EXPECT_EQ(cluster.failed_requests(), 0u);
+    });
+}
+
+enum class Blow { KillSource, KillTarget, CutSource, CutTarget, ResetLink, CutLink };
+
+void strike(Cluster& cluster, Blow blow) {
+    switch (blow) {
+        case Blow::KillSource:
+            return cluster.kill(Node::Alice);
+        case Blow::KillTarget:
+            return cluster.kill(Node::Bob);
+        case Blow::CutSource:
+            return cluster.power_cut(Node::Alice);
+        case Blow::CutTarget:
+            return cluster.power_cut(Node::Bob);
+        case Blow::ResetLink:
+            return cluster.net().reset_connections();
+        case Blow::CutLink:
+            cluster.cut_link();
+            cluster.run_for(30s);
+            return cluster.heal_link();
+    }
+}
+
+class SimResyncBroken : public testing::TestWithParam<Blow> {};
+
+std::string blow_name(const testing::TestParamInfo<Blow>& tested) {
+    const char* const names[] = {
+        "KillSource", "KillTarget", "CutSource", "CutTarget", "ResetLink", "CutLink"};
+    return names[static_cast<int>(tested.param)];
+}
+
+INSTANTIATE_TEST_SUITE_P(Blows,
+                         SimResyncBroken,
+                         testing::Values(Blow::KillSource,
+                                         Blow::KillTarget,
+                                         Blow::CutSource,
+                                         Blow::CutTarget,
+                                         Blow::ResetLink,
+                                         Blow::CutLink),
+                         blow_name);
+
+// From the bitmap exchange to the end: struck at ever later moments, twice, then left alone.
+TEST_P(SimResyncBroken, IsFinishedAfterwards) {
+    for (std::uint64_t seed = 1; seed <= 25 && !testing::Test::HasFailure(); ++seed) {
+        SCOPED_TRACE(seed);
+        TestCluster cluster(with_seed(seed));
+        cluster.start_in_sync();
+        cluster.promote(Node::Alice);
+        make_differences(cluster, 100);
+        cluster.heal_link();
+        for (int i = 0; i < 2; ++i) {
+            cluster.run_until([&] { return cluster.conn(Node::Bob) >= ConnState::WFBitMapT; }, 60s);
+            cluster.run_for(seed * 700us);
+            strike(cluster, GetParam());
+            cluster.run_for(seed * 10ms);
+            cluster.start(Node::Alice);
+            cluster.start(Node::Bob);
+        }
+        cluster.check_convergence();
+    }
+}
+
+TEST(SimResync, TargetThatLostItsSourceIsNotPromoted) {
+    TestCluster cluster(with_seed(3));
+    cluster.start_in_sync();
+    cluster.promote(Node::Alice);
+    make_differences(cluster, 100);
+    cluster.heal_link();
+    ASSERT_TRUE(
+        cluster.run_until([&] { return cluster.conn(Node::Bob) == ConnState::SyncTarget; }, 60s));
+    cluster.kill(Node::Alice);
+    cluster.run_for(20s);
+    EXPECT_EQ(cluster.disk_state(Node::Bob), DiskState::Inconsistent);
+    EXPECT_FALSE(cluster.promote(Node::Bob).ok());
+    cluster.start(Node::Alice);
+    cluster.check_convergence();
+}
+
+TEST(SimResync, PrimaryTargetReadsGoodDataFromItsSource) {
+    over_seeds(10, [](std::uint64_t seed) {
+        TestCluster cluster(with_seed(seed));
+        cluster.start_in_sync();
+        cluster.promote(Node::Alice);
+        make_differences(cluster, 200);
+        cluster.demote(Node::Alice);
+        cluster.heal_link();
+        ASSERT_TRUE(cluster.run_until(
+            [&] { return cluster.conn(Node::Bob) == ConnState::SyncTarget; }, 60s));
+        EXPECT_TRUE(cluster.promote(Node::Bob).ok());
+        cluster.random_io(Node::Bob, 200, 1s);
+        cluster.check_convergence();
+        EXPECT_EQ(cluster.failed_requests(), 0u);
+    });
+}
+
+TEST(SimResync, TwoVolumesAtOnce) {
+    over_seeds(5, [](std::uint64_t seed) {
+        ClusterOptions options = with_seed(seed);
+        options.volumes = 2;
+        TestCluster cluster(options);
+        cluster.start_in_sync();
+        cluster.promote(Node::Alice);
+        make_differences(cluster, 200);
+        cluster.heal_link();
+        cluster.check_convergence();
+        EXPECT_EQ(cluster.oracles().resyncs_begun(), 2u);
+    });
+}
+
+TEST(SimResync, InvalidateCopiesEverything) {
+    over_seeds(4, [](std::uint64_t seed) {
+        TestCluster cluster(with_seed(seed));
+        cluster.start_in_sync();
+        cluster.promote(Node::Alice);
+        cluster.random_writes(Node::Alice, 50);
+        cluster.run_for(100ms);
+        cluster.drain();
+        EXPECT_TRUE(cluster.run_until_in_sync());
+        EXPECT_TRUE(cluster.invalidate(Node::Bob).ok());
+        EXPECT_TRUE(cluster.run_until(
+            [&] { return cluster.conn(Node::Bob) == ConnState::SyncTarget; }, 10s));
+        cluster.random_io(Node::Alice, 50, 1s);
+        cluster.check_convergence();
+        EXPECT_TRUE(cluster.invalidate_remote(Node::Alice).ok());
+        EXPECT_TRUE(cluster.run_until(
+            [&] { return cluster.conn(Node::Alice) == ConnState::SyncSource; }, 10s));
+        cluster.check_convergence();
+    });
+}
+
+TEST(SimResync, SourceReadErrorLeavesTheBlockMarked) {
+    TestCluster cluster(with_seed(2));
+    cluster.start_in_sync();
+    cluster.promote(Node::Alice);
+    cluster.cut_link();
+    cluster.run_for(30s);
+    cluster.write(Node::Alice, 80, 8);
+    cluster.write(Node::Alice, 800, 8);
+    cluster.drain();
+    cluster.disk(Node::Alice).add_bad_sector({80});
+    cluster.heal_link();
+    cluster.run_for(30s);
+    EXPECT_NE(cluster.disk_state(Node::Bob), DiskState::UpToDate);
+    EXPECT_TRUE(cluster.oracles().differing(0).contains(10));
+}
+
+}  // namespace
+}  // namespace sim
