@@ -111,8 +111,9 @@ class ServerCase(unittest.TestCase):
         self.stopped = False
 
     def start_server(self):
-        server = subprocess.Popen([SERVER, self.path, '64', *self.options],
-                                  stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        with open(self.folder + '/log', 'a', encoding='utf-8') as log:
+            server = subprocess.Popen([SERVER, self.path, '64', *self.options],
+                                      stdout=subprocess.PIPE, stderr=log, text=True)
         self.assertEqual(server.stdout.readline(), 'ready\n')
         return server
 
@@ -146,8 +147,10 @@ class ServerCase(unittest.TestCase):
             client.close()
         if not self.stopped:
             self.stop()
-        out, err = self.server.communicate(timeout=20)
-        self.assertEqual((self.server.returncode, out), (0, 'users=0 buffers=0\n'), err)
+        self.server.wait(timeout=20)
+        with self.server.stdout as rest, open(self.folder + '/log', encoding='utf-8') as log:
+            self.assertEqual((self.server.returncode, rest.read()), (0, 'users=0 buffers=0\n'),
+                             log.read())
         self.assertFalse(os.path.exists(self.path))
 
 
@@ -399,7 +402,8 @@ class Lifecycle(ServerCase):
         self.assertIn('another server answers', second.stderr)
         self.check_fresh_client()
         self.server.kill()
-        self.server.communicate()
+        self.server.wait()
+        self.server.stdout.close()
         self.assertTrue(os.path.exists(self.path))
         self.server = self.start_server()
         self.check_fresh_client()
