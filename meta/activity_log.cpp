@@ -2,6 +2,7 @@
 
 #include "base/crc32c.h"
 #include "base/require.h"
+#include "meta/slot_table.h"
 
 #include <algorithm>
 
@@ -53,38 +54,19 @@ std::vector<std::uint32_t> decode_context(ConstBytes block, std::size_t wanted) 
     return context;
 }
 
-// The slots as the transactions leave them, in the order in which they were written.
-class SlotTable {
-public:
-    void apply(const AlTransaction& transaction) {
-        for (std::size_t i = 0; i < transaction.context.size(); ++i) {
-            const std::size_t slot = transaction.context_start + i;
-            const bool unused = transaction.context[i] == kAlExtentFree;
-            if (!unused || slot < transaction.context_size) {
-                set(slot, transaction.context[i]);
-            }
-        }
-        for (const AlUpdate& update : transaction.updates) {
-            set(update.slot, update.extent);
+// Context is what was before the transaction's own updates.
+void apply(const AlTransaction& transaction, SlotTable& table) {
+    for (std::uint32_t i = 0; i < transaction.context.size(); ++i) {
+        const std::uint32_t slot = transaction.context_start + i;
+        const bool unused = transaction.context[i] == kAlExtentFree;
+        if (!unused || slot < transaction.context_size) {
+            table.set(slot, transaction.context[i]);
         }
     }
-
-    std::vector<base::AlExtent> active() const { return distinct_extents(slots_); }
-
-    std::uint32_t ignored() const { return ignored_; }
-
-private:
-    void set(std::size_t slot, std::uint32_t extent) {
-        if (slot < slots_.size()) {
-            slots_[slot] = extent;
-        } else {
-            ++ignored_;
-        }
+    for (const AlUpdate& update : transaction.updates) {
+        table.set(update.slot, update.extent);
     }
-
-    std::vector<std::uint32_t> slots_ = std::vector<std::uint32_t>(kAlSlotLimit, kAlExtentFree);
-    std::uint32_t ignored_ = 0;
-};
+}
 
 std::int32_t distance(std::uint32_t from, std::uint32_t to) {
     return static_cast<std::int32_t>(to - from);
@@ -183,18 +165,6 @@ Result<AlTransaction> decode_al_block(ConstBytes block) {
     return transaction;
 }
 
-std::vector<base::AlExtent> distinct_extents(const std::vector<std::uint32_t>& slots) {
-    std::vector<base::AlExtent> extents;
-    for (const std::uint32_t extent : slots) {
-        if (extent != kAlExtentFree) {
-            extents.push_back({extent});
-        }
-    }
-    std::sort(extents.begin(), extents.end());
-    extents.erase(std::unique(extents.begin(), extents.end()), extents.end());
-    return extents;
-}
-
 Result<AlReplay> replay(const std::vector<ConstBytes>& blocks,
                         std::uint32_t al_stripes,
                         std::uint32_t al_stripe_size_4k) {
@@ -226,7 +196,7 @@ Result<AlReplay> replay(const std::vector<ConstBytes>& blocks,
     sort_by_number(transactions);
     SlotTable table;
     for (const AlTransaction& transaction : transactions) {
-        table.apply(transaction);
+        apply(transaction, table);
     }
     result.update_transactions = static_cast<std::uint32_t>(transactions.size());
     result.active = table.active();

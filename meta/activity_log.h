@@ -67,9 +67,6 @@ void initialized_block(base::Bytes block);
 // Entries of `context` and `updates` that the format leaves unused are not in the result.
 base::Result<AlTransaction> decode_al_block(base::ConstBytes block);
 
-// What a table of slots names, free slots left out: ascending, distinct.
-std::vector<base::AlExtent> distinct_extents(const std::vector<std::uint32_t>& slots);
-
 struct AlReplay {
     std::vector<base::AlExtent> active;  // ascending, distinct
     std::uint32_t update_transactions = 0;

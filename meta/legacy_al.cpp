@@ -1,7 +1,7 @@
 #include "meta/legacy_al.h"
 
 #include "base/require.h"
-#include "meta/activity_log.h"
+#include "meta/slot_table.h"
 
 #include <algorithm>
 
@@ -60,16 +60,14 @@ LegacyAlReplay replay_legacy(base::ConstBytes log, std::uint32_t al_nr_extents) 
                static_cast<std::int32_t>(number(b) - oldest);
     });
 
-    std::vector<std::uint32_t> slots(kAlSlotLimit, kAlExtentFree);
+    SlotTable table;
     for (const base::ConstBytes sector : sectors) {
         for (std::size_t i = kEntries; i-- > 0;) {
-            const std::uint32_t slot = base::get_be32(sector, kEntriesAt + i * 8);
-            if (slot < slots.size()) {
-                slots[slot] = base::get_be32(sector, kEntriesAt + i * 8 + 4);
-            }
+            table.set(base::get_be32(sector, kEntriesAt + i * 8),
+                      base::get_be32(sector, kEntriesAt + i * 8 + 4));
         }
     }
-    result.active = distinct_extents(slots);
+    result.active = table.active();
     return result;
 }
 
