@@ -122,7 +122,6 @@ void NbdLink::on_export(Instant now) {
     for (Pending& pending : pending_) {
         send(pending);
     }
-    progress(now);  // the connection may have died under these very sends
 }
 
 void NbdLink::drop_connection(Instant now) {
@@ -315,11 +314,14 @@ void NbdLink::on_poll(short revents, Instant now) {
     progress(now);
 }
 
-// Looks where libnbd stands after a call and takes the next step.
+// libnbd may do several steps within one call: an answer can be there before we poll for it.
 void NbdLink::progress(Instant now) {
-    if (!handle_) {
-        return;
+    while (handle_ && step(now)) {
     }
+}
+
+// Looks where libnbd stands and takes the next step; false if it is the server's turn.
+bool NbdLink::step(Instant now) {
     finish_replies();
     nbd_handle* nbd = handle_.get();
     if (nbd_aio_is_dead(nbd) == 1 || nbd_aio_is_closed(nbd) == 1) {
@@ -334,8 +336,11 @@ void NbdLink::progress(Instant now) {
         on_export(now);
     } else if (draining_ && sent_ == 0) {
         drop_connection(now);
-        connect(now);
+        retry_at_ = now;
+    } else {
+        return false;
     }
+    return true;
 }
 
 std::optional<NbdLink::Instant> NbdLink::deadline() const {

@@ -100,6 +100,7 @@ private:
     static int on_reply(void* pending, int* error);
 
     void progress(Instant now);
+    bool step(Instant now);
     void ask_for_export(Instant now);
     void on_export(Instant now);
     void lost(Instant now, const std::string& reason);
