@@ -66,9 +66,14 @@ class Node:
         self.run("ip", "address", "add", f"{self.address}/24", "dev", "eth0")
         self.run("ip", "link", "set", "eth0", "up")
         if self.rate_bytes:
-            self.run("tc", "qdisc", "add", "dev", "eth0", "root", "tbf", "rate", f"{self.rate_bytes * 8}bit",
-                     "burst", "512kb", "limit", "4mb")
+            self.shape(self.rate_bytes)
         return self
+
+    def shape(self, rate_bytes):
+        """Limits what the node sends, in bytes per second."""
+        self.rate_bytes = rate_bytes
+        self.run("tc", "qdisc", "replace", "dev", "eth0", "root", "tbf", "rate", f"{rate_bytes * 8}bit",
+                 "burst", "512kb", "limit", "4mb")
 
     def kill(self):
         """Power failure: every process of the node ends at once."""
@@ -196,13 +201,14 @@ def until(condition, seconds, failure):
         time.sleep(0.05)
 
 
-def configuration(nodes, disks, net="protocol C;", disk="", volumes=1, resource="r0", port=7788):
+def configuration(nodes, disks, net="protocol C;", disk="", volumes=1, resource="r0", port=7788, first_minor=0):
     """drbd.conf for both nodes. disks: node name -> its backing disks, one per volume."""
+    minors = [first_minor + volume for volume in range(volumes)]
     lines = ["global { usage-count no; }", f"resource {resource} {{", f"  net {{ {net} }}", f"  disk {{ {disk} }}"]
     for name, address in nodes:
         lines += [f"  on {name} {{", f"    address {address}:{port};"]
-        lines += [f"    volume {v} {{ device /dev/drbd{v} minor {v}; disk {disks[name][v]}; meta-disk internal; }}"
-                  for v in range(volumes)]
+        lines += [f"    volume {v} {{ device /dev/drbd{minor} minor {minor}; disk {disks[name][v]}; meta-disk internal; }}"
+                  for v, minor in enumerate(minors)]
         lines += ["  }"]
     return "\n".join(lines + ["}", ""])
 
