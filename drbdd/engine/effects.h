@@ -52,6 +52,13 @@ struct Send {
     io::Slice payload;
 };
 
+// Back-pressure: read no more from the socket, or go on. Packets that were already read may still
+// arrive.
+struct PauseReading {
+    SocketId socket;
+    bool paused = false;
+};
+
 struct AdminDone {
     AdminId id;
     int code = 0;      // 0: done; negative: a StateCode; positive: an ERR_* number of drbdsetup
@@ -80,6 +87,7 @@ using Effect = std::variant<SubmitDisk,
                             Connect,
                             CloseSocket,
                             Send,
+                            PauseReading,
                             AdminDone,
                             RunHandler,
                             VolumeChanged,

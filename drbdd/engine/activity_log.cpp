@@ -1,0 +1,179 @@
+#include "drbdd/engine/activity_log.h"
+
+#include "base/require.h"
+
+#include <algorithm>
+
+namespace engine {
+
+void ActivityLog::reset(std::uint32_t slots) {
+    REQUIRE(references_ == 0 && waiting_.empty());
+    slots_.assign(slots, Slot{});
+    by_extent_.clear();
+    unused_.clear();
+    changing_.clear();
+    ready_.clear();
+    transaction_running_ = false;
+    tr_number_ = 0;
+    context_start_ = 0;
+    for (std::uint32_t i = 0; i < slots; ++i) {
+        unused_.push_back(static_cast<std::uint16_t>(i));
+        slots_[i].unused = std::prev(unused_.end());
+    }
+}
+
+void ActivityLog::request(std::uint64_t key, base::AlExtent first, base::AlExtent last) {
+    REQUIRE(first <= last && last.value - first.value < slots_.size());
+    waiting_.push_back({key, first.value, last.value, false});
+    pump();
+}
+
+void ActivityLog::put(base::AlExtent first, base::AlExtent last) {
+    for (std::uint32_t extent = first.value; extent <= last.value; ++extent) {
+        const auto found = by_extent_.find(extent);
+        REQUIRE(found != by_extent_.end());
+        Slot& slot = slots_[found->second];
+        REQUIRE(slot.references > 0);
+        --references_;
+        if (--slot.references == 0) {
+            unused_.push_back(found->second);
+            slot.unused = std::prev(unused_.end());
+        }
+    }
+    pump();
+}
+
+std::vector<std::uint64_t> ActivityLog::take_ready() {
+    return std::exchange(ready_, {});
+}
+
+// Gives references to as many waiters as possible. A waiter that must wait for a slot stops all
+// that come after it; one that only waits for the running transaction stops nobody.
+void ActivityLog::pump() {
+    bool blocked = false;
+    for (auto it = waiting_.begin(); it != waiting_.end();) {
+        if (!it->holds && !blocked) {
+            it->holds = try_hold(*it);
+            blocked = !it->holds && !transaction_running_;
+        } else if (!it->holds) {
+            ++it;
+            continue;
+        }
+        if (it->holds && all_committed(*it)) {
+            ready_.push_back(it->key);
+            it = waiting_.erase(it);
+        } else {
+            ++it;
+        }
+    }
+}
+
+// All or nothing: references on every extent, with slots for those that have none yet.
+bool ActivityLog::try_hold(const Waiter& waiter) {
+    std::size_t missing = 0;
+    std::size_t own_unused = 0;  // slots that are unused but belong to this very request
+    for (std::uint32_t extent = waiter.first; extent <= waiter.last; ++extent) {
+        const auto found = by_extent_.find(extent);
+        if (found == by_extent_.end()) {
+            ++missing;
+        } else if (slots_[found->second].references == 0) {
+            ++own_unused;
+        }
+    }
+    if (missing > 0 &&
+        (transaction_running_ || changing_.size() + missing > meta::kAlUpdatesPerTransaction ||
+         unused_.size() < missing + own_unused)) {
+        return false;
+    }
+    for (std::uint32_t extent = waiter.first; extent <= waiter.last; ++extent) {
+        const auto found = by_extent_.find(extent);
+        if (found != by_extent_.end()) {
+            hold(found->second);
+        }
+    }
+    for (std::uint32_t extent = waiter.first; extent <= waiter.last; ++extent) {
+        if (by_extent_.contains(extent)) {
+            continue;
+        }
+        const std::uint16_t index = unused_.front();
+        Slot& slot = slots_[index];
+        REQUIRE(slot.references == 0 && !slot.changing);
+        changing_.push_back({index, slot.extent, extent});
+        if (slot.extent != meta::kAlExtentFree) {
+            by_extent_.erase(slot.extent);
+        }
+        slot.new_extent = extent;
+        slot.changing = true;
+        by_extent_[extent] = index;
+        hold(index);
+    }
+    return true;
+}
+
+void ActivityLog::hold(std::uint16_t index) {
+    Slot& slot = slots_[index];
+    if (slot.references++ == 0) {
+        unused_.erase(slot.unused);
+    }
+    ++references_;
+}
+
+bool ActivityLog::all_committed(const Waiter& waiter) const {
+    for (std::uint32_t extent = waiter.first; extent <= waiter.last; ++extent) {
+        if (!is_active(extent)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+const std::vector<ActivityLog::Change>& ActivityLog::begin_transaction() {
+    REQUIRE(wants_transaction());
+    transaction_running_ = true;
+    return changing_;
+}
+
+meta::AlTransaction ActivityLog::build_transaction() {
+    REQUIRE(transaction_running_);
+    meta::AlTransaction transaction;
+    transaction.tr_number = tr_number_++;
+    for (const Change& change : changing_) {
+        transaction.updates.push_back({change.slot, change.new_extent});
+    }
+    transaction.context_size = static_cast<std::uint16_t>(slots());
+    transaction.context_start = static_cast<std::uint16_t>(context_start_);
+    const std::size_t count = meta::context_count(slots(), context_start_);
+    for (std::size_t i = 0; i < count; ++i) {
+        transaction.context.push_back(slots_[context_start_ + i].extent);
+    }
+    context_start_ += static_cast<std::uint32_t>(meta::kAlContextPerTransaction);
+    if (context_start_ >= slots()) {
+        context_start_ = 0;
+    }
+    return transaction;
+}
+
+void ActivityLog::commit() {
+    REQUIRE(transaction_running_);
+    transaction_running_ = false;
+    for (const Change& change : changing_) {
+        Slot& slot = slots_[change.slot];
+        slot.extent = slot.new_extent;
+        slot.changing = false;
+    }
+    changing_.clear();
+    pump();
+}
+
+void ActivityLog::abandon() {
+    waiting_.clear();
+    references_ = 0;
+    reset(slots());
+}
+
+bool ActivityLog::is_active(std::uint32_t extent) const {
+    const auto found = by_extent_.find(extent);
+    return found != by_extent_.end() && slots_[found->second].extent == extent;
+}
+
+}  // namespace engine

@@ -1,0 +1,951 @@
+#include "drbdd/engine/connection.h"
+
+#include "base/hmac.h"
+#include "drbdd/engine/device.h"
+#include "drbdd/engine/resource.h"
+#include "drbdd/engine/state_rules.h"
+
+#include <algorithm>
+#include <cstring>
+
+namespace engine {
+
+namespace {
+
+constexpr std::uint32_t kOurFeatures = proto::kFeatureTrim | proto::kFeatureThinResync |
+                                       proto::kFeatureWsame | proto::kFeatureWzeroes |
+                                       proto::kFeatureExplicitFlush;
+constexpr std::size_t kChallengeBytes = 64;
+constexpr std::size_t kEarlyPackets = 64;
+constexpr io::Duration kRetryAfterFailure = std::chrono::seconds(1);
+
+}  // namespace
+
+Connection::Connection(Core& core, Resource& resource)
+    : transfer_log(core, *this),
+      peer_writes(core, *this),
+      core_(core),
+      resource_(resource),
+      connector_(core) {
+}
+
+// --- Commands
+// -------------------------------------------------------------------------------------
+
+void Connection::connect(bool discard_my_data) {
+    wanted_ = true;
+    discard_wanted_ = discard_my_data;
+    last_error_.clear();
+    reconnect_at_ = core_.now;
+    if (conn_ == ConnState::StandAlone) {
+        set_conn(ConnState::Unconnected);
+    }
+}
+
+void Connection::disconnect() {
+    if (conn_ == ConnState::StandAlone) {
+        wanted_ = false;
+        return;
+    }
+    lost(ConnState::Disconnecting, true);
+}
+
+void Connection::shut_down() {
+    connector_.stop();
+    close_sockets(false);
+}
+
+void Connection::request_disconnect(std::uint32_t mask, std::uint32_t value) {
+    disconnect_requested_ = true;
+    disconnect_reply_.reset();
+    request_ping();
+    send(proto::Command::ConnStChgReq, VolumeNumber{}, proto::StateChgReq{mask, value});
+}
+
+std::optional<StateCode> Connection::take_disconnect_reply() {
+    return std::exchange(disconnect_reply_, std::nullopt);
+}
+
+bool Connection::in_handshake() const {
+    const auto& devices = resource_.devices();
+    return up() && std::any_of(devices.begin(), devices.end(), [](const auto& device) {
+               return !device->peer.has_parameters();
+           });
+}
+
+// --- State of the connection, common to all volumes
+// -------------------------------------------------
+
+void Connection::set_conn(ConnState conn) {
+    if (conn_ == conn) {
+        return;
+    }
+    const ConnState old = conn_;
+    conn_ = conn;
+    // One line for the connection if all volumes change alike, as DRBD logs it.
+    std::vector<std::string> lines;
+    std::vector<VolumeState> wanted;
+    for (const auto& device : resource_.devices()) {
+        VolumeState next = device->state();
+        next.conn = conn;
+        wanted.push_back(next);
+        lines.push_back(describe_change(device->state(), sanitise(next)));
+    }
+    const bool alike = std::all_of(
+        lines.begin(), lines.end(), [&](const std::string& line) { return line == lines.front(); });
+    if (alike) {
+        core_.log(base::LogLevel::Info,
+                  lines.empty() ? base::format("conn( %s -> %s ) ", name(old), name(conn))
+                                : lines.front());
+    }
+    for (std::size_t i = 0; i < wanted.size(); ++i) {
+        resource_.devices()[i]->change_state(wanted[i], alike);
+    }
+    core_.emit(StatusChanged{});
+    core_.progress = true;
+}
+
+void Connection::drop(ConnState cause, const std::string& why) {
+    if (!drop_) {
+        drop_ = Drop{cause, why, false};
+    }
+}
+
+void Connection::stand_alone(const std::string& why) {
+    if (!drop_ || !drop_->stand_alone) {
+        drop_ = Drop{ConnState::Disconnecting, why, true};
+    }
+}
+
+void Connection::handle_drop() {
+    if (!drop_) {
+        return;
+    }
+    const Drop drop = *std::exchange(drop_, std::nullopt);
+    if (!drop.why.empty()) {
+        core_.log(drop.stand_alone ? base::LogLevel::Error : base::LogLevel::Warning, drop.why);
+        last_error_ = drop.why;
+    }
+    lost(drop.cause, drop.stand_alone);
+}
+
+// What follows the loss of the connection, in this order (15.2): the state, with a new data
+// generation where the peer's copy is out of reach; then the writes that the peer has not
+// confirmed.
+void Connection::lost(ConnState cause, bool to_stand_alone) {
+    const bool was_up = up();
+    const bool had_sockets = data_.has_value();
+    phase_ = Phase::Down;
+    phase_deadline_ = io::kNever;
+    connector_.stop();
+    set_conn(cause);
+    close_sockets(std::exchange(close_after_sending_, false));
+    early_.clear();
+    if (was_up) {
+        peer_writes.on_connection_lost();
+        for (const TransferLog::Entry& entry : transfer_log.take_all()) {
+            entry.device->requests.on_connection_lost(entry.key);
+        }
+        for (const auto& device : resource_.devices()) {
+            device->peer.on_connection_lost();
+            device->requests.on_peer_gone();
+        }
+        waiting_reads_.clear();
+        active_reads_.clear();
+    }
+    if (std::exchange(disconnect_requested_, false)) {
+        disconnect_reply_ = StateCode::Success;
+    }
+    if (had_sockets) {
+        core_.log(base::LogLevel::Info, "Connection closed");
+    }
+    if (to_stand_alone) {
+        wanted_ = false;
+        set_conn(ConnState::StandAlone);
+    } else {
+        reconnect_at_ = was_up ? core_.now : core_.now + kRetryAfterFailure;
+        set_conn(ConnState::Unconnected);
+    }
+}
+
+void Connection::close_sockets(bool after_sending) {
+    for (std::optional<SocketId>* socket : {&data_, &meta_}) {
+        if (*socket) {
+            core_.emit(CloseSocket{**socket, after_sending});
+            socket->reset();
+        }
+    }
+    data_out_ = meta_out_ = Outgoing{};
+    ping_outstanding_ = ping_wanted_ = reading_paused_ = false;
+    discard_my_data_ = false;
+}
+
+// --- Handshake
+// ------------------------------------------------------------------------------------
+
+void Connection::begin(const Connector::Established& established) {
+    data_ = established.data;
+    meta_ = established.meta;
+    resolve_conflicts_ = established.resolve_conflicts;
+    data_out_ = meta_out_ = Outgoing{0, proto::kHeader80Size, core_.now};
+    data_out_.queued = meta_out_.queued = proto::kHeader80Size;
+    heard_at_ = heard_meta_at_ = core_.now;
+    phase_ = Phase::Features;
+    phase_deadline_ = core_.now + 4 * core_.settings.net.ping_timeout;
+    send_features();
+    std::deque<std::pair<SocketId, Packet>> early = std::exchange(early_, {});
+    for (auto& [socket, packet] : early) {
+        if (!drop_) {
+            on_packet(socket, std::move(packet));
+        }
+    }
+}
+
+void Connection::send_features() {
+    std::vector<std::uint8_t> bytes(proto::kHeader80Size + proto::ConnectionFeatures::kSize);
+    proto::encode(proto::Header{proto::HeaderKind::H80,
+                                static_cast<std::uint16_t>(proto::Command::ConnectionFeatures),
+                                0,
+                                proto::ConnectionFeatures::kSize},
+                  base::Bytes(bytes).first(proto::kHeader80Size));
+    proto::ConnectionFeatures features;
+    features.feature_flags = kOurFeatures;
+    proto::encode(features, base::Bytes(bytes).subspan(proto::kHeader80Size));
+    data_out_.queued += bytes.size();
+    core_.emit(Send{*data_, std::move(bytes), {}});
+}
+
+void Connection::on_features(const Packet& packet) {
+    if (packet.header.command != static_cast<std::uint16_t>(proto::Command::ConnectionFeatures)) {
+        stand_alone(base::format("expected ConnectionFeatures packet, received: %s (0x%04x)",
+                                 proto::command_name(packet.header.command),
+                                 packet.header.command));
+        return;
+    }
+    const base::Result<proto::ConnectionFeatures> peer =
+        proto::decode_connection_features(packet.body);
+    if (!peer) {
+        stand_alone(peer.error().text);
+        return;
+    }
+    const std::uint32_t peer_max =
+        peer->protocol_max == 0 ? peer->protocol_min : peer->protocol_max;
+    if (peer_max < proto::kProtocolMin || peer->protocol_min > proto::kProtocolMax) {
+        stand_alone(base::format("incompatible DRBD dialects: I support %u-%u, peer supports %u-%u",
+                                 proto::kProtocolMin,
+                                 proto::kProtocolMax,
+                                 peer->protocol_min,
+                                 peer_max));
+        return;
+    }
+    protocol_ = std::min(proto::kProtocolMax, peer_max);
+    features_ = peer->feature_flags & kOurFeatures;
+    core_.log(base::LogLevel::Info,
+              base::format("Handshake successful: Agreed network protocol version %u", protocol_));
+    core_.log(base::LogLevel::Info,
+              base::format("Feature flags enabled on protocol level: 0x%x%s%s%s%s.",
+                           features_ & 0xf,
+                           (features_ & proto::kFeatureTrim) != 0 ? " TRIM" : "",
+                           (features_ & proto::kFeatureThinResync) != 0 ? " THIN_RESYNC" : "",
+                           (features_ & proto::kFeatureWsame) != 0 ? " WRITE_SAME" : "",
+                           (features_ & proto::kFeatureWzeroes) != 0 ? " WRITE_ZEROES"
+                           : (features_ & 0xf) == 0                  ? " none"
+                                                                     : ""));
+    if (core_.settings.net.cram_hmac_alg.empty()) {
+        begin_parameters();
+    } else {
+        begin_authentication();
+    }
+}
+
+void Connection::begin_authentication() {
+    phase_ = Phase::Challenge;
+    phase_deadline_ = core_.now + 4 * core_.settings.net.ping_timeout;
+    challenge_.resize(kChallengeBytes);
+    for (std::size_t at = 0; at < kChallengeBytes; at += 8) {
+        base::put_raw64(challenge_, at, core_.prng.next());
+    }
+    send_data(proto::Command::AuthChallenge, VolumeNumber{}, challenge_);
+}
+
+void Connection::on_challenge(const Packet& packet) {
+    if (packet.header.command != static_cast<std::uint16_t>(proto::Command::AuthChallenge)) {
+        stand_alone(base::format("expected AuthChallenge packet, received: %s (0x%04x)",
+                                 proto::command_name(packet.header.command),
+                                 packet.header.command));
+        return;
+    }
+    if (packet.body.size() < kChallengeBytes || packet.body.size() > 2 * kChallengeBytes ||
+        std::memcmp(packet.body.data(), challenge_.data(), kChallengeBytes) == 0) {
+        stand_alone("Authentication of peer failed: unusable challenge");
+        return;
+    }
+    const NetSettings& net = core_.settings.net;
+    const base::Result<std::vector<std::uint8_t>> response =
+        base::hmac(net.cram_hmac_alg, net.shared_secret, packet.body);
+    if (!response) {
+        stand_alone(response.error().text);
+        return;
+    }
+    phase_ = Phase::Response;
+    phase_deadline_ = core_.now + 4 * net.ping_timeout;
+    send_data(proto::Command::AuthResponse, VolumeNumber{}, *response);
+}
+
+void Connection::on_response(const Packet& packet) {
+    const NetSettings& net = core_.settings.net;
+    const base::Result<std::vector<std::uint8_t>> expected =
+        base::hmac(net.cram_hmac_alg, net.shared_secret, challenge_);
+    if (packet.header.command != static_cast<std::uint16_t>(proto::Command::AuthResponse) ||
+        !expected || !base::equal_digests(*expected, packet.body)) {
+        stand_alone("Authentication of peer failed");
+        return;
+    }
+    core_.log(base::LogLevel::Info,
+              base::format("Peer authenticated using %zu bytes HMAC", expected->size()));
+    begin_parameters();
+}
+
+void Connection::begin_parameters() {
+    phase_ = Phase::Up;
+    phase_deadline_ = io::kNever;
+    protocol_received_ = false;
+    peer_discards_ = false;
+    up_since_ = request_check_at_ = core_.now;
+    pings_ = pongs_ = 0;
+    discard_my_data_ = std::exchange(discard_wanted_, false);
+    set_conn(ConnState::WFReportParams);
+    transfer_log.start();
+    peer_writes.start();
+    const NetSettings& net = core_.settings.net;
+    proto::Protocol protocol;
+    protocol.protocol = static_cast<std::uint32_t>(net.protocol);
+    protocol.after_sb_0p = static_cast<std::uint32_t>(net.after_sb_0p);
+    protocol.after_sb_1p = static_cast<std::uint32_t>(net.after_sb_1p);
+    protocol.after_sb_2p = static_cast<std::uint32_t>(net.after_sb_2p);
+    protocol.conn_flags = discard_my_data_ ? proto::kConnDiscardMyData : 0u;
+    send(proto::Command::Protocol, VolumeNumber{}, protocol);
+    for (const auto& device : resource_.devices()) {
+        device->peer.start();
+        device->peer.send_parameters();
+    }
+}
+
+base::Result<void> Connection::on_protocol(base::ConstBytes body) {
+    const base::Result<proto::Protocol> peer = proto::decode_protocol(body);
+    if (!peer) {
+        return peer.error();
+    }
+    const NetSettings& net = core_.settings.net;
+    const auto differs = [](AfterSplitBrain own, std::uint32_t theirs) {
+        const auto local = static_cast<std::uint32_t>(AfterSplitBrain::DiscardLocal);
+        const auto remote = static_cast<std::uint32_t>(AfterSplitBrain::DiscardRemote);
+        const std::uint32_t mirrored = theirs == local ? remote : theirs == remote ? local : theirs;
+        return static_cast<std::uint32_t>(own) != mirrored;
+    };
+    const char* what = nullptr;
+    if (peer->protocol != static_cast<std::uint32_t>(net.protocol)) {
+        what = "protocol";
+    } else if (differs(net.after_sb_0p, peer->after_sb_0p)) {
+        what = "after-sb-0pri";
+    } else if (differs(net.after_sb_1p, peer->after_sb_1p)) {
+        what = "after-sb-1pri";
+    } else if (differs(net.after_sb_2p, peer->after_sb_2p)) {
+        what = "after-sb-2pri";
+    } else if (discard_my_data_ && (peer->conn_flags & proto::kConnDiscardMyData) != 0) {
+        what = "discard-my-data";
+    } else if (peer->two_primaries != 0) {
+        what = "allow-two-primaries";
+    } else if (!peer->integrity_alg.empty()) {
+        what = "data-integrity-alg";
+    }
+    if (what != nullptr) {
+        return base::Error{base::ErrorCode::State, base::format("incompatible %s settings", what)};
+    }
+    if ((peer->conn_flags & proto::kConnDryRun) != 0) {
+        return base::Error{base::ErrorCode::Unsupported, "the peer asked for a dry-run connect"};
+    }
+    protocol_received_ = true;
+    return {};
+}
+
+// --- Sending
+// --------------------------------------------------------------------------------------
+
+void Connection::send_packet(SocketId socket,
+                             Outgoing& out,
+                             proto::Command command,
+                             VolumeNumber volume,
+                             base::ConstBytes body,
+                             io::Slice payload) {
+    std::vector<std::uint8_t> head(proto::kHeader100Size + body.size());
+    proto::encode(proto::Header{proto::HeaderKind::H100,
+                                static_cast<std::uint16_t>(command),
+                                volume.value,
+                                static_cast<std::uint32_t>(body.size() + payload.length)},
+                  base::Bytes(head).first(proto::kHeader100Size));
+    std::copy(body.begin(), body.end(), head.begin() + proto::kHeader100Size);
+    if (out.queued == out.written) {
+        out.progress_at = core_.now;
+    }
+    out.queued += head.size() + payload.length;
+    core_.emit(Send{socket, std::move(head), std::move(payload)});
+}
+
+void Connection::send_data(proto::Command command,
+                           VolumeNumber volume,
+                           base::ConstBytes body,
+                           io::Slice payload) {
+    if (data_) {
+        send_packet(*data_, data_out_, command, volume, body, std::move(payload));
+    }
+}
+
+void Connection::send_meta(proto::Command command, VolumeNumber volume, base::ConstBytes body) {
+    if (meta_) {
+        send_packet(*meta_, meta_out_, command, volume, body, {});
+    }
+}
+
+void Connection::pause_reading(bool paused) {
+    if (data_ && paused != reading_paused_) {
+        reading_paused_ = paused;
+        core_.emit(PauseReading{*data_, paused});
+    }
+}
+
+std::uint64_t Connection::ping() {
+    send_meta(proto::Command::Ping, VolumeNumber{}, {});
+    ping_outstanding_ = true;
+    ping_wanted_ = false;
+    ping_deadline_ = core_.now + core_.settings.net.ping_timeout;
+    return ++pings_;
+}
+
+// --- Events
+// ---------------------------------------------------------------------------------------
+
+void Connection::on_connected(SocketId socket) {
+    if (!connector_.on_connected(socket)) {
+        core_.emit(CloseSocket{socket});
+    }
+}
+
+void Connection::on_accepted(SocketId socket) {
+    if (!connector_.on_accepted(socket)) {
+        core_.emit(CloseSocket{socket});
+    }
+}
+
+void Connection::on_closed(SocketId socket, int error) {
+    if (connector_.on_closed(socket)) {
+        std::erase_if(early_, [socket](const auto& entry) { return entry.first == socket; });
+        return;
+    }
+    if (socket == data_) {
+        data_.reset();
+        drop(ConnState::BrokenPipe,
+             error == 0 ? "sock was shut down by peer"
+                        : base::format("sock_recvmsg returned -%d", error));
+    } else if (socket == meta_) {
+        meta_.reset();
+        drop(ConnState::NetworkFailure,
+             error == 0 ? "meta connection shut down by peer."
+                        : base::format("sock_recvmsg returned -%d", error));
+    }
+}
+
+void Connection::on_listen_failed(const std::string& why) {
+    if (connector_.running()) {
+        stand_alone(why);
+    }
+}
+
+void Connection::on_broken(SocketId socket, const std::string& why) {
+    if (socket == data_) {
+        drop(ConnState::ProtocolError, why);
+    } else if (socket == meta_) {
+        drop(ConnState::NetworkFailure, why);
+    } else if (connector_.on_closed(socket)) {
+        core_.emit(CloseSocket{socket});
+    }
+}
+
+void Connection::on_written(SocketId socket, std::uint64_t total) {
+    Outgoing* out = socket == data_ ? &data_out_ : socket == meta_ ? &meta_out_ : nullptr;
+    if (out == nullptr || total <= out->written) {
+        return;
+    }
+    out->written = std::min(total, out->queued);
+    out->progress_at = core_.now;
+    core_.progress = true;
+    if (out == &data_out_) {
+        for (const auto& device : resource_.devices()) {
+            device->requests.on_sent(out->written);
+        }
+    }
+}
+
+void Connection::on_packet(SocketId socket, Packet packet) {
+    if (connector_.on_packet(socket, packet)) {
+        return;
+    }
+    if (connector_.running() || (socket == meta_ && !up() && meta_)) {
+        if (early_.size() < kEarlyPackets) {  // it settled sooner than we
+            early_.emplace_back(socket, std::move(packet));
+        }
+        return;
+    }
+    if (socket != data_ && socket != meta_) {
+        return;
+    }
+    heard_at_ = core_.now;
+    const bool features = socket == data_ && phase_ == Phase::Features;
+    if (packet.header.kind != (features ? proto::HeaderKind::H80 : proto::HeaderKind::H100)) {
+        drop(ConnState::ProtocolError, "Wrong magic value");
+        return;
+    }
+    base::Result<void> result;
+    if (socket == meta_) {
+        heard_meta_at_ = core_.now;
+        result = handle_meta(packet);
+    } else if (phase_ == Phase::Features) {
+        on_features(packet);
+    } else if (phase_ == Phase::Challenge) {
+        on_challenge(packet);
+    } else if (phase_ == Phase::Response) {
+        on_response(packet);
+    } else {
+        result = handle_data(packet);
+    }
+    if (!result) {
+        const std::string what = base::format("%s (while handling %s)",
+                                              result.error().text.c_str(),
+                                              proto::command_name(packet.header.command));
+        if (result.error().code == base::ErrorCode::State) {
+            stand_alone(result.error().text);
+        } else {
+            drop(ConnState::ProtocolError, what);
+        }
+    }
+    core_.progress = true;
+}
+
+base::Result<void> Connection::handle_data(const Packet& packet) {
+    const auto command = static_cast<proto::Command>(packet.header.command);
+    switch (command) {
+        case proto::Command::Protocol:
+        case proto::Command::ProtocolUpdate:
+            return on_protocol(packet.body);
+        case proto::Command::UnplugRemote:
+        case proto::Command::DelayProbe:
+            return {};
+        case proto::Command::Barrier: {
+            const base::Result<proto::Barrier> barrier = proto::decode_barrier(packet.body);
+            if (!barrier) {
+                return barrier.error();
+            }
+            peer_writes.on_barrier(*barrier);
+            return {};
+        }
+        case proto::Command::ConnStChgReq:
+            return on_conn_state_request(packet.body);
+        default:
+            break;
+    }
+    Device* device = resource_.find(VolumeNumber{packet.header.volume});
+    if (device != nullptr) {
+        return handle_data_volume(packet, *device);
+    }
+    const std::string text =
+        base::format("%s packet received for volume %u, which is not configured locally",
+                     proto::command_name(packet.header.command),
+                     packet.header.volume);
+    if (command == proto::Command::SyncParam89 || command == proto::Command::Sizes ||
+        command == proto::Command::Uuids || command == proto::Command::State) {
+        core_.log(base::LogLevel::Warning, text);
+        return {};
+    }
+    return base::Error{base::ErrorCode::Invalid, text};
+}
+
+namespace {
+
+// Decodes a body and hands it on, or returns what is wrong with it.
+template <typename Decoded, typename Handler>
+base::Result<void> with(base::Result<Decoded> decoded, Handler handler) {
+    if (!decoded) {
+        return decoded.error();
+    }
+    if constexpr (std::is_void_v<decltype(handler(*decoded))>) {
+        handler(*decoded);
+        return {};
+    } else {
+        return handler(*decoded);
+    }
+}
+
+}  // namespace
+
+base::Result<void> Connection::handle_data_volume(const Packet& packet, Device& device) {
+    const base::ConstBytes body = packet.body;
+    PeerDevice& peer = device.peer;
+    switch (static_cast<proto::Command>(packet.header.command)) {
+        case proto::Command::SyncParam89:
+            return with(proto::decode_sync_param89(body),
+                        [&](const auto& p) { return peer.on_sync_param(p); });
+        case proto::Command::Sizes:
+            return with(proto::decode_sizes(body), [&](const auto& p) { return peer.on_sizes(p); });
+        case proto::Command::Uuids:
+            return with(proto::decode_uuids(body), [&](const auto& p) { peer.on_uuids(p); });
+        case proto::Command::State:
+            return with(proto::decode_state(body), [&](const auto& p) { return peer.on_state(p); });
+        case proto::Command::SyncUuid:
+            return with(proto::decode_sync_uuid(body),
+                        [&](const auto& p) { peer.on_sync_uuid(p); });
+        case proto::Command::StateChgReq:
+            return with(proto::decode_state_chg_req(body),
+                        [&](const auto& p) { peer.on_state_request(p); });
+        case proto::Command::OutOfSync:
+            return with(proto::decode_block_desc(body),
+                        [&](const auto& p) { peer.on_out_of_sync(p); });
+        case proto::Command::Data:
+            return with(proto::decode_data(body), [&](const auto& p) {
+                return peer_writes.on_write(
+                    device, PeerWrites::Kind::Write, p, packet.payload.length, packet.payload);
+            });
+        case proto::Command::Trim:
+            return with(proto::decode_trim(body), [&](const auto& p) {
+                return peer_writes.on_write(device, PeerWrites::Kind::Trim, p.data, p.size, {});
+            });
+        case proto::Command::Zeroes:
+            return with(proto::decode_trim(body), [&](const auto& p) {
+                return peer_writes.on_write(device, PeerWrites::Kind::Zeroes, p.data, p.size, {});
+            });
+        case proto::Command::DataReply:
+            return with(proto::decode_data(body), [&](const auto& p) {
+                return device.requests.on_read_reply(p, packet.payload);
+            });
+        case proto::Command::RsDataReply:
+            return with(proto::decode_data(body),
+                        [&](const auto& p) { return peer.target.on_reply(p, packet.payload); });
+        case proto::Command::RsDeallocated:
+            return with(proto::decode_block_desc(body),
+                        [&](const auto& p) { return peer.target.on_deallocated(p); });
+        case proto::Command::RsDataRequest:
+        case proto::Command::RsThinReq:
+            return with(proto::decode_block_req(body),
+                        [&](const auto& p) { return peer.source.on_request(p); });
+        case proto::Command::DataRequest:
+            return on_read_request(packet, device);
+        case proto::Command::Bitmap:
+            return peer.exchange.on_plain(body);
+        case proto::Command::CompressedBitmap:
+            return peer.exchange.on_compressed(body);
+        default:
+            return base::Error{base::ErrorCode::Invalid, "unexpected on the data socket"};
+    }
+}
+
+base::Result<void> Connection::handle_meta(const Packet& packet) {
+    const auto command = static_cast<proto::Command>(packet.header.command);
+    switch (command) {
+        case proto::Command::Ping:
+            send_meta(proto::Command::PingAck, VolumeNumber{}, {});
+            return {};
+        case proto::Command::PingAck:
+            ping_outstanding_ = false;
+            pongs_ = std::min(pongs_ + 1, pings_);
+            return {};
+        case proto::Command::DelayProbe:
+            return {};
+        case proto::Command::BarrierAck:
+            return on_barrier_ack(packet.body);
+        case proto::Command::ConnStChgReply:
+            return with(proto::decode_state_chg_reply(packet.body), [this](const auto& reply) {
+                if (disconnect_requested_) {
+                    disconnect_requested_ = false;
+                    disconnect_reply_ = static_cast<StateCode>(reply.code);
+                }
+            });
+        default:
+            break;
+    }
+    Device* device = resource_.find(VolumeNumber{packet.header.volume});
+    if (device == nullptr) {
+        return base::Error{base::ErrorCode::Invalid, "an ack for a volume that is not configured"};
+    }
+    return handle_ack(packet, *device);
+}
+
+base::Result<void> Connection::handle_ack(const Packet& packet, Device& device) {
+    const auto command = static_cast<proto::Command>(packet.header.command);
+    if (command == proto::Command::StateChgReply) {
+        return with(proto::decode_state_chg_reply(packet.body),
+                    [&](const auto& p) { device.peer.on_state_reply(p); });
+    }
+    const base::Result<proto::BlockAck> decoded = proto::decode_block_ack(packet.body);
+    if (!decoded) {
+        return decoded.error();
+    }
+    const proto::BlockAck& ack = *decoded;
+    const bool resync = ack.block_id == proto::kIdSyncer;
+    switch (command) {
+        case proto::Command::RecvAck:
+            return device.requests.on_ack(Requests::Ack::Received, ack);
+        case proto::Command::WriteAck:
+            return device.requests.on_ack(Requests::Ack::Written, ack);
+        case proto::Command::RsWriteAck:
+            if (resync) {
+                device.peer.on_resync_write_acked(ack, true);
+                return {};
+            }
+            return device.requests.on_ack(Requests::Ack::InSync, ack);
+        case proto::Command::NegAck:
+            if (resync) {
+                device.peer.on_resync_write_acked(ack, false);
+                return {};
+            }
+            return device.requests.on_ack(Requests::Ack::Negative, ack);
+        case proto::Command::NegDreply:
+            return device.requests.on_read_refused(ack);
+        case proto::Command::NegRsDreply:
+            device.peer.target.on_refused(ack, true);
+            return {};
+        case proto::Command::RsCancel:
+            device.peer.target.on_refused(ack, false);
+            return {};
+        case proto::Command::RsIsInSync:
+            device.peer.target.on_in_sync(ack);
+            return {};
+        default:
+            return base::Error{base::ErrorCode::Invalid, "unexpected on the meta socket"};
+    }
+}
+
+base::Result<void> Connection::on_barrier_ack(base::ConstBytes body) {
+    const base::Result<proto::BarrierAck> ack = proto::decode_barrier_ack(body);
+    if (!ack) {
+        return ack.error();
+    }
+    const base::Result<std::vector<TransferLog::Entry>> writes = transfer_log.on_barrier_ack(*ack);
+    if (!writes) {
+        return writes.error();
+    }
+    for (const TransferLog::Entry& entry : *writes) {
+        entry.device->requests.on_barrier_acked(entry.key);
+    }
+    return {};
+}
+
+base::Result<void> Connection::on_conn_state_request(base::ConstBytes body) {
+    const base::Result<proto::StateChgReq> request = proto::decode_state_chg_req(body);
+    if (!request) {
+        return request.error();
+    }
+    StateCode code = StateCode::Success;
+    std::vector<VolumeState> wanted;
+    for (const auto& device : resource_.devices()) {
+        const VolumeState own = device->state();
+        VolumeState next = apply_peer_request(own, request->mask, request->value);
+        if (next.disk == DiskState::Outdated && own.disk <= DiskState::Outdated) {
+            next.disk = own.disk;
+        }
+        const StateCode here = check_change(own, sanitise(next), in_handshake());
+        code = succeeded(here) ? code : here;
+        wanted.push_back(next);
+    }
+    const bool tear_down =
+        (request->mask & 31u << 4) == 31u << 4 &&
+        (request->value >> 4 & 31) == static_cast<std::uint32_t>(ConnState::Disconnecting);
+    if (succeeded(code) && !tear_down) {
+        code = StateCode::NotSupported;
+    }
+    std::vector<std::uint8_t> reply(proto::StateChgReply::kSize);
+    proto::encode(proto::StateChgReply{static_cast<std::int32_t>(code)}, reply);
+    send_meta(proto::Command::ConnStChgReply, VolumeNumber{}, reply);
+    if (succeeded(code)) {
+        for (std::size_t i = 0; i < wanted.size(); ++i) {
+            VolumeState next = resource_.devices()[i]->state();
+            next.disk = wanted[i].disk;
+            resource_.devices()[i]->change_state(next);
+        }
+        close_after_sending_ = true;
+        drop(ConnState::TearDown, "");
+    }
+    return {};
+}
+
+// --- Reads for the peer
+// ---------------------------------------------------------------------------
+
+base::Result<void> Connection::on_read_request(const Packet& packet, Device& device) {
+    const base::Result<proto::BlockReq> request = proto::decode_block_req(packet.body);
+    if (!request) {
+        return request.error();
+    }
+    const std::uint64_t size = device.size_sectors();
+    if (request->size == 0 || request->size > proto::kMaxDataBytes ||
+        request->sector.value > size ||
+        request->size / base::kSectorBytes > size - request->sector.value) {
+        return base::Error{base::ErrorCode::Invalid, "a read beyond the end of the device"};
+    }
+    waiting_reads_.push_back({&device, *request});
+    return {};
+}
+
+// Strictly in order, after the peer's own writes that came before: it reads what it wrote.
+void Connection::advance_reads() {
+    while (!waiting_reads_.empty()) {
+        const PeerRead read = waiting_reads_.front();
+        Device& device = *read.device;
+        if (!peer_writes.drained(device) &&
+            (device.peer_busy(read.request.sector, read.request.size) ||
+             peer_writes.queued(device, read.request.sector, read.request.size))) {
+            return;
+        }
+        waiting_reads_.pop_front();
+        core_.progress = true;
+        if (!device.local_usable() || device.state().disk != DiskState::UpToDate) {
+            device.peer.send_ack(proto::Command::NegDreply,
+                                 read.request.sector,
+                                 read.request.block_id,
+                                 read.request.size);
+            continue;
+        }
+        const std::uint64_t key = next_read_++;
+        active_reads_.emplace(key, read);
+        io::DiskOp op;
+        op.kind = io::DiskOp::Kind::Read;
+        op.sector = read.request.sector;
+        op.length = read.request.size;
+        op.buffer = core_.pool.allocate_slice(read.request.size);
+        device.disk.submit(DiskUser::PeerRead, key, std::move(op));
+    }
+}
+
+void Connection::on_peer_read_done(Device& device, const DiskTicket& ticket, int error) {
+    const auto found = active_reads_.find(ticket.key);
+    if (found != active_reads_.end()) {
+        const proto::BlockReq request = found->second.request;
+        active_reads_.erase(found);
+        if (error != 0) {
+            device.peer.send_ack(
+                proto::Command::NegDreply, request.sector, request.block_id, request.size);
+        } else {
+            send(proto::Command::DataReply,
+                 device.number(),
+                 proto::Data{request.sector, request.block_id, 0, 0},
+                 ticket.op.buffer);
+        }
+    }
+    if (error != 0) {
+        device.disk_failed(false, base::format("read for the peer failed, errno %d", error));
+    }
+}
+
+// --- Progress
+// -------------------------------------------------------------------------------------
+
+void Connection::advance() {
+    connector_.advance();
+    if (std::optional<Connector::Established> established = connector_.take_established()) {
+        begin(*established);
+    }
+    const bool may_connect = wanted_ && conn_ == ConnState::Unconnected &&
+                             reconnect_at_ <= core_.now && peer_writes.drained();
+    if (may_connect) {
+        set_conn(ConnState::WFConnection);
+        early_.clear();
+        connector_.start();
+    }
+    if (phase_deadline_ <= core_.now) {
+        phase_deadline_ = io::kNever;
+        drop(ConnState::NetworkFailure, "timed out in the handshake");
+    }
+    peer_writes.advance();
+    if (up()) {
+        // Packets of the meta socket that came before its reader was ready.
+        std::deque<std::pair<SocketId, Packet>> early = std::exchange(early_, {});
+        for (auto& [socket, packet] : early) {
+            if (!drop_) {
+                on_packet(socket, std::move(packet));
+            }
+        }
+        advance_reads();
+        check_liveness();
+    }
+}
+
+void Connection::check_liveness() {
+    const NetSettings& net = core_.settings.net;
+    if (ping_wanted_ && !ping_outstanding_) {
+        ping();
+    }
+    if (ping_outstanding_ && core_.now >= ping_deadline_) {
+        // Anything that arrived restarts the wait: the peer lives, it only has not come to
+        // answering.
+        const io::Instant extended = heard_at_ + net.ping_timeout;
+        if (core_.now >= extended) {
+            drop(ConnState::NetworkFailure, "PingAck did not arrive in time.");
+            return;
+        }
+        ping_deadline_ = extended;
+    }
+    if (!ping_outstanding_ && core_.now >= heard_at_ + net.ping_int) {
+        ping();
+    }
+    check_sending(data_out_, false);
+    check_sending(meta_out_, true);
+    if (net.ko_count == 0 || core_.now < request_check_at_) {
+        return;
+    }
+    request_check_at_ = core_.now + net.timeout;
+    io::Instant oldest = transfer_log.oldest_barrier();
+    for (const auto& device : resource_.devices()) {
+        oldest = std::min(oldest, device->requests.oldest_unacknowledged());
+    }
+    const io::Duration limit = net.timeout * net.ko_count;
+    if (oldest != io::kNever && core_.now - oldest > limit && core_.now - up_since_ >= limit) {
+        drop(ConnState::Timeout, "Remote failed to finish a request within the timeout");
+    }
+}
+
+void Connection::check_sending(Outgoing& out, bool meta) {
+    const NetSettings& net = core_.settings.net;
+    if (out.queued == out.written || core_.now < out.progress_at + net.timeout) {
+        return;
+    }
+    const bool give_up =
+        meta || (net.ko_count > 0 && core_.now >= out.progress_at + net.timeout * net.ko_count);
+    if (give_up) {
+        drop(ConnState::Timeout, meta ? "[meta] sending timed out" : "[data] sending timed out");
+    } else if (!ping_outstanding_) {
+        ping();
+    }
+}
+
+io::Instant Connection::next_deadline() const {
+    io::Instant next = std::min(connector_.next_deadline(), phase_deadline_);
+    next = std::min(next, peer_writes.next_deadline());
+    if (wanted_ && conn_ == ConnState::Unconnected && reconnect_at_ > core_.now) {
+        next = std::min(next, reconnect_at_);
+    }
+    if (!up()) {
+        return next;
+    }
+    const NetSettings& net = core_.settings.net;
+    next = std::min(next, ping_outstanding_ ? ping_deadline_ : heard_at_ + net.ping_int);
+    for (const Outgoing* out : {&data_out_, &meta_out_}) {
+        if (out->queued > out->written) {
+            const io::Instant stalled = out->progress_at + net.timeout;
+            next = std::min(next, std::max(stalled, core_.now + net.ping_timeout));
+        }
+    }
+    if (net.ko_count > 0) {
+        next = std::min(next, request_check_at_);
+    }
+    return next;
+}
+
+}  // namespace engine

@@ -1,0 +1,215 @@
+// The connection to the peer: two sockets, the handshake, liveness, and who handles which packet.
+// Wire specification, sections 1, 3 and 9.
+#pragma once
+
+#include "base/result.h"
+#include "drbdd/engine/connector.h"
+#include "drbdd/engine/core.h"
+#include "drbdd/engine/peer_writes.h"
+#include "drbdd/engine/state.h"
+#include "drbdd/engine/transfer_log.h"
+
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace engine {
+
+class Device;
+class Resource;
+
+class Connection {
+public:
+    Connection(Core& core, Resource& resource);
+
+    // --- Commands ---
+    void connect(bool discard_my_data);
+    void disconnect();  // at once, to StandAlone
+    // Asks the peer first; watch graceful_pending() and take_disconnect_reply().
+    void request_disconnect(std::uint32_t mask, std::uint32_t value);
+
+    bool disconnect_requested() const { return disconnect_requested_; }
+
+    std::optional<StateCode> take_disconnect_reply();
+
+    // At most Connected: what lies beyond belongs to the volumes.
+    ConnState conn() const { return conn_; }
+
+    bool up() const { return phase_ == Phase::Up; }  // packets of volumes may be sent
+
+    // P_PROTOCOL was sent and a volume has not left WFReportParams.
+    bool in_handshake() const;
+
+    bool resolve_conflicts() const { return resolve_conflicts_; }
+
+    bool discard_my_data() const { return discard_my_data_; }
+
+    bool has(proto::Feature feature) const { return up() && (features_ & feature) != 0; }
+
+    std::uint32_t agreed_protocol() const { return up() ? protocol_ : 0; }
+
+    const std::string& last_error() const { return last_error_; }
+
+    // --- Sending ---
+    template <typename P>
+    void send(proto::Command command,
+              VolumeNumber volume,
+              const P& packet,
+              io::Slice payload = {}) {
+        std::vector<std::uint8_t> body(packet_size(packet));
+        proto::encode(packet, body);
+        send_data(command, volume, body, std::move(payload));
+    }
+
+    void send_data(proto::Command command,
+                   VolumeNumber volume,
+                   base::ConstBytes body,
+                   io::Slice payload = {});
+    void send_meta(proto::Command command, VolumeNumber volume, base::ConstBytes body);
+
+    std::uint64_t data_position() const { return data_out_.queued; }
+
+    std::uint64_t data_backlog() const { return data_out_.queued - data_out_.written; }
+
+    // Back-pressure on the peer: nothing more is read from the data socket.
+    void pause_reading(bool paused);
+
+    // The peer answers a ping after it has handled everything that we sent on the meta socket
+    // before.
+    std::uint64_t ping();  // returns a serial for answered()
+
+    bool answered(std::uint64_t serial) const { return pongs_ >= serial; }
+
+    void request_ping() { ping_wanted_ = true; }
+
+    // --- Ending; takes effect at the end of the step ---
+    void drop(ConnState cause, const std::string& why);
+    void stand_alone(const std::string& why);
+
+    // --- Events ---
+    void on_connected(SocketId socket);
+    void on_accepted(SocketId socket);
+    void on_closed(SocketId socket, int error);
+    void on_listen_failed(const std::string& text);
+    void on_packet(SocketId socket, Packet packet);
+    void on_broken(SocketId socket, const std::string& text);
+    void on_written(SocketId socket, std::uint64_t total);
+
+    void on_peer_read_done(Device& device, const DiskTicket& ticket, int error);
+
+    void advance();
+    void handle_drop();
+    io::Instant next_deadline() const;
+    void shut_down();  // the resource goes away
+
+    TransferLog transfer_log;
+    PeerWrites peer_writes;
+
+private:
+    enum class Phase : std::uint8_t { Down, Connecting, Features, Challenge, Response, Up };
+
+    struct Outgoing {
+        std::uint64_t queued = 0;
+        std::uint64_t written = 0;
+        io::Instant progress_at{};  // last time something left, or the queue was empty
+    };
+
+    template <typename P>
+    static std::size_t packet_size(const P& packet) {
+        if constexpr (requires { packet.size(); }) {
+            return packet.size();
+        } else {
+            return P::kSize;
+        }
+    }
+
+    void set_conn(ConnState conn);
+    void begin(const Connector::Established& established);
+    void send_features();
+    void on_features(const Packet& packet);
+    void begin_authentication();
+    void on_challenge(const Packet& packet);
+    void on_response(const Packet& packet);
+    void begin_parameters();
+    base::Result<void> handle_data(const Packet& packet);
+    base::Result<void> handle_data_volume(const Packet& packet, Device& device);
+    base::Result<void> handle_meta(const Packet& packet);
+    base::Result<void> handle_ack(const Packet& packet, Device& device);
+    base::Result<void> on_protocol(base::ConstBytes body);
+    base::Result<void> on_conn_state_request(base::ConstBytes body);
+    base::Result<void> on_barrier_ack(base::ConstBytes body);
+    base::Result<void> on_read_request(const Packet& packet, Device& device);
+    void advance_reads();
+    void send_packet(SocketId socket,
+                     Outgoing& out,
+                     proto::Command command,
+                     VolumeNumber volume,
+                     base::ConstBytes body,
+                     io::Slice payload);
+    void check_liveness();
+    void check_sending(Outgoing& out, bool meta);
+    void close_sockets(bool after_sending);
+    void lost(ConnState cause, bool stand_alone);
+
+    Core& core_;
+    Resource& resource_;
+    Connector connector_;
+    ConnState conn_ = ConnState::StandAlone;
+    Phase phase_ = Phase::Down;
+    bool wanted_ = false;  // configured to be connected
+    io::Instant reconnect_at_{};
+    std::string last_error_;
+
+    std::optional<SocketId> data_;
+    std::optional<SocketId> meta_;
+    Outgoing data_out_;
+    Outgoing meta_out_;
+    bool resolve_conflicts_ = false;
+    std::uint32_t protocol_ = 0;
+    std::uint32_t features_ = 0;
+    std::deque<std::pair<SocketId, Packet>> early_;  // arrived while we still settled
+    io::Instant phase_deadline_ = io::kNever;
+    bool discard_wanted_ = false;   // for the next attempt
+    bool discard_my_data_ = false;  // told in this attempt
+    bool peer_discards_ = false;
+    bool protocol_received_ = false;
+    std::vector<std::uint8_t> challenge_;
+
+    io::Instant heard_at_{};  // something arrived on either socket
+    io::Instant heard_meta_at_{};
+    bool ping_outstanding_ = false;
+    io::Instant ping_deadline_ = io::kNever;
+    bool ping_wanted_ = false;
+    std::uint64_t pings_ = 0;
+    std::uint64_t pongs_ = 0;
+    io::Instant up_since_{};
+    io::Instant request_check_at_{};
+
+    bool disconnect_requested_ = false;
+    std::optional<StateCode> disconnect_reply_;
+
+    // Reads for a peer without usable data of its own; they wait for its overlapping writes.
+    struct PeerRead {
+        Device* device;
+        proto::BlockReq request;
+    };
+
+    std::deque<PeerRead> waiting_reads_;
+    std::map<std::uint64_t, PeerRead> active_reads_;
+    std::uint64_t next_read_ = 1;
+    bool reading_paused_ = false;
+
+    struct Drop {
+        ConnState cause;
+        std::string why;
+        bool stand_alone;
+    };
+
+    std::optional<Drop> drop_;
+    bool close_after_sending_ = false;
+};
+
+}  // namespace engine

@@ -1,0 +1,472 @@
+#include "drbdd/engine/device.h"
+
+#include "drbdd/engine/connection.h"
+#include "drbdd/engine/state_rules.h"
+
+#include <algorithm>
+
+namespace engine {
+
+namespace {
+
+// Keys of the activity log with this bit belong to the peer's writes.
+constexpr std::uint64_t kPeerLogKey = std::uint64_t{1} << 63;
+
+}  // namespace
+
+Device::Device(Core& core,
+               const VolumeSettings& settings,
+               Connection& connection,
+               PeerWrites& writes)
+    : disk(core, settings.number),
+      store(core, disk, bitmap, log),
+      requests(core, *this),
+      peer(core, *this, connection),
+      core_(core),
+      settings_(settings),
+      connection_(connection),
+      peer_writes_(writes),
+      attacher_(core, disk, store, bitmap, log) {
+}
+
+void Device::log_line(base::LogLevel level, const std::string& text) const {
+    core_.sink.write(level, base::format("block drbd%u: ", settings_.minor) + text);
+}
+
+// --- State
+// ----------------------------------------------------------------------------------------
+
+void Device::change_conn(ConnState conn) {
+    VolumeState next = state_;
+    next.conn = conn;
+    change_state(next);
+}
+
+void Device::change_disk(DiskState to) {
+    VolumeState next = state_;
+    next.disk = to;
+    change_state(next);
+}
+
+void Device::change_role(Role role) {
+    VolumeState next = state_;
+    next.role = role;
+    change_state(next);
+}
+
+void Device::change_state(const VolumeState& wanted, bool quiet) {
+    VolumeState next = wanted;
+    if (next.conn < ConnState::Connected && next.disk == DiskState::Negotiating) {
+        next.disk = disk_when_attached_;  // the peer will not be asked any more
+    }
+    next = sanitise(next);
+    if (next == state_) {
+        return;
+    }
+    const VolumeState old = state_;
+    if (!quiet) {
+        log_line(base::LogLevel::Info, describe_change(old, next));
+    }
+    state_ = next;
+    core_.progress = true;
+    after_change(old);
+    core_.emit(StatusChanged{});
+}
+
+// Contact to the peer's data has ended: from now on our data go their own way (5.1).
+bool Device::lost_contact(const VolumeState& old, const VolumeState& now) {
+    using enum DiskState;
+    const bool had = old.pdsk == Inconsistent || old.pdsk == Consistent || old.pdsk == UpToDate;
+    const bool gone = now.pdsk < Inconsistent || now.pdsk == DUnknown || now.pdsk == Outdated;
+    const bool known_gone = old.pdsk == DUnknown &&
+                            (now.pdsk == Diskless || now.pdsk == Failed || now.pdsk == Outdated);
+    return (had && gone) || known_gone;
+}
+
+void Device::after_change(const VolumeState& old) {
+    const bool primary = state_.role == Role::Primary;
+    if (state_.disk == DiskState::UpToDate && state_.pdsk == DiskState::UpToDate) {
+        crashed_primary_ = false;
+        peer.clear_peer_crashed();
+    }
+    update_flags();
+    const bool alone = (lost_contact(old, state_) && (primary || state_.peer == Role::Primary)) ||
+                       (old.peer != Role::Primary && state_.peer == Role::Primary &&
+                        state_.pdsk < DiskState::Inconsistent);
+    if (alone && store.is_open() && state_.disk == DiskState::UpToDate && ids().bitmap == 0) {
+        new_current_uuid();
+    }
+    const auto exchanging = [](const VolumeState& s) { return s.conn > ConnState::Connected; };
+    if (exchanging(old) && !exchanging(state_)) {
+        peer.target.stop();
+        peer.source.stop();
+        peer.exchange.stop();
+    }
+    const bool left_connection =
+        old.conn >= ConnState::Connected && state_.conn < ConnState::Connected;
+    const bool demoted = old.role == Role::Primary && !primary;
+    if ((left_connection || demoted) && store.is_open()) {
+        store.write_bitmap();
+    }
+    if (old.disk == DiskState::UpToDate && state_.disk == DiskState::Inconsistent &&
+        state_.conn == ConnState::Connected) {
+        peer.announce_state();
+    }
+}
+
+// Section 3.1 of the metadata specification: derived again at every change.
+void Device::update_flags() {
+    if (!store.is_open() || state_.disk < DiskState::Inconsistent) {
+        return;
+    }
+    meta::Superblock& superblock = store.superblock();
+    std::uint32_t flags = superblock.flags & meta::kMdFullSync;
+    const auto set = [&flags](bool on, meta::MdFlag flag) {
+        flags |= on ? static_cast<std::uint32_t>(flag) : 0u;
+    };
+    set(crashed_primary_, meta::kMdCrashedPrimary);
+    set(state_.role == Role::Primary ||
+            (state_.pdsk < DiskState::Inconsistent && state_.peer == Role::Primary),
+        meta::kMdPrimaryInd);
+    set(state_.conn > ConnState::WFReportParams, meta::kMdConnectedInd);
+    set(state_.disk > DiskState::Inconsistent, meta::kMdConsistent);
+    set(state_.disk > DiskState::Outdated, meta::kMdWasUpToDate);
+    set(state_.pdsk >= DiskState::Inconsistent && state_.pdsk <= DiskState::Outdated,
+        meta::kMdPeerOutDated);
+    if (flags != superblock.flags) {
+        superblock.flags = flags;
+        store.touch();
+    }
+}
+
+void Device::new_current_uuid() {
+    GenerationIds next = ids();
+    if (next.bitmap != 0) {
+        log_line(base::LogLevel::Warning, "bm UUID was already set: " + base::hex64(next.bitmap));
+    }
+    next.bitmap = next.current;
+    const std::uint64_t bit = state_.role == Role::Primary ? kUuidPrimaryBit : 0;
+    next.current = (core_.prng.next() & ~kUuidPrimaryBit) | bit;
+    store.set_ids(next);
+    // No write of the new generation is completed before the generation is on stable storage.
+    requests.hold_until(store.generation());
+    log_line(base::LogLevel::Info, "new current UUID " + describe(next));
+    peer.announce_uuids();
+}
+
+// --- Disk
+// -----------------------------------------------------------------------------------------
+
+void Device::attach(const io::DiskGeometry& geometry) {
+    REQUIRE(state_.disk == DiskState::Diskless && !disk.is_open());
+    disk.open(geometry);
+    change_disk(DiskState::Attaching);
+    attacher_.start(settings_.disk);
+}
+
+void Device::finish_attach() {
+    crashed_primary_ = attacher_.crashed_primary();
+    if (attacher_.marked_kib() > 0) {
+        log_line(base::LogLevel::Info,
+                 base::format("Marked additional %llu KB as out-of-sync based on AL.",
+                              static_cast<unsigned long long>(attacher_.marked_kib())));
+    }
+    meta::Superblock& superblock = store.superblock();
+    const bool consistent = superblock.has(meta::kMdConsistent);
+    const bool peer_outdated = superblock.has(meta::kMdPeerOutDated);
+    disk_when_attached_ = !consistent                             ? DiskState::Inconsistent
+                          : !superblock.has(meta::kMdWasUpToDate) ? DiskState::Outdated
+                                                                  : DiskState::UpToDate;
+    const std::uint64_t exposed = exposed_uuid_;
+    const bool primaries = state_.role == Role::Primary || state_.peer == Role::Primary;
+    if (primaries && state_.pdsk != DiskState::UpToDate && exposed != 0 &&
+        ((exposed ^ superblock.current_uuid) & ~kUuidPrimaryBit) != 0) {
+        disk_failed(true, "Can only attach to data with current UUID=" + base::hex64(exposed));
+        return;
+    }
+    GenerationIds next = ids();
+    next.current =
+        (next.current & ~kUuidPrimaryBit) | (state_.role == Role::Primary ? kUuidPrimaryBit : 0);
+    store.set_ids(next);
+    size_sectors_ = attacher_.size_sectors();
+    if (superblock.la_size_sectors != size_sectors_ || attacher_.all_bits_set_needed()) {
+        superblock.la_size_sectors = size_sectors_;
+        store.start_full_sync(attacher_.all_bits_set_needed());
+    }
+    superblock.al_nr_extents = log.slots();
+    store.touch();
+    exposed_uuid_ = next.current;
+
+    VolumeState wanted = state_;
+    if (state_.conn >= ConnState::Connected) {
+        wanted.disk = DiskState::Negotiating;
+        change_state(wanted);
+        peer.announce_sizes();
+        peer.announce_uuids();
+        peer.announce_state();
+    } else {
+        wanted.disk = disk_when_attached_;
+        wanted.pdsk = peer_outdated ? DiskState::Outdated : DiskState::DUnknown;
+        change_state(wanted);
+    }
+    log_line(base::LogLevel::Info, "attached to UUIDs " + describe(ids()));
+    core_.emit(VolumeChanged{number()});
+}
+
+void Device::begin_detach() {
+    REQUIRE(disk.is_open());
+    if (attacher_.running()) {
+        attacher_.abort("detached");
+        disk_failed(true, "detached while attaching");
+        return;
+    }
+    detaching_ = true;
+    detach_stored_ = false;
+    detach_ticket_ = 0;
+    change_disk(DiskState::Failed);
+    peer.announce_state();
+    core_.progress = true;
+}
+
+void Device::disk_failed(bool metadata, const std::string& what) {
+    if (!disk.accepts()) {
+        return;  // known already
+    }
+    log_line(base::LogLevel::Error, what);
+    if (!metadata && settings_.disk.on_io_error == OnIoError::PassOn) {
+        if (state_.disk > DiskState::Inconsistent) {
+            VolumeState next = state_;
+            next.disk = DiskState::Inconsistent;
+            change_state(next);
+        }
+        return;
+    }
+    if (settings_.disk.on_io_error == OnIoError::CallLocalIoError) {
+        core_.emit(RunHandler{number(), "local-io-error"});
+    }
+    log_line(base::LogLevel::Error, "Local IO failed. Detaching...");
+    exposed_uuid_ = store.is_open() ? ids().current : exposed_uuid_;
+    disk.refuse_new();
+    if (attacher_.running()) {
+        attacher_.abort(what);
+    }
+    change_disk(DiskState::Failed);
+    peer.announce_state();
+    store.close();
+    log.abandon();
+    requests.on_disk_lost();
+    peer_writes_.on_disk_lost(*this);
+    detaching_ = true;
+    detach_stored_ = true;
+}
+
+// Orderly: first everything that uses the disk ends, then the bitmap and the superblock are
+// written.
+void Device::advance_detach() {
+    if (!detaching_) {
+        return;
+    }
+    if (detach_stored_) {
+        if (disk.outstanding() == 0) {
+            finish_detach();
+        }
+        return;
+    }
+    if (log.any_reference() || log.any_waiting()) {
+        connection_.transfer_log.close_epoch();
+        return;
+    }
+    if (!peer_writes_.drained(*this) || !peer_ranges.empty()) {
+        return;
+    }
+    if (detach_ticket_ == 0) {
+        detach_ticket_ = store.write_bitmap();
+        detach_generation_ = 0;
+        return;
+    }
+    if (!store.bitmap_written(detach_ticket_)) {
+        return;
+    }
+    if (detach_generation_ == 0) {
+        detach_generation_ = store.touch();
+        core_.progress = true;
+        return;
+    }
+    if (store.durable(detach_generation_) && disk.outstanding() == 0) {
+        exposed_uuid_ = ids().current;
+        disk.refuse_new();
+        store.close();
+        finish_detach();
+    }
+}
+
+void Device::finish_detach() {
+    detaching_ = false;
+    if (store.is_open()) {
+        store.close();
+    }
+    bitmap = Bitmap{};
+    disk.close();
+    change_disk(DiskState::Diskless);
+    peer.announce_state();
+    if (state_.role == Role::Secondary && state_.conn < ConnState::Connected) {
+        size_sectors_ = 0;
+    }
+    core_.emit(VolumeChanged{number()});
+    core_.progress = true;
+}
+
+void Device::on_disk_done(const DiskDone& done) {
+    const DiskTicket ticket = disk.take(done.id);
+    core_.progress = true;
+    switch (ticket.user) {
+        case DiskUser::AppWrite:
+        case DiskUser::AppRead:
+        case DiskUser::AppFlush:
+            requests.on_disk_done(ticket, done.error);
+            break;
+        case DiskUser::PeerWrite:
+            peer_writes_.on_write_done(*this, ticket, done.error);
+            break;
+        case DiskUser::PeerFlush:
+            peer_writes_.on_flush_done(*this, done.error);
+            break;
+        case DiskUser::PeerRead:
+            connection_.on_peer_read_done(*this, ticket, done.error);
+            break;
+        case DiskUser::ResyncRead:
+            peer.source.on_disk_done(ticket, done.error);
+            break;
+        case DiskUser::ResyncWrite:
+            peer.target.on_disk_done(ticket, done.error);
+            break;
+        case DiskUser::MetaStore:
+            if (done.error != 0) {
+                disk_failed(true,
+                            base::format("meta-data I/O error at sector %llu, errno %d",
+                                         static_cast<unsigned long long>(ticket.op.sector.value),
+                                         done.error));
+            } else {
+                store.on_disk_done(ticket);
+            }
+            break;
+        case DiskUser::Attach:
+            attacher_.on_disk_done(ticket, done.error);
+            break;
+    }
+}
+
+std::uint64_t Device::own_max_sectors() const {
+    if (!store.is_open()) {
+        return 0;
+    }
+    const std::uint64_t usable = store.layout().usable_sectors;
+    const std::uint64_t wanted = settings_.disk.size_sectors;
+    return wanted != 0 ? std::min(usable, wanted) : usable;
+}
+
+void Device::set_size(std::uint64_t sectors) {
+    log_line(base::LogLevel::Info,
+             base::format("size = %llu KB", static_cast<unsigned long long>(sectors / 2)));
+    const bool grows = sectors > size_sectors_;
+    size_sectors_ = sectors;
+    if (store.is_open()) {
+        bitmap.resize(base::Sector{sectors}, true);
+        store.superblock().la_size_sectors = sectors;
+        if (grows) {
+            store.start_full_sync(false);
+        } else {
+            store.write_bitmap();
+            store.touch();
+        }
+    }
+    core_.emit(VolumeChanged{number()});
+}
+
+void Device::mark_out_of_sync(base::Sector sector, std::uint64_t bytes) {
+    if (store.is_open() && bytes > 0) {
+        bitmap.set_touched(sector, bytes);
+    }
+}
+
+void Device::mark_in_sync(base::Sector sector, std::uint64_t bytes) {
+    if (store.is_open() && bytes > 0) {
+        bitmap.clear_covered(sector, bytes);
+    }
+}
+
+bool Device::peer_busy(base::Sector sector, std::uint64_t bytes) const {
+    return peer_ranges.overlaps(sector, bytes) || peer.target.writing(sector, bytes);
+}
+
+// --- Progress and status
+// --------------------------------------------------------------------------
+
+void Device::advance() {
+    if (attacher_.running()) {
+        attacher_.advance();
+    }
+    if (attacher_.take_finished()) {
+        finish_attach();
+    } else if (attacher_.failed() && !attacher_.running() && state_.disk == DiskState::Attaching) {
+        disk_failed(true, "attach failed: " + attacher_.error());
+    }
+    store.advance();
+    for (const std::uint64_t key : log.take_ready()) {
+        if ((key & kPeerLogKey) != 0) {
+            peer_writes_.on_log_ready(key);
+        } else {
+            requests.on_log_ready(key);
+        }
+    }
+    requests.advance();
+    peer.advance();
+    advance_detach();
+    if (usable() != last_usable_) {
+        last_usable_ = usable();
+        core_.emit(VolumeChanged{number()});
+        core_.emit(StatusChanged{});
+    }
+}
+
+bool Device::usable() const {
+    return state_.role == Role::Primary && size_sectors_ > 0 &&
+           (state_.disk == DiskState::UpToDate ||
+            (state_.conn >= ConnState::Connected && state_.pdsk == DiskState::UpToDate));
+}
+
+VolumeStatus Device::status(io::Instant now) const {
+    VolumeStatus s;
+    s.number = number();
+    s.minor = minor();
+    s.state = state_;
+    s.size_sectors = size_sectors_;
+    s.out_of_sync_bits = bitmap.count();
+    s.resync = peer.progress(now);
+    if (store.is_open()) {
+        const GenerationIds ids = store.ids();
+        s.current_uuid = ids.current;
+        s.bitmap_uuid = ids.bitmap;
+        s.history_uuid[0] = ids.history[0];
+        s.history_uuid[1] = ids.history[1];
+    }
+    s.read_sectors = counters.read;
+    s.written_sectors = counters.written;
+    s.received_sectors = counters.received;
+    s.sent_sectors = counters.sent;
+    s.al_writes = store.al_writes();
+    s.bm_writes = store.bm_writes();
+    s.upper_pending = requests.pending();
+    s.lower_pending = disk.outstanding();
+    s.pending = requests.unacknowledged();
+    s.unacked = peer_writes_.unacked(*this);
+    s.usable = usable();
+    if (disk.is_open()) {
+        s.logical_block_bytes = disk.geometry().logical_block_bytes;
+        s.rotational = disk.geometry().rotational;
+        s.fast_zeroes = disk.geometry().can_discard;
+    }
+    return s;
+}
+
+}  // namespace engine

@@ -1,0 +1,140 @@
+// One volume on this node: its state, its backing disk with metadata, and the parts that work on
+// it.
+#pragma once
+
+#include "drbdd/engine/activity_log.h"
+#include "drbdd/engine/attach.h"
+#include "drbdd/engine/bitmap.h"
+#include "drbdd/engine/core.h"
+#include "drbdd/engine/local_disk.h"
+#include "drbdd/engine/meta_store.h"
+#include "drbdd/engine/peer_device.h"
+#include "drbdd/engine/requests.h"
+#include "drbdd/engine/state.h"
+#include "drbdd/engine/status.h"
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+namespace engine {
+
+class Connection;
+class PeerWrites;
+
+class Device {
+public:
+    Device(Core& core, const VolumeSettings& settings, Connection& connection, PeerWrites& writes);
+
+    VolumeNumber number() const { return settings_.number; }
+
+    std::uint32_t minor() const { return settings_.minor; }
+
+    const VolumeSettings& settings() const { return settings_; }
+
+    void change_settings(const VolumeSettings& settings) { settings_ = settings; }
+
+    const VolumeState& state() const { return state_; }
+
+    // Sanitised, logged, entered in the metadata, with all that follows from it.
+    void change_state(const VolumeState& wanted, bool quiet = false);
+    void change_conn(ConnState conn);
+    void change_disk(DiskState disk);
+    void change_role(Role role);
+
+    // --- Disk ---
+    void attach(const io::DiskGeometry& geometry);
+
+    bool attaching() const { return attacher_.running(); }
+
+    const Attacher& attacher() const { return attacher_; }
+
+    void begin_detach();  // orderly; the volume goes Failed, then Diskless
+
+    bool detaching() const { return detaching_; }
+
+    // An operation on the backing disk failed: bitmap, log and policy follow.
+    void disk_failed(bool metadata, const std::string& what);
+
+    // The local copy may be read and written.
+    bool local_usable() const {
+        return disk.accepts() && !detaching_ && state_.disk >= DiskState::Inconsistent &&
+               state_.disk != DiskState::DUnknown;
+    }
+
+    void on_disk_done(const DiskDone& done);
+
+    // --- Data generations ---
+    GenerationIds ids() const { return store.ids(); }
+
+    void new_current_uuid();
+
+    bool crashed_primary() const { return crashed_primary_; }
+
+    std::uint64_t exposed_uuid() const { return exposed_uuid_; }
+
+    void set_exposed_uuid(std::uint64_t uuid) { exposed_uuid_ = uuid; }
+
+    DiskState disk_when_attached() const { return disk_when_attached_; }
+
+    std::uint64_t size_sectors() const { return size_sectors_; }
+
+    void set_size(std::uint64_t sectors);
+    // The largest size that this node can offer; 0 without a disk.
+    std::uint64_t own_max_sectors() const;
+
+    Connection& peer_connection() { return connection_; }
+
+    bool usable() const;
+    VolumeStatus status(io::Instant now) const;
+
+    void advance();
+    void log_line(base::LogLevel level, const std::string& text) const;
+    void mark_out_of_sync(base::Sector sector, std::uint64_t bytes);
+    void mark_in_sync(base::Sector sector, std::uint64_t bytes);
+    // Something uses this range of the disk, other than the application's requests.
+    bool peer_busy(base::Sector sector, std::uint64_t bytes) const;
+
+    LocalDisk disk;
+    Bitmap bitmap;
+    ActivityLog log;
+    MetaStore store;
+    Requests requests;
+    PeerDevice peer;
+    Ranges<std::uint64_t> peer_ranges;  // the peer's writes on their way to the disk
+
+    struct Counters {
+        std::uint64_t read = 0;  // sectors
+        std::uint64_t written = 0;
+        std::uint64_t received = 0;
+        std::uint64_t sent = 0;
+    };
+
+    Counters counters;
+
+private:
+    void after_change(const VolumeState& old);
+    void update_flags();
+    void finish_attach();
+    void finish_detach();
+    void advance_detach();
+    static bool lost_contact(const VolumeState& old, const VolumeState& now);
+
+    Core& core_;
+    VolumeSettings settings_;
+    Connection& connection_;
+    PeerWrites& peer_writes_;
+    Attacher attacher_;
+    VolumeState state_;
+    bool crashed_primary_ = false;
+    bool detaching_ = false;
+    bool detach_stored_ = false;
+    MetaStore::Ticket detach_ticket_ = 0;
+    MetaStore::Generation detach_generation_ = 0;
+    std::uint64_t exposed_uuid_ = 0;
+    DiskState disk_when_attached_ = DiskState::Inconsistent;
+    std::uint64_t size_sectors_ = 0;
+    bool last_usable_ = false;
+};
+
+}  // namespace engine

@@ -1,0 +1,20 @@
+// Error numbers of drbdsetup that the engine answers with. Configuration and commands
+// specification, section 11.3.
+#pragma once
+
+namespace engine {
+
+inline constexpr int kErrDiskTooSmall = 111;
+inline constexpr int kErrMdDiskTooSmall = 112;
+inline constexpr int kErrMdInvalid = 116;
+inline constexpr int kErrIoMdDisk = 118;
+inline constexpr int kErrNoMd = 119;
+inline constexpr int kErrDiscardImpossible = 123;
+inline constexpr int kErrDiskConfigured = 124;
+inline constexpr int kErrNetConfigured = 125;
+inline constexpr int kErrMinorInvalid = 127;
+inline constexpr int kErrIntr = 129;
+inline constexpr int kErrDataNotCurrent = 150;
+inline constexpr int kErrImplicitShrink = 170;
+
+}  // namespace engine

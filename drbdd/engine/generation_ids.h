@@ -1,0 +1,107 @@
+// Data generation identifiers: how they change, and what two nodes' identifiers say about whose
+// data is newer. Pure functions. Wire specification, sections 5.1, 5.3 to 5.5.
+#pragma once
+
+#include "drbdd/engine/settings.h"
+#include "drbdd/engine/state.h"
+
+#include <array>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace engine {
+
+inline constexpr std::uint64_t kUuidJustCreated = 4;
+inline constexpr std::uint64_t kUuidPrimaryBit = 1;  // ignored in comparisons
+inline constexpr std::uint64_t kUuidSyncOffset = 0x0001000000000000;
+
+struct GenerationIds {
+    std::uint64_t current = kUuidJustCreated;
+    std::uint64_t bitmap = 0;
+    std::array<std::uint64_t, 2> history{};
+
+    bool operator==(const GenerationIds&) const = default;
+
+    void push_history(std::uint64_t uuid) { history = {uuid, history[0]}; }
+
+    // The bitmap identifier goes to the history (if any) and gets a new value.
+    void rotate_bitmap(std::uint64_t uuid) {
+        if (bitmap != 0) {
+            push_history(bitmap);
+        }
+        bitmap = uuid;
+    }
+
+    void clear_bitmap() { rotate_bitmap(0); }
+};
+
+std::string describe(const GenerationIds& ids);  // C:B:H0:H1 in hexadecimal
+
+// What one node knows of each side when it compares.
+struct SyncSide {
+    GenerationIds ids;
+    std::uint64_t dirty_bits = 0;
+    bool crashed_primary = false;
+    bool discard_my_data = false;
+    Role role = Role::Secondary;
+    DiskState disk = DiskState::Diskless;
+};
+
+enum class CompareResult : int {
+    Unrelated = -1000,
+    SplitBrain = -100,     // no common ancestor in the bitmap slots
+    SplitBrainAuto = 100,  // may be resolved by policy
+    TargetFull = -2,
+    Target = -1,
+    NoSync = 0,
+    Source = 1,
+    SourceFull = 2,
+    RefuseTooOld = -1091,  // needs a feature that was not agreed
+};
+
+struct Comparison {
+    CompareResult result = CompareResult::NoSync;
+    int rule = 0;
+    // Corrections for a resync whose end one of the two missed (rules 34, 35, 51, 71).
+    bool own_corrected = false;
+    bool peer_corrected = false;
+    GenerationIds own;
+    GenerationIds peer;
+};
+
+Comparison compare(const SyncSide& own,
+                   const SyncSide& peer,
+                   bool resolve_conflicts,
+                   bool wsame_agreed);
+
+struct SyncPolicy {
+    AfterSplitBrain after_sb_0p = AfterSplitBrain::Disconnect;
+    AfterSplitBrain after_sb_1p = AfterSplitBrain::Disconnect;
+    AfterSplitBrain after_sb_2p = AfterSplitBrain::Disconnect;
+    RrConflict rr_conflict = RrConflict::Disconnect;
+    bool always_asbp = false;
+    bool resolve_conflicts = false;
+    bool wsame_agreed = true;
+};
+
+// Outcome of section 5.4. `conn` is Connected, WFBitMapS or WFBitMapT when the nodes go on
+// together.
+struct SyncDecision {
+    bool refused = false;  // StandAlone
+    ConnState conn = ConnState::Connected;
+    bool full = false;  // all bits are to be set first
+    Comparison comparison;
+    std::vector<std::string> handlers;  // helper programs to run, in order
+
+    struct Line {
+        bool alert = false;
+        std::string text;
+    };
+
+    std::vector<Line> log;  // in DRBD's words
+};
+
+SyncDecision decide_sync(const SyncSide& own, const SyncSide& peer, const SyncPolicy& policy);
+
+}  // namespace engine

@@ -1,0 +1,146 @@
+// One volume as seen over one connection: what the peer said of it, the decision whose data are
+// newer, and the resync that follows. Wire specification, sections 3.4 to 3.8, 4.5, 4.6, 5 and 8.
+#pragma once
+
+#include "base/result.h"
+#include "drbdd/engine/bitmap_exchange.h"
+#include "drbdd/engine/core.h"
+#include "drbdd/engine/generation_ids.h"
+#include "drbdd/engine/meta_store.h"
+#include "drbdd/engine/resync.h"
+#include "drbdd/engine/status.h"
+
+#include <cstdint>
+#include <deque>
+#include <optional>
+
+namespace engine {
+
+class Connection;
+class Device;
+
+class PeerDevice {
+public:
+    PeerDevice(Core& core, Device& device, Connection& connection);
+
+    void start();  // a connection is up
+    void on_connection_lost();
+
+    // --- To the peer. What they say of us is on our disk before it leaves. ---
+    void send_parameters();  // of the handshake
+    void announce_sizes();
+    void announce_uuids();
+    void announce_state();
+
+    bool announcements_pending() const { return !announcements_.empty(); }
+
+    std::uint32_t next_sequence() { return ++sequence_; }
+
+    void send_ack(proto::Command command,
+                  base::Sector sector,
+                  std::uint64_t block_id,
+                  std::uint64_t bytes);
+
+    // --- From the peer; an error ends the connection ---
+    base::Result<void> on_sync_param(const proto::SyncParam89& packet);
+    base::Result<void> on_sizes(const proto::Sizes& packet);
+    void on_uuids(const proto::Uuids& packet);
+    base::Result<void> on_state(const proto::State& packet);
+    void on_sync_uuid(const proto::SyncUuid& packet);
+    void on_out_of_sync(const proto::BlockDesc& block);
+    void on_state_request(const proto::StateChgReq& packet);
+    void on_state_reply(const proto::StateChgReply& packet);
+    void on_resync_write_acked(const proto::BlockAck& packet, bool ok);
+
+    // --- Changes that need the peer's consent; one at a time ---
+    void request(std::uint32_t mask, std::uint32_t value);
+
+    bool request_pending() const { return request_pending_; }
+
+    std::optional<StateCode> take_reply();
+    void forget_request();
+
+    // A full resync was agreed on (invalidate): sets all bits, then the sync begins without
+    // bitmaps.
+    void start_full_sync(ConnState conn);
+
+    void advance();
+
+    io::Instant next_deadline() const { return target.next_deadline(); }
+
+    BitmapExchange exchange;
+    ResyncTarget target;
+    ResyncSource source;
+
+    const std::optional<GenerationIds>& peer_ids() const { return peer_ids_; }
+
+    bool has_parameters() const { return left_handshake_; }
+
+    void clear_peer_crashed() {
+        peer_flags_ &= ~static_cast<std::uint64_t>(proto::kUuidCrashedPrimary);
+    }
+
+    std::uint64_t peer_max_bio() const { return peer_max_bio_; }
+
+    std::optional<ResyncProgress> progress(io::Instant now) const;
+
+private:
+    struct Announcement {
+        MetaStore::Generation generation;
+        proto::Command command;
+        std::vector<std::uint8_t> body;
+    };
+    enum class Finish : std::uint8_t { None, Pinging, Storing };
+
+    void announce(proto::Command command, std::vector<std::uint8_t> body);
+    proto::Uuids own_uuids() const;
+    bool resync_decision_wanted(const VolumeState& peer) const;
+    base::Result<void> settle(const VolumeState& peer, DiskState peer_disk);
+    base::Result<bool> end_of_resync(const VolumeState& peer, DiskState& peer_disk);
+    SyncDecision decide(const VolumeState& peer, DiskState peer_disk) const;
+    base::Result<std::uint64_t> agree_on_size(const proto::Sizes& packet) const;
+    void advance_bitmaps();
+    void advance_starting_sync();
+    void advance_sync_source();
+    void advance_sync_target();
+    void become_source();
+    void become_target(std::uint64_t sync_uuid);
+    void begin_progress(const char* role);
+    void finish_as_target();
+    void finish_as_source();
+    void report_done(std::uint64_t failed) const;
+
+    Core& core_;
+    Device& device_;
+    Connection& connection_;
+
+    bool left_handshake_ = false;
+    std::uint32_t sequence_ = 0;
+    std::deque<Announcement> announcements_;
+    std::optional<GenerationIds> peer_ids_;
+    std::uint64_t peer_flags_ = 0;
+    std::uint64_t peer_dirty_bits_ = 0;
+    std::uint64_t sent_dirty_bits_ = 0;
+    std::uint64_t peer_max_bio_ = 0;
+
+    bool request_pending_ = false;
+    std::optional<StateCode> reply_;
+
+    std::optional<std::uint64_t> held_sync_uuid_;  // arrived before we were ready for it
+    std::uint64_t new_sync_uuid_ = 0;              // ours, being stored
+    MetaStore::Generation sync_generation_ = 0;
+    bool storing_sync_uuid_ = false;
+    bool starting_sync_ = false;  // all bits are being set on request
+    Finish finish_ = Finish::None;
+    bool finish_source_ = false;
+    std::uint64_t ping_serial_ = 0;
+    io::Instant sync_started_{};
+    std::uint64_t sync_total_bits_ = 0;
+    io::Instant last_bitmap_write_{};
+    // For the speed shown to people.
+    mutable io::Instant speed_at_{};
+    mutable std::uint64_t speed_left_ = 0;
+    mutable std::uint64_t speed_kib_ = 0;
+};
+
+}  // namespace engine

@@ -1,0 +1,414 @@
+#include "drbdd/engine/peer_writes.h"
+
+#include "drbdd/engine/connection.h"
+#include "drbdd/engine/device.h"
+
+#include <algorithm>
+#include <cerrno>
+
+namespace engine {
+
+namespace {
+
+// How long a barrier of a peer that sends its flushes itself may wait for company: the flush costs
+// the same for one epoch and for many.
+constexpr io::Duration kFlushDelay = std::chrono::milliseconds(20);
+constexpr std::size_t kManyEpochs = 512;
+// Payload received and not on the disk yet; beyond it the peer is made to wait.
+constexpr std::uint64_t kMaxMemory = 16u << 20;
+// Set in keys of the activity log, which the application's writes use too.
+constexpr std::uint64_t kLogKey = std::uint64_t{1} << 63;
+
+std::uint64_t largest(PeerWrites::Kind kind) {
+    return kind == PeerWrites::Kind::Write ? std::uint64_t{proto::kMaxDataBytes}
+                                           : ~std::uint64_t{0};
+}
+
+}  // namespace
+
+void PeerWrites::start() {
+    REQUIRE(drained());
+    epochs_.clear();
+    epochs_.push_back({next_epoch_++, 0, false, 0, 0, {}, {}});
+    stable_ = 0;
+    acking_ = true;
+}
+
+void PeerWrites::on_connection_lost() {
+    acking_ = false;
+    for (Write& write : queue_) {
+        write.acked = false;
+    }
+    for (auto& [key, write] : active_) {
+        write.acked = false;
+    }
+    if (!epochs_.empty()) {
+        epochs_.back().closed = true;  // no barrier will come
+    }
+}
+
+bool PeerWrites::drained(const Device& device) const {
+    const auto of_device = [&device](const Write& write) { return write.device == &device; };
+    return std::none_of(queue_.begin(), queue_.end(), of_device) &&
+           std::none_of(active_.begin(), active_.end(), [&](const auto& entry) {
+               return of_device(entry.second);
+           });
+}
+
+bool PeerWrites::queued(const Device& device, base::Sector sector, std::uint64_t bytes) const {
+    const std::uint64_t end = sector.value + bytes / base::kSectorBytes;
+    return std::any_of(queue_.begin(), queue_.end(), [&](const Write& write) {
+        const std::uint64_t first = write.data.sector.value;
+        return write.device == &device && first < end &&
+               first + write.length / base::kSectorBytes > sector.value;
+    });
+}
+
+// The peer sends explicit flushes and lets a write depend only on one that we acknowledged from the
+// disk: then nothing is gained by keeping epochs apart. In all other cases epoch n is made durable
+// before epoch n+1 is begun, as DRBD does it.
+bool PeerWrites::in_order() const {
+    return core_.settings.net.protocol != ReplicationProtocol::C ||
+           !connection_.has(proto::kFeatureExplicitFlush);
+}
+
+base::Result<void> PeerWrites::on_write(
+    Device& device, Kind kind, const proto::Data& data, std::uint64_t length, io::Slice payload) {
+    const bool flush_only = length == 0 && kind == Kind::Write && data.has(proto::kDataFlush);
+    const std::uint64_t size = device.size_sectors();
+    if (!flush_only &&
+        (length == 0 || length % base::kSectorBytes != 0 || length > largest(kind) ||
+         data.sector.value > size || length / base::kSectorBytes > size - data.sector.value)) {
+        return base::Error{
+            base::ErrorCode::Invalid,
+            base::format("a write of %llu bytes at sector %llu is beyond the device's "
+                         "%llu sectors or not aligned",
+                         static_cast<unsigned long long>(length),
+                         static_cast<unsigned long long>(data.sector.value),
+                         static_cast<unsigned long long>(size))};
+    }
+    Epoch& epoch = epochs_.back();
+    ++epoch.received;
+    ++epoch.active;
+    memory_bytes_ += payload.length;
+    if (memory_bytes_ > kMaxMemory) {
+        connection_.pause_reading(true);
+    }
+    device.counters.received += length / base::kSectorBytes;
+    if (data.has(proto::kDataSendReceiveAck)) {
+        device.peer.send_ack(proto::Command::RecvAck, data.sector, data.block_id, length);
+    }
+    Write write;
+    write.device = &device;
+    write.kind = kind;
+    write.data = data;
+    write.length = length;
+    write.payload = std::move(payload);
+    write.epoch = epoch.serial;
+    write.flushed = !data.has(proto::kDataFlush);
+    queue_.push_back(std::move(write));
+    core_.progress = true;
+    return {};
+}
+
+void PeerWrites::on_barrier(const proto::Barrier& barrier) {
+    Epoch& epoch = epochs_.back();
+    if (epoch.received == 0) {
+        return;  // an empty epoch is not acknowledged
+    }
+    epoch.number = barrier.number;
+    epoch.closed = true;
+    epoch.complete_at = core_.now;
+    epochs_.push_back({next_epoch_++, 0, false, 0, 0, {}, {}});
+    core_.progress = true;
+}
+
+// --- To the disk
+// ----------------------------------------------------------------------------------
+
+bool PeerWrites::may_submit(const Write& write) const {
+    if (in_order() && !epochs_.empty() && epochs_.front().serial < write.epoch) {
+        return false;
+    }
+    if (!write.flushed && !active_.empty()) {
+        return false;  // the flush covers all that came before it
+    }
+    if (write.length == 0) {
+        return true;
+    }
+    const Device& device = *write.device;
+    const base::Sector sector = write.data.sector;
+    return !device.peer_busy(sector, write.length) &&
+           !device.peer.source.reading(sector, write.length);
+}
+
+void PeerWrites::advance() {
+    while (!queue_.empty() && may_submit(queue_.front())) {
+        Write write = std::move(queue_.front());
+        queue_.pop_front();
+        submit(std::move(write));
+        core_.progress = true;
+    }
+    if (wants_flush()) {
+        start_flush();
+    }
+    ack_barriers();
+}
+
+// Only for a peer without a disk: it logs nothing, and what it writes is good on our side alone.
+bool PeerWrites::must_log(const Write& write) const {
+    return write.length > 0 && write.device->state().pdsk < DiskState::Inconsistent &&
+           write.device->state().conn >= ConnState::Connected;
+}
+
+void PeerWrites::submit(Write write) {
+    const std::uint64_t key = next_key_++;
+    Device& device = *write.device;
+    if (write.length > 0) {
+        device.peer_ranges.add(write.data.sector, write.length, key);
+        write.busy = true;
+    }
+    Write& active = active_.emplace(key, std::move(write)).first->second;
+    if (!device.local_usable()) {
+        finish(key, EIO);
+    } else if (must_log(active)) {
+        active.holds_log = active.waits_log = true;
+        const base::Sector last{active.data.sector.value + active.length / base::kSectorBytes - 1};
+        device.log.request(key | kLogKey,
+                           base::al_extent_rounding_down(active.data.sector),
+                           base::al_extent_rounding_down(last));
+    } else {
+        submit_write(key, active);
+    }
+}
+
+void PeerWrites::on_log_ready(std::uint64_t key) {
+    const auto found = active_.find(key & ~kLogKey);
+    REQUIRE(found != active_.end());
+    found->second.waits_log = false;
+    submit_write(found->first, found->second);
+}
+
+void PeerWrites::submit_write(std::uint64_t key, Write& write) {
+    io::DiskOp op;
+    op.sector = write.data.sector;
+    op.length = write.length;
+    if (!write.flushed) {
+        op.kind = io::DiskOp::Kind::Flush;
+        op.length = 0;
+    } else if (write.kind == Kind::Write) {
+        op.kind = io::DiskOp::Kind::Write;
+        op.fua = write.data.has(proto::kDataFua);
+        op.buffer = write.payload;
+    } else {
+        // A trim must read back the same on both nodes: zeroes.
+        const bool discard = write.kind == Kind::Trim && write.device->disk.geometry().can_discard;
+        op.kind = discard ? io::DiskOp::Kind::Discard : io::DiskOp::Kind::WriteZeroes;
+        op.may_unmap = write.kind == Kind::Trim || write.data.has(proto::kDataDiscard);
+        op.fua = write.data.has(proto::kDataFua);
+    }
+    write.device->disk.submit(DiskUser::PeerWrite, key, std::move(op));
+}
+
+void PeerWrites::on_write_done(Device& device, const DiskTicket& ticket, int error) {
+    core_.progress = true;
+    const auto found = active_.find(ticket.key);
+    REQUIRE(found != active_.end());
+    Write& write = found->second;
+    if (error == 0 && !device.disk.accepts()) {
+        error = EIO;  // the disk failed meanwhile: this write does not count
+    }
+    if (error == 0 && !write.flushed && write.length > 0) {
+        write.flushed = true;
+        submit_write(ticket.key, write);
+        return;
+    }
+    finish(ticket.key, error);
+    if (error != 0) {
+        device.disk_failed(false, base::format("write for the peer failed, errno %d", error));
+    }
+}
+
+void PeerWrites::finish(std::uint64_t key, int error) {
+    Write write = std::move(active_.at(key));
+    active_.erase(key);
+    memory_bytes_ -= write.payload.length;
+    if (memory_bytes_ <= kMaxMemory / 2) {
+        connection_.pause_reading(false);
+    }
+    Device& device = *write.device;
+    if (write.busy) {
+        device.peer_ranges.remove(write.data.sector, key);
+    }
+    if (error != 0) {
+        device.mark_out_of_sync(write.data.sector, write.length);
+    }
+    acknowledge(write, error);
+    if (write.holds_log && device.disk.accepts()) {
+        device.log.put(base::al_extent_rounding_down(write.data.sector),
+                       base::al_extent_rounding_down(base::Sector{
+                           write.data.sector.value + write.length / base::kSectorBytes - 1}));
+    }
+    Epoch* epoch = find_epoch(write.epoch);
+    REQUIRE(epoch != nullptr && epoch->active > 0);
+    --epoch->active;
+    epoch->complete_at = core_.now;
+    if (error == 0) {
+        epoch->unflushed.push_back({&device, write.data.sector, write.length, write.data.block_id});
+    }
+    core_.progress = true;
+}
+
+void PeerWrites::acknowledge(const Write& write, int error) {
+    Device& device = *write.device;
+    const proto::Data& data = write.data;
+    if (error == 0 && write.holds_log) {
+        device.mark_out_of_sync(data.sector, write.length);  // the peer has no disk
+    }
+    const bool told = write.acked && acking_;
+    if (error != 0) {
+        if (told) {
+            device.peer.send_ack(proto::Command::NegAck, data.sector, data.block_id, write.length);
+        }
+        return;
+    }
+    if (!told || !data.has(proto::kDataSendWriteAck)) {
+        return;
+    }
+    const bool in_sync =
+        data.has(proto::kDataMaySetInSync) && device.state().syncing() && !write.holds_log;
+    if (in_sync) {
+        device.mark_in_sync(data.sector, write.length);
+    }
+    device.peer.send_ack(in_sync ? proto::Command::RsWriteAck : proto::Command::WriteAck,
+                         data.sector,
+                         data.block_id,
+                         write.length);
+}
+
+// --- Epochs
+// ---------------------------------------------------------------------------------------
+
+PeerWrites::Epoch* PeerWrites::find_epoch(std::uint64_t serial) {
+    for (Epoch& epoch : epochs_) {
+        if (epoch.serial == serial) {
+            return &epoch;
+        }
+    }
+    return nullptr;
+}
+
+bool PeerWrites::wants_flush() const {
+    if (flushes_running_ > 0 || epochs_.empty() || !epochs_.front().complete() ||
+        epochs_.front().serial <= stable_) {
+        return false;
+    }
+    return in_order() || !acking_ || epochs_.size() > kManyEpochs ||
+           core_.now >= epochs_.front().complete_at + kFlushDelay;
+}
+
+void PeerWrites::start_flush() {
+    std::vector<Device*> devices;
+    for (const Epoch& epoch : epochs_) {
+        if (!epoch.complete()) {
+            break;
+        }
+        flush_covers_ = epoch.serial;
+        for (const Range& range : epoch.unflushed) {
+            const bool seen =
+                std::find(devices.begin(), devices.end(), range.device) != devices.end();
+            if (!seen && range.device->local_usable() &&
+                range.device->settings().disk.disk_flushes) {
+                devices.push_back(range.device);
+            }
+        }
+    }
+    flushes_running_ = static_cast<std::uint32_t>(devices.size());
+    for (Device* device : devices) {
+        io::DiskOp op;
+        op.kind = io::DiskOp::Kind::Flush;
+        device->disk.submit(DiskUser::PeerFlush, 0, std::move(op));
+    }
+    if (devices.empty()) {
+        finish_flush();
+    }
+}
+
+void PeerWrites::on_flush_done(Device& device, int error) {
+    REQUIRE(flushes_running_ > 0);
+    if (error != 0) {
+        device.disk_failed(false, base::format("flush for the peer failed, errno %d", error));
+    }
+    if (--flushes_running_ == 0) {
+        finish_flush();
+    }
+}
+
+void PeerWrites::finish_flush() {
+    stable_ = flush_covers_;
+    core_.progress = true;
+    ack_barriers();
+}
+
+void PeerWrites::ack_barriers() {
+    while (!epochs_.empty() && epochs_.front().complete() && epochs_.front().serial <= stable_) {
+        const Epoch& epoch = epochs_.front();
+        if (acking_) {
+            std::vector<std::uint8_t> body(proto::BarrierAck::kSize);
+            proto::encode(proto::BarrierAck{epoch.number, epoch.received}, body);
+            connection_.send_meta(proto::Command::BarrierAck, VolumeNumber{}, body);
+        }
+        epochs_.pop_front();
+        core_.progress = true;
+    }
+}
+
+void PeerWrites::on_disk_lost(Device& device) {
+    for (Epoch& epoch : epochs_) {
+        for (const Range& range : epoch.unflushed) {
+            if (range.device == &device) {
+                negative(range);
+            }
+        }
+        std::erase_if(epoch.unflushed,
+                      [&device](const Range& range) { return range.device == &device; });
+    }
+    // Writes that wait for the activity log will not get it.
+    std::vector<std::uint64_t> waiting;
+    for (auto& [key, write] : active_) {
+        if (write.device == &device && write.waits_log) {
+            waiting.push_back(key);
+        }
+        write.holds_log = write.holds_log && write.device != &device;
+    }
+    for (const std::uint64_t key : waiting) {
+        finish(key, EIO);
+    }
+    core_.progress = true;
+}
+
+void PeerWrites::negative(const Range& range) {
+    if (acking_ && range.length > 0) {
+        range.device->peer.send_ack(
+            proto::Command::NegAck, range.sector, range.block_id, range.length);
+    }
+}
+
+io::Instant PeerWrites::next_deadline() const {
+    if (flushes_running_ > 0 || epochs_.empty() || !epochs_.front().complete() ||
+        epochs_.front().serial <= stable_) {
+        return io::kNever;
+    }
+    return epochs_.front().complete_at + kFlushDelay;
+}
+
+std::uint64_t PeerWrites::unacked(const Device& device) const {
+    const auto of_device = [&device](const auto& write) { return write.device == &device; };
+    return static_cast<std::uint64_t>(
+        std::count_if(queue_.begin(), queue_.end(), of_device) +
+        std::count_if(active_.begin(), active_.end(), [&](const auto& entry) {
+            return of_device(entry.second);
+        }));
+}
+
+}  // namespace engine

@@ -1,0 +1,636 @@
+#include "drbdd/engine/requests.h"
+
+#include "drbdd/engine/connection.h"
+#include "drbdd/engine/device.h"
+
+#include <algorithm>
+#include <cerrno>
+
+namespace engine {
+
+namespace {
+
+// Writes that the peer has not confirmed as durable; more wait, so that memory stays bounded.
+constexpr std::size_t kMaxTransferLog = 8192;
+// Bytes that wait to leave on the data socket.
+constexpr std::uint64_t kMaxBacklog = 16u << 20;
+
+base::AlExtent first_extent(const AppRequest& app) {
+    return base::al_extent_rounding_down(app.sector);
+}
+
+base::AlExtent last_extent(const AppRequest& app) {
+    return base::al_extent_rounding_down(
+        base::Sector{app.sector.value + app.length / base::kSectorBytes - 1});
+}
+
+io::DiskOp local_op(const AppRequest& app, bool can_discard) {
+    io::DiskOp op;
+    op.sector = app.sector;
+    op.length = app.length;
+    op.fua = app.fua;
+    switch (app.op) {
+        case AppRequest::Op::Read:
+            op.kind = io::DiskOp::Kind::Read;
+            op.buffer = app.payload;
+            break;
+        case AppRequest::Op::Write:
+            op.kind = io::DiskOp::Kind::Write;
+            op.buffer = app.payload;
+            break;
+        case AppRequest::Op::Flush:
+            op.kind = io::DiskOp::Kind::Flush;
+            op.length = 0;
+            break;
+        case AppRequest::Op::Discard:
+            // Both replicas must read the same afterwards: only a discard that zeroes will do.
+            op.kind = can_discard ? io::DiskOp::Kind::Discard : io::DiskOp::Kind::WriteZeroes;
+            break;
+        case AppRequest::Op::WriteZeroes:
+            op.kind = io::DiskOp::Kind::WriteZeroes;
+            op.may_unmap = app.may_unmap;
+            break;
+    }
+    return op;
+}
+
+}  // namespace
+
+void Requests::submit(AppRequest request) {
+    last_activity_ = core_.now;
+    core_.progress = true;
+    if (device_.state().role != Role::Primary) {
+        core_.emit(CompleteApp{request.id, EROFS, {}});
+        return;
+    }
+    if (request.op == AppRequest::Op::Flush) {
+        waiting_flushes_.push_back(std::move(request));
+        start_flush();
+        return;
+    }
+    const std::uint64_t key = next_key_++;
+    const std::uint64_t sectors = request.length / base::kSectorBytes;
+    if (request.op == AppRequest::Op::Read) {
+        device_.counters.read += sectors;
+        reads_.emplace(key, Read{std::move(request), false, false});
+        start_read(key);
+        return;
+    }
+    device_.counters.written += sectors;
+    Write& write = writes_.emplace(key, Write{}).first->second;
+    write.app = std::move(request);
+    if (!waiting_.empty() || !admit(key, write)) {
+        waiting_.push_back(key);
+    }
+}
+
+// --- Reads
+// ----------------------------------------------------------------------------------------
+
+void Requests::start_read(std::uint64_t key) {
+    Read& read = reads_.at(key);
+    const VolumeState& state = device_.state();
+    const AppRequest& app = read.app;
+    const bool clean_part =
+        (state.conn == ConnState::SyncTarget || state.conn == ConnState::PausedSyncT) &&
+        !device_.bitmap.any_set(app.sector, app.length);
+    if (device_.local_usable() && (state.disk == DiskState::UpToDate || clean_part)) {
+        read.remote = false;
+        device_.disk.submit(DiskUser::AppRead, key, local_op(app, false));
+        return;
+    }
+    if (peer_has_data()) {
+        read_remotely(key, read);
+        return;
+    }
+    if (state.disk == DiskState::Attaching || state.disk == DiskState::Negotiating) {
+        waiting_reads_.push_back(key);
+        return;
+    }
+    finish_read(key, EIO, {});
+}
+
+// A write that overlaps comes first: the peer does not order reads against its writes.
+void Requests::read_remotely(std::uint64_t key, Read& read) {
+    const AppRequest& app = read.app;
+    if (ranges_.overlaps(app.sector, app.length)) {
+        waiting_reads_.push_back(key);
+        return;
+    }
+    read.remote = read.sent = true;
+    device_.peer_connection().send(
+        proto::Command::DataRequest,
+        device_.number(),
+        proto::BlockReq{app.sector, key, static_cast<std::uint32_t>(app.length)});
+}
+
+base::Result<void> Requests::on_read_reply(const proto::Data& data, io::Slice payload) {
+    const auto found = reads_.find(data.block_id);
+    if (found == reads_.end() || !found->second.sent || found->second.app.sector != data.sector ||
+        found->second.app.length != payload.length) {
+        return base::Error{base::ErrorCode::Invalid, "a block arrived that was not asked for"};
+    }
+    device_.counters.received += payload.length / base::kSectorBytes;
+    finish_read(found->first, 0, std::move(payload));
+    return {};
+}
+
+base::Result<void> Requests::on_read_refused(const proto::BlockAck& packet) {
+    const auto found = reads_.find(packet.block_id);
+    if (found == reads_.end() || !found->second.sent || found->second.app.sector != packet.sector) {
+        return base::Error{base::ErrorCode::Invalid, "a read was refused that was never sent"};
+    }
+    finish_read(found->first, EIO, {});
+    return {};
+}
+
+void Requests::on_peer_gone() {
+    leaving_.clear();
+    unflushed_at_peer_ = true;
+    std::vector<std::uint64_t> remote;
+    for (auto& [key, read] : reads_) {
+        if (read.sent) {
+            read.sent = read.remote = false;
+            remote.push_back(key);
+        }
+    }
+    for (const std::uint64_t key : remote) {
+        start_read(key);
+    }
+}
+
+void Requests::finish_read(std::uint64_t key, int error, io::Slice data) {
+    const auto found = reads_.find(key);
+    REQUIRE(found != reads_.end());
+    core_.emit(CompleteApp{found->second.app.id, error, std::move(data)});
+    reads_.erase(found);
+    core_.progress = true;
+}
+
+bool Requests::peer_has_data() const {
+    return device_.state().conn >= ConnState::Connected &&
+           device_.state().pdsk == DiskState::UpToDate;
+}
+
+// --- Writes: admission
+// ----------------------------------------------------------------------------
+
+// Application writes start only while nothing forbids it: a new data generation that must be
+// durable first, a bitmap about to be sent, a handshake that decides where the data are.
+bool Requests::gate_open() const {
+    const VolumeState& state = device_.state();
+    return device_.store.durable(hold_until_) && state.conn != ConnState::WFBitMapT &&
+           state.conn != ConnState::WFSyncUUID && state.conn != ConnState::StartingSyncS &&
+           state.conn != ConnState::StartingSyncT && !device_.peer.exchange.wants_quiet() &&
+           state.disk != DiskState::Attaching && state.disk != DiskState::Negotiating &&
+           device_.peer_connection().transfer_log.writes() < kMaxTransferLog &&
+           device_.peer_connection().data_backlog() < kMaxBacklog;
+}
+
+// Takes the range and asks for the log; false if the write has to wait for another one.
+bool Requests::admit(std::uint64_t key, Write& write) {
+    const AppRequest& app = write.app;
+    if (!gate_open() || ranges_.overlaps(app.sector, app.length) ||
+        device_.peer_busy(app.sector, app.length) ||
+        device_.peer.target.fetching(app.sector, app.length) ||
+        device_.peer.source.reading(app.sector, app.length)) {
+        return false;
+    }
+    ranges_.add(app.sector, app.length, key);
+    if (device_.local_usable()) {
+        write.waits_log = true;
+        device_.log.request(key, first_extent(app), last_extent(app));
+    } else {
+        logged_.push_back(key);
+    }
+    core_.progress = true;
+    return true;
+}
+
+void Requests::on_log_ready(std::uint64_t key) {
+    Write& write = writes_.at(key);
+    write.waits_log = false;
+    write.holds_log = true;
+    logged_.push_back(key);
+    core_.progress = true;
+}
+
+void Requests::start(std::uint64_t key) {
+    Write& write = writes_.at(key);
+    const VolumeState& state = device_.state();
+    const bool local = device_.local_usable();
+    if (local && !write.holds_log) {  // the disk came (back) after admission
+        write.waits_log = true;
+        device_.log.request(key, first_extent(write.app), last_extent(write.app));
+        return;
+    }
+    write.started = true;
+    ++started_;
+    const bool remote =
+        state.conn >= ConnState::Connected &&
+        (state.pdsk == DiskState::UpToDate ||
+         (state.pdsk >= DiskState::Inconsistent && state.pdsk != DiskState::DUnknown &&
+          state.conn >= ConnState::WFBitMapT && state.conn < ConnState::Ahead));
+    const bool good_data = (local && state.disk == DiskState::UpToDate) ||
+                           (remote && state.pdsk == DiskState::UpToDate);
+    if (!good_data) {
+        complete(key, write);
+        release(key, write);
+        return;
+    }
+    if (local) {
+        submit_locally(key, write);
+    }
+    if (remote) {
+        replicate(key, write);
+    } else if (state.conn == ConnState::Ahead || state.conn == ConnState::WFBitMapS) {
+        if (device_.bitmap.set_touched(write.app.sector, write.app.length) > 0) {
+            device_.peer_connection().send(
+                proto::Command::OutOfSync,
+                device_.number(),
+                proto::BlockDesc{write.app.sector, static_cast<std::uint32_t>(write.app.length)});
+        }
+    }
+}
+
+void Requests::submit_locally(std::uint64_t key, Write& write) {
+    write.local = write.local_pending = true;
+    device_.disk.submit(is_flush(write) ? DiskUser::AppFlush : DiskUser::AppWrite,
+                        key,
+                        local_op(write.app, device_.disk.geometry().can_discard));
+}
+
+void Requests::replicate(std::uint64_t key, Write& write) {
+    Connection& connection = device_.peer_connection();
+    const VolumeState& state = device_.state();
+    const ReplicationProtocol protocol = core_.settings.net.protocol;
+    const AppRequest& app = write.app;
+    proto::Data data{app.sector, key, device_.peer.next_sequence(), proto::kDataRwSync};
+    if (state.syncing()) {
+        data.flags |= proto::kDataMaySetInSync;
+    }
+    if (app.fua) {
+        data.flags |= proto::kDataFua;
+    }
+    // Where our own copy is no full one, the peer's acknowledgement is what counts.
+    const bool sole_copy = !write.local || state.disk != DiskState::UpToDate;
+    if (protocol == ReplicationProtocol::C || sole_copy || state.syncing()) {
+        data.flags |= proto::kDataSendWriteAck;
+    }
+    if (protocol == ReplicationProtocol::B) {
+        data.flags |= proto::kDataSendReceiveAck;
+    }
+    const auto size = static_cast<std::uint32_t>(app.length);
+    if (app.op == AppRequest::Op::Flush) {
+        data.flags |= proto::kDataFlush | proto::kDataSendWriteAck;
+        connection.send(proto::Command::Data, device_.number(), data);
+    } else if (app.op == AppRequest::Op::Write) {
+        connection.send(proto::Command::Data, device_.number(), data, app.payload);
+    } else {
+        const bool zeroes =
+            app.op == AppRequest::Op::WriteZeroes && connection.has(proto::kFeatureWzeroes);
+        data.flags |= zeroes ? static_cast<std::uint32_t>(proto::kDataZeroes) : 0u;
+        if (!zeroes || app.may_unmap) {
+            data.flags |= proto::kDataDiscard;
+        }
+        connection.send(zeroes ? proto::Command::Zeroes : proto::Command::Trim,
+                        device_.number(),
+                        proto::Trim{data, size});
+    }
+    write.replicated = true;
+    write.net = Net::Sent;
+    write.in_log = true;
+    write.sent_at = core_.now;
+    write.position = connection.data_position();
+    write.epoch = connection.transfer_log.current_epoch();
+    unflushed_at_peer_ = unflushed_at_peer_ || !is_flush(write);
+    if (protocol == ReplicationProtocol::A) {
+        leaving_.emplace_back(write.position, key);
+    }
+    device_.counters.sent += app.length / base::kSectorBytes;
+    connection.transfer_log.add(device_, key);
+}
+
+// --- Flushes
+// --------------------------------------------------------------------------------------
+
+// One flush at a time; those that come meanwhile are answered by the next one together. It covers
+// what was completed before: on our disk, and under protocol C on the peer's as well.
+void Requests::start_flush() {
+    if (flush_key_ != 0 || waiting_flushes_.empty() || !gate_open()) {
+        return;
+    }
+    Connection& connection = device_.peer_connection();
+    running_flushes_ = std::move(waiting_flushes_);
+    waiting_flushes_.clear();
+    flush_key_ = next_key_++;
+    Write& write = writes_.emplace(flush_key_, Write{}).first->second;
+    write.app.op = AppRequest::Op::Flush;
+    write.app.volume = device_.number();
+    write.started = true;
+    ++started_;
+    const bool local = device_.local_usable();
+    const bool remote = peer_has_data();
+    connection.transfer_log.close_epoch();
+    if (local) {
+        submit_locally(flush_key_, write);
+    }
+    const bool wait_for_peer = core_.settings.net.protocol == ReplicationProtocol::C || !local;
+    write.durable = remote && !unflushed_at_peer_;
+    if (remote && wait_for_peer && unflushed_at_peer_) {
+        unflushed_at_peer_ = false;
+        replicate(flush_key_, write);
+    } else if (!local) {
+        complete(flush_key_, write);
+        release(flush_key_, write);
+    }
+}
+
+// --- Progress
+// -------------------------------------------------------------------------------------
+
+void Requests::on_disk_done(const DiskTicket& ticket, int error) {
+    core_.progress = true;
+    if (ticket.user == DiskUser::AppRead) {
+        if (error == 0) {
+            finish_read(ticket.key, 0, ticket.op.buffer);
+            return;
+        }
+        device_.mark_out_of_sync(ticket.op.sector, ticket.op.length);
+        device_.disk_failed(false,
+                            base::format("local READ IO error sector %llu+%llu, errno %d",
+                                         static_cast<unsigned long long>(ticket.op.sector.value),
+                                         static_cast<unsigned long long>(ticket.op.length / 512),
+                                         error));
+        if (device_.local_usable()) {
+            finish_read(ticket.key, EIO, {});  // on-io-error pass_on
+        } else {
+            start_read(ticket.key);  // from the peer
+        }
+        return;
+    }
+    Write& write = writes_.at(ticket.key);
+    write.local_pending = false;
+    if (error != 0 || !device_.disk.accepts()) {
+        write.local_failed = true;
+    }
+    if (error != 0) {
+        if (!is_flush(write)) {
+            device_.mark_out_of_sync(write.app.sector, write.app.length);
+        }
+        device_.disk_failed(false,
+                            base::format("local WRITE IO error sector %llu+%llu, errno %d",
+                                         static_cast<unsigned long long>(ticket.op.sector.value),
+                                         static_cast<unsigned long long>(ticket.op.length / 512),
+                                         error));
+    }
+    check(ticket.key);
+}
+
+base::Result<void> Requests::on_ack(Ack ack, const proto::BlockAck& packet) {
+    const auto found = writes_.find(packet.block_id);
+    const bool known =
+        found != writes_.end() && found->second.in_log && found->second.app.sector == packet.sector;
+    if (!known) {
+        if (ack == Ack::Negative) {
+            device_.mark_out_of_sync(packet.sector, packet.size);
+            return {};
+        }
+        return base::Error{base::ErrorCode::Invalid,
+                           base::format("an ack for sector %llu, which was not written",
+                                        static_cast<unsigned long long>(packet.sector.value))};
+    }
+    Write& write = found->second;
+    switch (ack) {
+        case Ack::Received:
+            write.net =
+                write.net == Net::Sent || write.net == Net::Left ? Net::Received : write.net;
+            break;
+        case Ack::Written:
+            write.net = Net::Written;
+            break;
+        case Ack::InSync:
+            write.net = Net::InSync;
+            break;
+        case Ack::Negative:
+            write.net = Net::Negative;
+            break;
+    }
+    check(found->first);
+    return {};
+}
+
+void Requests::on_barrier_acked(std::uint64_t key) {
+    Write& write = writes_.at(key);
+    write.in_log = false;
+    write.durable = write.net != Net::Negative;
+    if (write.net == Net::Sent || write.net == Net::Left) {
+        write.net = Net::Received;
+    }
+    check(key);
+}
+
+void Requests::on_sent(std::uint64_t position) {
+    while (!leaving_.empty() && leaving_.front().first <= position) {
+        const std::uint64_t key = leaving_.front().second;
+        leaving_.pop_front();
+        const auto found = writes_.find(key);
+        if (found != writes_.end() && found->second.net == Net::Sent) {
+            found->second.net = Net::Left;
+            check(key);
+        }
+    }
+}
+
+void Requests::on_connection_lost(std::uint64_t key) {
+    Write& write = writes_.at(key);
+    write.in_log = false;
+    write.net = Net::Lost;
+    check(key);
+}
+
+void Requests::on_disk_lost() {
+    for (auto& [key, write] : writes_) {
+        write.holds_log = false;
+        if (write.waits_log) {
+            write.waits_log = false;
+            logged_.push_back(key);
+        }
+    }
+    core_.progress = true;
+}
+
+bool Requests::net_satisfied(const Write& write) const {
+    if (!write.replicated) {
+        return true;
+    }
+    switch (write.net) {
+        case Net::Written:
+        case Net::InSync:
+        case Net::Negative:
+        case Net::Lost:
+            return true;
+        case Net::None:
+            return true;
+        case Net::Sent:
+        case Net::Left:
+        case Net::Received:
+            break;
+    }
+    if (write.durable) {
+        return true;
+    }
+    // Without a copy of our own, the data must be on the peer's disk.
+    const bool own_copy = write.local && !write.local_failed;
+    if (!own_copy || is_flush(write)) {
+        return false;
+    }
+    switch (core_.settings.net.protocol) {
+        case ReplicationProtocol::A:
+            return write.net != Net::Sent;
+        case ReplicationProtocol::B:
+            return write.net == Net::Received;
+        case ReplicationProtocol::C:
+            return false;
+    }
+    return false;
+}
+
+// Completes the write, or lets go of it, as far as it is.
+void Requests::check(std::uint64_t key) {
+    Write& write = writes_.at(key);
+    if (write.local_pending) {
+        return;
+    }
+    if (!write.completed && net_satisfied(write)) {
+        complete(key, write);
+    } else if (!write.completed && write.local_failed && write.in_log) {
+        device_.peer_connection().transfer_log.close_epoch();  // the barrier ack decides
+    }
+    if (write.completed && !write.in_log) {
+        release(key, write);
+    }
+}
+
+bool Requests::remote_ok(const Write& write) const {
+    return write.durable || write.net == Net::Written || write.net == Net::InSync;
+}
+
+// The application hears of it. A write of the current epoch closes that: a later one may depend on
+// it.
+void Requests::complete(std::uint64_t key, Write& write) {
+    write.completed = true;
+    --started_;
+    core_.progress = true;
+    const bool own_copy = write.local && !write.local_failed;
+    const int error = own_copy || remote_ok(write) ? 0 : EIO;
+    if (write.replicated && write.in_log &&
+        write.epoch == device_.peer_connection().transfer_log.current_epoch()) {
+        device_.peer_connection().transfer_log.close_epoch();
+    }
+    const auto tell = [this, error](RequestId id) {
+        if (device_.store.durable(hold_until_)) {
+            core_.emit(CompleteApp{id, error, {}});
+        } else {
+            held_.push_back(CompleteApp{id, error, {}});
+        }
+    };
+    if (is_flush(write)) {
+        flush_key_ = 0;
+        std::vector<AppRequest> flushes = std::exchange(running_flushes_, {});
+        if (error != 0 && !device_.local_usable() && peer_has_data()) {
+            // Our disk has gone under it: once more, at the peer.
+            waiting_flushes_.insert(waiting_flushes_.begin(), flushes.begin(), flushes.end());
+            return;
+        }
+        for (const AppRequest& flush : flushes) {
+            tell(flush.id);
+        }
+    } else {
+        ranges_.remove(write.app.sector, key);
+        tell(write.app.id);
+        write.app.payload = {};
+    }
+}
+
+void Requests::release(std::uint64_t key, Write& write) {
+    settle_bits(write);
+    if (write.holds_log) {
+        device_.log.put(first_extent(write.app), last_extent(write.app));
+    }
+    writes_.erase(key);
+    core_.progress = true;
+}
+
+// Both copies are good, or the bitmap says that they may differ.
+void Requests::settle_bits(const Write& write) {
+    if (is_flush(write) || !write.local) {
+        return;
+    }
+    const bool peer_has_it = write.durable && write.net != Net::Negative;
+    if (write.local_failed || !peer_has_it) {
+        device_.mark_out_of_sync(write.app.sector, write.app.length);
+    } else if (write.net == Net::InSync) {
+        device_.mark_in_sync(write.app.sector, write.app.length);
+    }
+}
+
+void Requests::advance() {
+    if (!held_.empty() && device_.store.durable(hold_until_)) {
+        for (CompleteApp& completion : held_) {
+            core_.emit(std::move(completion));
+        }
+        held_.clear();
+        core_.progress = true;
+    }
+    while (!logged_.empty() && gate_open()) {
+        const std::uint64_t key = logged_.front();
+        logged_.pop_front();
+        start(key);
+        core_.progress = true;
+    }
+    while (!waiting_.empty() && admit(waiting_.front(), writes_.at(waiting_.front()))) {
+        waiting_.pop_front();
+    }
+    std::deque<std::uint64_t> reads = std::exchange(waiting_reads_, {});
+    for (const std::uint64_t key : reads) {
+        start_read(key);
+    }
+    start_flush();
+}
+
+void Requests::fail_waiting(int error) {
+    for (const std::uint64_t key : std::exchange(waiting_, {})) {
+        core_.emit(CompleteApp{writes_.at(key).app.id, error, {}});
+        writes_.erase(key);
+    }
+    for (const AppRequest& flush : std::exchange(waiting_flushes_, {})) {
+        core_.emit(CompleteApp{flush.id, error, {}});
+    }
+    for (const std::uint64_t key : std::exchange(waiting_reads_, {})) {
+        finish_read(key, error, {});
+    }
+    core_.progress = true;
+}
+
+bool Requests::idle() const {
+    return writes_.empty() && reads_.empty() && waiting_flushes_.empty() && held_.empty();
+}
+
+std::uint64_t Requests::unacknowledged() const {
+    return static_cast<std::uint64_t>(
+        std::count_if(writes_.begin(), writes_.end(), [](const auto& entry) {
+            return entry.second.net == Net::Sent || entry.second.net == Net::Left;
+        }));
+}
+
+io::Instant Requests::oldest_unacknowledged() const {
+    for (const auto& [key, write] : writes_) {
+        if (write.replicated && !write.completed && write.in_log && !net_satisfied(write)) {
+            return write.sent_at;
+        }
+    }
+    return io::kNever;
+}
+
+}  // namespace engine

@@ -1,0 +1,624 @@
+#include "drbdd/engine/resource.h"
+
+#include "drbdd/engine/error_numbers.h"
+#include "drbdd/engine/state_rules.h"
+
+#include <algorithm>
+
+namespace engine {
+
+namespace {
+
+// Everything is answered before the second is over, transport to the administrator included.
+constexpr io::Duration kAnswerWithin = std::chrono::milliseconds(850);
+constexpr int kMaxRounds = 100000;  // of one step; more means that two parts chase each other
+
+std::uint32_t bits(Role role) {
+    return static_cast<std::uint32_t>(role);
+}
+
+}  // namespace
+
+Resource::Resource(ResourceSettings settings,
+                   io::BufferPool& pool,
+                   base::LogSink& log,
+                   std::uint64_t seed)
+    : core_(std::move(settings), pool, log, seed), connection_(core_, *this) {
+    for (const VolumeSettings& volume : core_.settings.volumes) {
+        devices_.push_back(
+            std::make_unique<Device>(core_, volume, connection_, connection_.peer_writes));
+    }
+}
+
+Device* Resource::find(VolumeNumber volume) {
+    return const_cast<Device*>(std::as_const(*this).find(volume));
+}
+
+const Device* Resource::find(VolumeNumber volume) const {
+    const auto found = std::find_if(devices_.begin(), devices_.end(), [volume](const auto& device) {
+        return device->number() == volume;
+    });
+    return found == devices_.end() ? nullptr : found->get();
+}
+
+// --- The step
+// -------------------------------------------------------------------------------------
+
+void Resource::step(io::Instant now, Event event, Effects& effects) {
+    REQUIRE(now >= core_.now);
+    core_.now = now;
+    core_.effects = &effects;
+    dispatch(std::move(event));
+    // Every part looks whether it can go on, until none can.
+    int rounds = 0;
+    do {
+        core_.progress = false;
+        connection_.handle_drop();
+        connection_.advance();
+        for (const auto& device : devices_) {
+            device->advance();
+        }
+        advance_admin();
+        connection_.handle_drop();
+        REQUIRE(++rounds < kMaxRounds);
+    } while (core_.progress);
+    core_.effects = nullptr;
+}
+
+void Resource::dispatch(Event event) {
+    std::visit(
+        [this](auto&& e) {
+            using T = std::decay_t<decltype(e)>;
+            if constexpr (std::is_same_v<T, AppRequest>) {
+                Device* device = find(e.volume);
+                REQUIRE(device != nullptr);
+                device->requests.submit(std::move(e));
+            } else if constexpr (std::is_same_v<T, DiskDone>) {
+                Device* device = find(e.volume);
+                REQUIRE(device != nullptr);
+                device->on_disk_done(e);
+            } else if constexpr (std::is_same_v<T, SocketConnected>) {
+                connection_.on_connected(e.socket);
+            } else if constexpr (std::is_same_v<T, SocketAccepted>) {
+                connection_.on_accepted(e.socket);
+            } else if constexpr (std::is_same_v<T, SocketClosed>) {
+                connection_.on_closed(e.socket, e.error);
+            } else if constexpr (std::is_same_v<T, ListenFailed>) {
+                connection_.on_listen_failed(e.text);
+            } else if constexpr (std::is_same_v<T, PacketArrived>) {
+                connection_.on_packet(e.socket, std::move(e.packet));
+            } else if constexpr (std::is_same_v<T, StreamBroken>) {
+                connection_.on_broken(e.socket, e.text);
+            } else if constexpr (std::is_same_v<T, SocketWritten>) {
+                connection_.on_written(e.socket, e.bytes_total);
+            } else if constexpr (std::is_same_v<T, Admin>) {
+                commands_.push_back({e.id, std::move(e.command), core_.now + kAnswerWithin});
+            }
+        },
+        std::move(event));
+}
+
+io::Instant Resource::next_deadline() const {
+    io::Instant next = connection_.next_deadline();
+    for (const auto& device : devices_) {
+        next = std::min(next, device->peer.next_deadline());
+    }
+    for (const Running& running : commands_) {
+        next = std::min(next, running.deadline);
+        for (const io::Instant at : {running.not_before, running.look_again}) {
+            if (at > core_.now) {
+                next = std::min(next, at);
+            }
+        }
+    }
+    return next;
+}
+
+Role Resource::role() const {
+    const bool primary = std::any_of(devices_.begin(), devices_.end(), [](const auto& device) {
+        return device->state().role == Role::Primary;
+    });
+    return primary ? Role::Primary : Role::Secondary;
+}
+
+// All that the volumes' superblocks should say is on disk.
+bool Resource::stored() const {
+    return std::all_of(
+        devices_.begin(), devices_.end(), [](const auto& device) { return device->store.clean(); });
+}
+
+ResourceStatus Resource::status(io::Instant now) const {
+    ResourceStatus status;
+    status.name = core_.settings.name;
+    status.role = role();
+    status.conn = connection_.conn();
+    status.agreed_protocol = connection_.agreed_protocol();
+    status.last_error = connection_.last_error();
+    for (const auto& device : devices_) {
+        status.volumes.push_back(device->status(now));
+        const VolumeState& state = device->state();
+        if (state.conn >= ConnState::Connected) {
+            status.conn = ConnState::Connected;
+            if (status.peer_role != Role::Primary) {
+                status.peer_role = state.peer;
+            }
+        }
+    }
+    return status;
+}
+
+// --- Commands
+// -------------------------------------------------------------------------------------
+
+void Resource::advance_admin() {
+    while (!commands_.empty()) {
+        Running& running = commands_.front();
+        if (running.not_before > core_.now && core_.now < running.deadline) {
+            break;
+        }
+        if (run(running)) {
+            commands_.pop_front();
+            core_.progress = true;
+        } else {
+            break;
+        }
+    }
+    for (auto it = commands_.begin(); it != commands_.end();) {
+        if (it->deadline <= core_.now) {
+            give_up(*it);
+            it = commands_.erase(it);
+            core_.progress = true;
+        } else {
+            ++it;
+        }
+    }
+}
+
+bool Resource::run(Running& running) {
+    return std::visit([&](const auto& command) { return run(running, command); }, running.command);
+}
+
+void Resource::done(const Running& running, int code, std::string text) {
+    core_.emit(AdminDone{running.id, code, std::move(text)});
+}
+
+void Resource::done(const Running& running, StateCode code) {
+    const bool good = succeeded(code);
+    done(running, good ? 0 : static_cast<int>(code), good ? "" : text(code));
+}
+
+// The deadline has come. What was begun goes on (a detach, a down) or is taken back (a request to
+// the peer); the answer says what it waited for.
+void Resource::give_up(const Running& running) {
+    if (std::holds_alternative<Promote>(running.command)) {
+        for (const auto& device : devices_) {
+            if (device->peer.request_pending()) {
+                device->peer.forget_request();
+                device->peer.announce_state();
+            }
+        }
+    }
+    std::string what = "no answer from the peer in time";
+    if (std::holds_alternative<Attach>(running.command)) {
+        what = "still reading the metadata: the backing disk is slow";
+    } else if (std::holds_alternative<Detach>(running.command) ||
+               std::holds_alternative<Down>(running.command)) {
+        what = "still waiting for the backing disk; it goes on in the background";
+    } else if (std::holds_alternative<Demote>(running.command)) {
+        what = "requests are still waiting for the disk or the peer; try again";
+    }
+    const bool transient =
+        std::holds_alternative<Promote>(running.command) && connection_.in_handshake();
+    const StateCode code = transient ? StateCode::InTransientState : StateCode::CwFailedByPeer;
+    done(running, static_cast<int>(code), std::string(text(code)) + ": " + what);
+}
+
+bool Resource::run(Running& running, const Attach& command) {
+    Device* device = find(command.volume);
+    if (device == nullptr) {
+        done(running, kErrMinorInvalid, "Device minor not allocated");
+        return true;
+    }
+    if (running.stage == 0) {
+        if (device->state().disk != DiskState::Diskless || device->disk.is_open()) {
+            done(running, kErrDiskConfigured, "Device is attached to a disk (use detach first)");
+            return true;
+        }
+        running.stage = 1;
+        device->attach(command.geometry);
+        return false;
+    }
+    if (device->state().disk <= DiskState::Failed && !device->attaching()) {
+        const Attacher& attacher = device->attacher();
+        if (!attacher.failed()) {
+            return false;
+        }
+        if (device->disk.is_open()) {
+            return false;  // answered once the device may be opened by others again
+        }
+        done(running, attacher.error_code(), attacher.error());
+        return true;
+    }
+    if (device->state().disk < DiskState::Negotiating || !device->store.clean()) {
+        return false;
+    }
+    done(running, 0);
+    return true;
+}
+
+bool Resource::run(Running& running, const Detach& command) {
+    Device* device = find(command.volume);
+    if (device == nullptr) {
+        done(running, kErrMinorInvalid, "Device minor not allocated");
+        return true;
+    }
+    const VolumeState& state = device->state();
+    if (running.stage == 0) {
+        if (!device->disk.is_open()) {
+            done(running, 0);
+            return true;
+        }
+        if (command.force) {
+            device->disk_failed(true, "forced detach");
+            running.stage = 2;
+            return false;
+        }
+        VolumeState next = state;
+        next.disk = DiskState::Failed;
+        const StateCode code = check_change(state, sanitise(next), connection_.in_handshake());
+        if (!succeeded(code)) {
+            done(running, code);
+            return true;
+        }
+        running.stage = 1;
+        if (state.conn >= ConnState::Connected) {
+            device->peer.request(0x1e00, 0x400);
+            return false;
+        }
+        device->begin_detach();
+        running.stage = 2;
+    }
+    if (running.stage == 1) {
+        const std::optional<StateCode> reply = device->peer.take_reply();
+        if (reply && !succeeded(*reply)) {
+            done(running, StateCode::CwFailedByPeer);
+            return true;
+        }
+        if (!reply) {
+            return false;
+        }
+        if (device->disk.is_open()) {
+            device->begin_detach();
+        }
+        running.stage = 2;
+    }
+    if (device->disk.is_open()) {
+        return false;
+    }
+    done(running, 0);
+    return true;
+}
+
+bool Resource::run(Running& running, const ConnectCommand& command) {
+    if (connection_.conn() != ConnState::StandAlone) {
+        done(running, kErrNetConfigured, "Device has a net-config (use disconnect first)");
+    } else if (command.discard_my_data && role() == Role::Primary) {
+        done(running, kErrDiscardImpossible, "--discard-my-data not allowed when primary.");
+    } else {
+        connection_.connect(command.discard_my_data);
+        done(running, 0);
+    }
+    return true;
+}
+
+bool Resource::run(Running& running, const Disconnect& command) {
+    if (!connection_.up() || command.force) {
+        connection_.disconnect();
+        done(running, 0);
+        return true;
+    }
+    if (running.stage == 0) {
+        for (const auto& device : devices_) {
+            VolumeState next = device->state();
+            next.conn = ConnState::Disconnecting;
+            const StateCode code =
+                check_change(device->state(), sanitise(next), connection_.in_handshake());
+            if (!succeeded(code)) {
+                done(running, code);
+                return true;
+            }
+        }
+        connection_.request_disconnect(0x1f0, 0x010);
+        running.stage = 1;
+        return false;
+    }
+    const std::optional<StateCode> reply = connection_.take_disconnect_reply();
+    if (!reply) {
+        return false;
+    }
+    if (!succeeded(*reply)) {
+        done(running, StateCode::CwFailedByPeer);
+        return true;
+    }
+    connection_.disconnect();
+    done(running, 0);
+    return true;
+}
+
+// --- Promotion and demotion
+// -----------------------------------------------------------------------
+
+VolumeState Resource::promoted(const Device& device, bool force) const {
+    VolumeState next = device.state();
+    next.role = Role::Primary;
+    const bool raise = force && next.disk >= DiskState::Inconsistent &&
+                       next.disk < DiskState::UpToDate && next.pdsk != DiskState::UpToDate;
+    if (raise) {
+        next.disk = DiskState::UpToDate;
+    }
+    return sanitise(next);
+}
+
+StateCode Resource::check_promotion(bool force) const {
+    for (const auto& device : devices_) {
+        const StateCode code =
+            check_change(device->state(), promoted(*device, force), connection_.in_handshake());
+        if (!succeeded(code)) {
+            return code;
+        }
+    }
+    return StateCode::Success;
+}
+
+bool Resource::run(Running& running, const Promote& command) {
+    if (running.stage == 0) {
+        if (role() == Role::Primary) {
+            done(running, 0);
+            return true;
+        }
+        // What the peer sent before it went away is ours first; and a handshake decides first.
+        const bool settled =
+            !connection_.in_handshake() && (connection_.up() || connection_.peer_writes.drained());
+        if (!settled) {
+            return false;
+        }
+        const StateCode code = check_promotion(command.force);
+        if (code == StateCode::TwoPrimaries && !running.retried) {
+            // It may be dead and we do not know yet: ask, and look again.
+            running.retried = true;
+            connection_.request_ping();
+            running.not_before = std::min(
+                core_.now + core_.settings.net.ping_timeout + std::chrono::milliseconds(100),
+                running.deadline);
+            core_.progress = true;
+            return false;
+        }
+        if (!succeeded(code)) {
+            done(running, code);
+            return true;
+        }
+        running.stage = 1;
+        for (const auto& device : devices_) {
+            if (device->state().conn >= ConnState::Connected) {
+                const bool raise = promoted(*device, command.force).disk != device->state().disk;
+                device->peer.request(raise ? 0x1e03 : 0x3,
+                                     bits(Role::Primary) | (raise ? 0x1000u : 0u));
+            }
+        }
+    }
+    if (running.stage == 1) {
+        const auto pending = [](const auto& device) { return device->peer.request_pending(); };
+        if (std::any_of(devices_.begin(), devices_.end(), pending)) {
+            return false;
+        }
+        StateCode worst = StateCode::Success;
+        for (const auto& device : devices_) {
+            const StateCode reply = device->peer.take_reply().value_or(StateCode::Success);
+            worst = succeeded(reply) ? worst : reply;
+        }
+        if (!connection_.up() && !succeeded(worst)) {
+            running.stage = 0;  // the peer went away while we asked: decide without it
+            core_.progress = true;
+            return false;
+        }
+        if (!succeeded(worst)) {
+            for (const auto& device : devices_) {
+                device->peer.announce_state();  // volumes that had agreed see us Secondary again
+            }
+            core_.log(base::LogLevel::Info,
+                      base::format("Requested state change failed by peer: %s (%d)",
+                                   text(worst),
+                                   static_cast<int>(worst)));
+            done(running, StateCode::CwFailedByPeer);
+            return true;
+        }
+        const StateCode code = check_promotion(command.force);
+        if (!succeeded(code)) {
+            done(running, code);
+            return true;
+        }
+        finish_promotion(command.force);
+        running.stage = 2;
+    }
+    if (!stored()) {
+        return false;
+    }
+    done(running, 0);
+    return true;
+}
+
+// Role and, where the data now go their own way, a new generation; both durable before the first
+// write.
+void Resource::finish_promotion(bool force) {
+    for (const auto& device : devices_) {
+        const VolumeState next = promoted(*device, force);
+        const bool raised = next.disk != device->state().disk;
+        if (raised) {
+            device->log_line(base::LogLevel::Warning, "Forced to consider local data as UpToDate!");
+        }
+        device->change_state(next);
+        if (device->store.is_open()) {
+            GenerationIds ids = device->ids();
+            ids.current |= kUuidPrimaryBit;
+            device->store.set_ids(ids);
+            const bool alone = next.conn < ConnState::Connected || next.pdsk <= DiskState::Failed;
+            if (raised || (alone && ids.bitmap == 0)) {
+                device->new_current_uuid();
+            }
+            device->requests.hold_until(device->store.generation());
+        }
+        device->peer.announce_state();
+    }
+}
+
+bool Resource::run(Running& running, const Demote&) {
+    if (running.stage == 0) {
+        if (role() == Role::Secondary) {
+            done(running, 0);
+            return true;
+        }
+        const bool idle = std::all_of(devices_.begin(), devices_.end(), [](const auto& device) {
+            return device->requests.idle();
+        });
+        if (!idle) {
+            connection_.transfer_log.close_epoch();
+            return false;
+        }
+        for (const auto& device : devices_) {
+            device->change_role(Role::Secondary);
+            if (device->store.is_open()) {
+                GenerationIds ids = device->ids();
+                ids.current &= ~kUuidPrimaryBit;
+                device->store.set_ids(ids);
+            }
+            device->peer.announce_state();
+        }
+        running.stage = 1;
+    }
+    if (!stored()) {
+        return false;
+    }
+    done(running, 0);
+    return true;
+}
+
+// --- Invalidate
+// -----------------------------------------------------------------------------------
+
+bool Resource::full_sync(Running& running, Device& device, ConnState conn) {
+    if (running.stage == 0) {
+        VolumeState next = device.state();
+        next.conn = conn;
+        if (conn == ConnState::StartingSyncT) {
+            next.pdsk = std::max(next.pdsk, DiskState::Inconsistent);
+        }
+        const StateCode code =
+            check_change(device.state(), sanitise(next), connection_.in_handshake());
+        if (!succeeded(code)) {
+            done(running, code);
+            return true;
+        }
+        device.peer.request(0x1f0, static_cast<std::uint32_t>(conn) << 4);
+        running.stage = 1;
+        return false;
+    }
+    const std::optional<StateCode> reply = device.peer.take_reply();
+    if (!reply) {
+        return false;
+    }
+    if (!succeeded(*reply)) {
+        done(running, StateCode::CwFailedByPeer);
+        return true;
+    }
+    device.peer.start_full_sync(conn);
+    done(running, 0);
+    return true;
+}
+
+bool Resource::run(Running& running, const Invalidate& command) {
+    Device* device = find(command.volume);
+    if (device == nullptr) {
+        done(running, kErrMinorInvalid, "Device minor not allocated");
+        return true;
+    }
+    const VolumeState& state = device->state();
+    if (state.conn >= ConnState::Connected || running.stage > 0) {
+        return full_sync(running, *device, ConnState::StartingSyncT);
+    }
+    if (state.disk < DiskState::Inconsistent) {
+        done(running, StateCode::NoLocalDisk);
+    } else if (state.role == Role::Primary) {
+        done(running, StateCode::NoUpToDateDisk);
+    } else {
+        device->change_disk(DiskState::Inconsistent);
+        device->store.start_full_sync(true);
+        done(running, 0);
+    }
+    return true;
+}
+
+bool Resource::run(Running& running, const InvalidateRemote& command) {
+    Device* device = find(command.volume);
+    if (device == nullptr) {
+        done(running, kErrMinorInvalid, "Device minor not allocated");
+        return true;
+    }
+    if (device->state().conn < ConnState::Connected && running.stage == 0) {
+        done(running, StateCode::NeedConnection);
+        return true;
+    }
+    return full_sync(running, *device, ConnState::StartingSyncS);
+}
+
+// --- The rest
+// -------------------------------------------------------------------------------------
+
+bool Resource::run(Running& running, const Down&) {
+    if (running.stage == 0) {
+        if (role() == Role::Primary) {
+            done(running, StateCode::DeviceInUse);
+            return true;
+        }
+        running.stage = 1;
+        if (connection_.up() && !connection_.in_handshake()) {
+            connection_.request_disconnect(0x1f0, 0x010);
+        }
+        // A peer that does not answer is left behind after half of the time.
+        running.look_again = running.deadline - kAnswerWithin / 2;
+    }
+    if (running.stage == 1) {
+        if (connection_.disconnect_requested() && core_.now < running.look_again) {
+            return false;
+        }
+        connection_.disconnect();
+        running.stage = 2;
+        for (const auto& device : devices_) {
+            if (device->disk.is_open() && !device->detaching()) {
+                device->begin_detach();
+            }
+        }
+        core_.progress = true;
+    }
+    const bool gone = std::none_of(devices_.begin(), devices_.end(), [](const auto& device) {
+        return device->disk.is_open();
+    });
+    if (!gone) {
+        return false;
+    }
+    connection_.shut_down();
+    done(running, 0);
+    return true;
+}
+
+bool Resource::run(Running& running, const ChangeSettings& command) {
+    core_.settings.net = command.settings.net;
+    for (const VolumeSettings& volume : command.settings.volumes) {
+        if (Device* device = find(volume.number)) {
+            device->change_settings(volume);
+        }
+    }
+    done(running, 0);
+    return true;
+}
+
+}  // namespace engine

@@ -1,0 +1,78 @@
+// The root of the engine: the volumes, the connection, and the administrator's commands.
+#pragma once
+
+#include "drbdd/engine/connection.h"
+#include "drbdd/engine/core.h"
+#include "drbdd/engine/device.h"
+#include "drbdd/engine/status.h"
+
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <optional>
+#include <vector>
+
+namespace engine {
+
+class Resource {
+public:
+    Resource(ResourceSettings settings,
+             io::BufferPool& pool,
+             base::LogSink& log,
+             std::uint64_t seed);
+
+    void step(io::Instant now, Event event, Effects& effects);
+    io::Instant next_deadline() const;
+    ResourceStatus status(io::Instant now) const;
+
+    std::vector<std::unique_ptr<Device>>& devices() { return devices_; }
+
+    const std::vector<std::unique_ptr<Device>>& devices() const { return devices_; }
+
+    Device* find(VolumeNumber volume);
+    const Device* find(VolumeNumber volume) const;
+
+private:
+    // A command that may take more than one step. They run one after the other; each is answered by
+    // its deadline, so that no administrator waits for ever.
+    struct Running {
+        AdminId id;
+        AdminCommand command;
+        io::Instant deadline;
+        int stage = 0;  // of the command's own
+        bool retried = false;
+        io::Instant not_before{};
+        io::Instant look_again{};
+    };
+
+    void dispatch(Event event);
+    void advance_admin();
+    bool run(Running& running);  // true when it has been answered
+    void done(const Running& running, int code, std::string text = {});
+    void done(const Running& running, StateCode code);
+    bool run(Running& running, const Attach& command);
+    bool run(Running& running, const Detach& command);
+    bool run(Running& running, const ConnectCommand& command);
+    bool run(Running& running, const Disconnect& command);
+    bool run(Running& running, const Promote& command);
+    bool run(Running& running, const Demote& command);
+    bool run(Running& running, const Invalidate& command);
+    bool run(Running& running, const InvalidateRemote& command);
+    bool run(Running& running, const Down& command);
+    bool run(Running& running, const ChangeSettings& command);
+    void give_up(const Running& running);
+
+    VolumeState promoted(const Device& device, bool force) const;
+    StateCode check_promotion(bool force) const;
+    void finish_promotion(bool force);
+    bool full_sync(Running& running, Device& device, ConnState conn);
+    Role role() const;
+    bool stored() const;
+
+    Core core_;
+    Connection connection_;
+    std::vector<std::unique_ptr<Device>> devices_;
+    std::deque<Running> commands_;
+};
+
+}  // namespace engine

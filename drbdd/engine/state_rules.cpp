@@ -1,0 +1,219 @@
+#include "drbdd/engine/state_rules.h"
+
+#include <algorithm>
+
+namespace engine {
+
+namespace {
+
+struct Limits {
+    DiskState disk_min = DiskState::Diskless;
+    DiskState disk_max = DiskState::UpToDate;
+    DiskState pdsk_min = DiskState::Diskless;
+    DiskState pdsk_max = DiskState::UpToDate;
+};
+
+Limits limits(ConnState conn) {
+    using enum DiskState;
+    switch (conn) {
+        case ConnState::WFBitMapT:
+        case ConnState::PausedSyncT:
+        case ConnState::StartingSyncT:
+        case ConnState::WFSyncUUID:
+        case ConnState::Behind:
+            return {Inconsistent, Outdated, UpToDate, UpToDate};
+        case ConnState::VerifyS:
+        case ConnState::VerifyT:
+            return {UpToDate, UpToDate, UpToDate, UpToDate};
+        case ConnState::WFBitMapS:
+        case ConnState::PausedSyncS:
+        case ConnState::StartingSyncS:
+        case ConnState::Ahead:
+            return {UpToDate, UpToDate, Inconsistent, Consistent};
+        case ConnState::SyncTarget:
+            return {Inconsistent, Inconsistent, UpToDate, UpToDate};
+        case ConnState::SyncSource:
+            return {UpToDate, UpToDate, Inconsistent, Inconsistent};
+        case ConnState::Connected:
+            return {Diskless, UpToDate, Diskless, UpToDate};
+        default:
+            return {Diskless, UpToDate, Inconsistent, DUnknown};
+    }
+}
+
+ConnState pause(ConnState conn, bool paused) {
+    switch (conn) {
+        case ConnState::SyncSource:
+        case ConnState::PausedSyncS:
+            return paused ? ConnState::PausedSyncS : ConnState::SyncSource;
+        case ConnState::SyncTarget:
+        case ConnState::PausedSyncT:
+            return paused ? ConnState::PausedSyncT : ConnState::SyncTarget;
+        default:
+            return conn;
+    }
+}
+
+bool starting_sync(ConnState conn) {
+    return conn == ConnState::StartingSyncS || conn == ConnState::StartingSyncT;
+}
+
+bool verifying(ConnState conn) {
+    return conn == ConnState::VerifyS || conn == ConnState::VerifyT;
+}
+
+void upgrade(DiskState& disk) {
+    if (disk == DiskState::Consistent || disk == DiskState::Outdated) {
+        disk = DiskState::UpToDate;
+    }
+}
+
+}  // namespace
+
+VolumeState sanitise(const VolumeState& wanted) {
+    VolumeState s = wanted;
+    if (s.conn < ConnState::Connected) {
+        s.peer = Role::Unknown;
+        s.peer_isp = false;
+        if (s.pdsk < DiskState::Inconsistent || s.pdsk > DiskState::DUnknown) {
+            s.pdsk = DiskState::DUnknown;
+        }
+    }
+    if (s.conn > ConnState::Connected &&
+        (s.disk <= DiskState::Failed || s.pdsk <= DiskState::Failed)) {
+        s.conn = ConnState::Connected;
+    }
+    if (s.conn >= ConnState::Connected && s.conn < ConnState::Ahead) {
+        upgrade(s.disk);
+        upgrade(s.pdsk);
+    }
+    const Limits l = limits(s.conn);
+    s.disk = std::clamp(s.disk, l.disk_min, l.disk_max);
+    s.pdsk = std::clamp(s.pdsk, l.pdsk_min, l.pdsk_max);
+    s.conn = pause(s.conn, s.aftr_isp || s.peer_isp || s.user_isp);
+    return s;
+}
+
+StateCode check_validity(const VolumeState& s) {
+    const bool primary = s.role == Role::Primary;
+    const bool good_data = s.disk == DiskState::UpToDate || s.pdsk == DiskState::UpToDate;
+    if (primary && s.peer == Role::Primary) {
+        return StateCode::TwoPrimaries;
+    }
+    if (primary && s.conn < ConnState::Connected && s.disk < DiskState::UpToDate) {
+        return StateCode::NoUpToDateDisk;
+    }
+    if (primary && s.disk <= DiskState::Inconsistent && s.pdsk <= DiskState::Inconsistent) {
+        return StateCode::NoUpToDateDisk;
+    }
+    if (s.conn > ConnState::Connected && s.disk < DiskState::Inconsistent) {
+        return StateCode::NoLocalDisk;
+    }
+    if (s.conn > ConnState::Connected && s.pdsk < DiskState::Inconsistent) {
+        return StateCode::NoRemoteDisk;
+    }
+    if (s.conn > ConnState::Connected && !good_data) {
+        return StateCode::NoUpToDateDisk;
+    }
+    if ((s.conn == ConnState::Connected || s.conn == ConnState::WFBitMapS ||
+         s.conn == ConnState::SyncSource || s.conn == ConnState::PausedSyncS) &&
+        s.disk == DiskState::Outdated) {
+        return StateCode::ConnectedOutdates;
+    }
+    if (verifying(s.conn)) {
+        return StateCode::NoVerifyAlg;
+    }
+    if (primary && !good_data) {
+        return StateCode::NoUpToDateDisk;
+    }
+    if (starting_sync(s.conn) && s.pdsk == DiskState::DUnknown) {
+        return StateCode::NeedConnection;
+    }
+    if (s.conn >= ConnState::Connected && s.pdsk == DiskState::DUnknown) {
+        return StateCode::ConnectedOutdates;
+    }
+    return StateCode::Success;
+}
+
+StateCode check_transition(const VolumeState& from, const VolumeState& to, bool in_handshake) {
+    StateCode code = StateCode::Success;
+    if (starting_sync(to.conn) && from.conn > ConnState::Connected) {
+        code = StateCode::ResyncRunning;
+    }
+    if (to.conn == ConnState::Disconnecting && from.conn == ConnState::StandAlone) {
+        code = StateCode::AlreadyStandalone;
+    }
+    if (to.disk > DiskState::Attaching && from.disk == DiskState::Diskless) {
+        code = StateCode::IsDiskless;
+    }
+    if (to.conn == ConnState::WFConnection && from.conn < ConnState::Unconnected) {
+        code = StateCode::NoNetConfig;
+    }
+    if (to.disk == DiskState::Outdated && from.disk < DiskState::Outdated &&
+        from.disk != DiskState::Attaching) {
+        code = StateCode::LowerThanOutdated;
+    }
+    if (to.conn == ConnState::Disconnecting && from.conn == ConnState::Unconnected) {
+        code = StateCode::InTransientState;
+    }
+    if (in_handshake) {
+        code = StateCode::InTransientState;
+    }
+    if (from.role != Role::Primary && to.role == Role::Primary && to.pdsk == DiskState::UpToDate &&
+        to.disk != DiskState::UpToDate && to.disk != DiskState::Diskless &&
+        (to.conn <= ConnState::WFSyncUUID || to.conn != from.conn)) {
+        code = StateCode::InTransientState;
+    }
+    if (starting_sync(to.conn) && from.conn < ConnState::Connected) {
+        code = StateCode::NeedConnection;
+    }
+    return code;
+}
+
+StateCode check_change(const VolumeState& from, const VolumeState& to, bool in_handshake) {
+    if (from == to) {
+        return StateCode::NothingToDo;
+    }
+    const StateCode invalid = check_validity(to);
+    if (invalid != StateCode::Success && check_validity(from) != invalid) {
+        return invalid;
+    }
+    return check_transition(from, to, in_handshake);
+}
+
+VolumeState apply_peer_request(const VolumeState& own, std::uint32_t mask, std::uint32_t value) {
+    const auto swapped = [](std::uint32_t word) {
+        const std::uint32_t role = word & 3;
+        const std::uint32_t peer = word >> 2 & 3;
+        const std::uint32_t disk = word >> 9 & 15;
+        const std::uint32_t pdsk = word >> 13 & 15;
+        return peer | role << 2 | (word & 31u << 4) | pdsk << 9 | disk << 13;
+    };
+    const auto mirrored = [](std::uint32_t conn) {
+        switch (static_cast<ConnState>(conn)) {
+            case ConnState::WFReportParams:
+            case ConnState::Connected:
+                return conn;
+            case ConnState::StartingSyncS:
+                return static_cast<std::uint32_t>(ConnState::StartingSyncT);
+            case ConnState::StartingSyncT:
+                return static_cast<std::uint32_t>(ConnState::StartingSyncS);
+            case ConnState::VerifyS:
+                return static_cast<std::uint32_t>(ConnState::VerifyT);
+            case ConnState::Disconnecting:
+                return static_cast<std::uint32_t>(ConnState::TearDown);
+            default:
+                return conn == 31 ? conn : 0u;
+        }
+    };
+    const std::uint32_t our_mask = swapped(mask);
+    std::uint32_t our_value = swapped(value) & our_mask;
+    if ((our_mask & 31u << 4) != 0) {
+        our_value = (our_value & ~(31u << 4)) | mirrored(value >> 4 & 31) << 4;
+    }
+    VolumeState result = from_wire((to_wire(own) & ~our_mask) | our_value);
+    result.susp = own.susp;
+    return result;
+}
+
+}  // namespace engine

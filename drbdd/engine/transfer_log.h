@@ -1,0 +1,63 @@
+// The sender's epochs: which replicated writes lie between two barriers. A write stays here until
+// the barrier ack of its epoch, because until then it may be lost by a crash of the peer. One per
+// connection, spanning all volumes. Wire specification, section 6.7.
+#pragma once
+
+#include "base/result.h"
+#include "drbdd/engine/core.h"
+
+#include <cstdint>
+#include <deque>
+#include <vector>
+
+namespace engine {
+
+class Connection;
+class Device;
+
+class TransferLog {
+public:
+    TransferLog(Core& core, Connection& connection) : core_(core), connection_(connection) {}
+
+    struct Entry {
+        Device* device;
+        std::uint64_t key;  // of the write in its device's Requests
+    };
+
+    // Numbers start at zero with each connection.
+    void start();
+    // A write was sent just now.
+    void add(Device& device, std::uint64_t key);
+
+    std::uint64_t current_epoch() const { return current_; }
+
+    // A later write may depend on one of the current epoch: the barrier goes out at once.
+    void close_epoch();
+    // Epochs are acknowledged in order and with the exact number of their writes.
+    base::Result<std::vector<Entry>> on_barrier_ack(const proto::BarrierAck& ack);
+    // The connection is gone: everything that was not acknowledged, oldest first.
+    std::vector<Entry> take_all();
+
+    bool empty() const { return writes_ == 0; }
+
+    std::size_t writes() const { return writes_; }
+
+    // When the oldest barrier that waits for its ack was sent; kNever if none.
+    io::Instant oldest_barrier() const;
+
+private:
+    struct Epoch {
+        std::uint64_t number = 0;
+        std::vector<Entry> writes;
+        bool barrier_sent = false;
+        io::Instant barrier_at{};
+    };
+
+    Core& core_;
+    Connection& connection_;
+    std::deque<Epoch> epochs_;  // the last one is the current epoch, if it has writes
+    std::uint64_t current_ = 0;
+    std::size_t writes_ = 0;
+};
+
+}  // namespace engine
