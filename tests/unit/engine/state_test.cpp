@@ -1,0 +1,149 @@
+// State words, names, the rules of wire specification 4.4 and the conversion of a peer's request.
+#include "drbdd/engine/state.h"
+
+#include "drbdd/engine/state_rules.h"
+
+#include <gtest/gtest.h>
+
+namespace engine {
+namespace {
+
+VolumeState connected() {
+    return {Role::Secondary,
+            Role::Secondary,
+            ConnState::Connected,
+            DiskState::UpToDate,
+            DiskState::UpToDate};
+}
+
+TEST(StateWord, IsTheOneOfTheCaptures) {
+    const VolumeState fresh{Role::Secondary,
+                            Role::Unknown,
+                            ConnState::WFConnection,
+                            DiskState::UpToDate,
+                            DiskState::DUnknown};
+    EXPECT_EQ(to_wire(fresh), 0x0000d082u);
+    const VolumeState source{Role::Primary,
+                             Role::Secondary,
+                             ConnState::WFBitMapS,
+                             DiskState::UpToDate,
+                             DiskState::Inconsistent};
+    EXPECT_EQ(to_wire(source), 0x000090d9u);
+    EXPECT_EQ(from_wire(0x000090d9u), source);
+    EXPECT_EQ(from_wire(0x000110a6u).conn, ConnState::Connected);
+}
+
+TEST(StateWord, AnyWordDecodesToKnownValues) {
+    for (std::uint32_t word = 0; word < 1u << 17; word += 37) {
+        const VolumeState s = from_wire(word);
+        EXPECT_STRNE(name(s.conn), nullptr);
+        EXPECT_STRNE(name(s.disk), nullptr);
+        EXPECT_STRNE(name(s.pdsk), nullptr);
+    }
+}
+
+TEST(StateChange, IsDescribedAsDrbdLogsIt) {
+    VolumeState to = connected();
+    to.conn = ConnState::NetworkFailure;
+    to.peer = Role::Unknown;
+    to.pdsk = DiskState::DUnknown;
+    EXPECT_EQ(describe_change(connected(), to),
+              "peer( Secondary -> Unknown ) conn( Connected -> NetworkFailure ) pdsk( UpToDate -> "
+              "DUnknown ) ");
+}
+
+TEST(Sanitise, ALostConnectionForgetsThePeer) {
+    VolumeState s = connected();
+    s.conn = ConnState::NetworkFailure;
+    s = sanitise(s);
+    EXPECT_EQ(s.peer, Role::Unknown);
+    EXPECT_EQ(s.pdsk, DiskState::DUnknown);
+    s.pdsk = DiskState::Outdated;
+    EXPECT_EQ(sanitise(s).pdsk, DiskState::Outdated);
+}
+
+TEST(Sanitise, ConnectedMakesConsistentDataUpToDate) {
+    VolumeState s = connected();
+    s.disk = DiskState::Consistent;
+    s.pdsk = DiskState::Outdated;
+    s = sanitise(s);
+    EXPECT_EQ(s.disk, DiskState::UpToDate);
+    EXPECT_EQ(s.pdsk, DiskState::UpToDate);
+}
+
+TEST(Sanitise, ATargetIsOutdatedAndThenInconsistent) {
+    VolumeState s = connected();
+    s.conn = ConnState::WFBitMapT;
+    EXPECT_EQ(sanitise(s).disk, DiskState::Outdated);
+    s.conn = ConnState::SyncTarget;
+    EXPECT_EQ(sanitise(s).disk, DiskState::Inconsistent);
+    EXPECT_EQ(sanitise(s).pdsk, DiskState::UpToDate);
+}
+
+TEST(Sanitise, AFailedDiskEndsTheResync) {
+    VolumeState s = connected();
+    s.conn = ConnState::SyncTarget;
+    s.disk = DiskState::Failed;
+    EXPECT_EQ(sanitise(s).conn, ConnState::Connected);
+}
+
+TEST(Sanitise, PauseFlagsPauseAndResume) {
+    VolumeState s = connected();
+    s.conn = ConnState::SyncSource;
+    s.peer_isp = true;
+    EXPECT_EQ(sanitise(s).conn, ConnState::PausedSyncS);
+    s = sanitise(s);
+    s.peer_isp = false;
+    EXPECT_EQ(sanitise(s).conn, ConnState::SyncSource);
+}
+
+TEST(CheckChange, OnePrimaryOnly) {
+    VolumeState from = connected();
+    from.peer = Role::Primary;
+    VolumeState to = from;
+    to.role = Role::Primary;
+    EXPECT_EQ(check_change(from, to, false), StateCode::TwoPrimaries);
+}
+
+TEST(CheckChange, APrimaryNeedsGoodData) {
+    VolumeState from = connected();
+    from.conn = ConnState::StandAlone;
+    from.peer = Role::Unknown;
+    from.pdsk = DiskState::DUnknown;
+    VolumeState to = from;
+    to.role = Role::Primary;
+    EXPECT_EQ(check_change(from, to, false), StateCode::Success);
+    from.disk = to.disk = DiskState::Inconsistent;
+    EXPECT_EQ(check_change(from, to, false), StateCode::NoUpToDateDisk);
+}
+
+TEST(CheckChange, NothingMovesDuringTheHandshake) {
+    VolumeState to = connected();
+    to.role = Role::Primary;
+    EXPECT_EQ(check_change(connected(), to, true), StateCode::InTransientState);
+    EXPECT_EQ(check_change(connected(), connected(), false), StateCode::NothingToDo);
+}
+
+TEST(CheckChange, TheLastGoodCopyIsNotDetached) {
+    VolumeState from = connected();
+    from.role = Role::Primary;
+    from.pdsk = DiskState::Inconsistent;
+    VolumeState to = from;
+    to.disk = DiskState::Failed;
+    EXPECT_EQ(check_change(from, sanitise(to), false), StateCode::NoUpToDateDisk);
+}
+
+TEST(PeerRequest, IsSeenFromTheOtherSide) {
+    EXPECT_EQ(apply_peer_request(connected(), 0x3, 0x1).peer, Role::Primary);
+    EXPECT_EQ(apply_peer_request(connected(), 0x1f0, 0x0c0).conn, ConnState::StartingSyncS);
+    EXPECT_EQ(apply_peer_request(connected(), 0x1f0, 0x0b0).conn, ConnState::StartingSyncT);
+    EXPECT_EQ(apply_peer_request(connected(), 0x1f0, 0x010).conn, ConnState::TearDown);
+    const VolumeState forced = apply_peer_request(connected(), 0x1e03, 0x1001);
+    EXPECT_EQ(forced.peer, Role::Primary);
+    EXPECT_EQ(forced.pdsk, DiskState::UpToDate);
+    EXPECT_EQ(apply_peer_request(connected(), 0x1e00, 0x400).pdsk, DiskState::Failed);
+    EXPECT_EQ(apply_peer_request(connected(), 0x1ff0, 0x0a10).pdsk, DiskState::Outdated);
+}
+
+}  // namespace
+}  // namespace engine
