@@ -154,6 +154,8 @@ struct OptionRow {
 TEST(Handshake, AnswersEveryOption) {
     Octets wrong_name_length = info_data("drbd7");
     wrong_name_length[3] = 200;
+    Octets name_one_too_long = info_data("drbd7");
+    name_one_too_long[3] = 8;  // 7 bytes follow
     Octets huge_name_length = info_data("drbd7");
     huge_name_length[0] = 0xff;
     Octets missing_ids = info_data("drbd7");
@@ -180,6 +182,7 @@ TEST(Handshake, AnswersEveryOption) {
         {"info without data", 6, {}, kErrInvalid},
         {"info of five bytes", 6, {0, 0, 0, 0, 0}, kErrInvalid},
         {"info, name beyond the data", 6, wrong_name_length, kErrInvalid},
+        {"info, name one byte beyond the data", 6, name_one_too_long, kErrInvalid},
         {"info, name of 4 GiB", 6, huge_name_length, kErrInvalid},
         {"info, ids missing", 6, missing_ids, kErrInvalid},
         {"info, byte too many", 6, trailing, kErrInvalid},
