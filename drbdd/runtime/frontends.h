@@ -31,7 +31,7 @@ public:
     virtual base::Result<void> attach(std::uint32_t block_bytes) = 0;
     // Busy, with the users' names, while it is in use.
     virtual base::Result<void> detach() = 0;
-    virtual void resize(std::uint64_t size_bytes) = 0;
+    virtual base::Result<void> resize(std::uint64_t size_bytes) = 0;
     // Who uses it, in words; empty if nobody does or it is not attached.
     virtual std::string in_use() = 0;
     // The name of the path that carries it: "fuse", "nbd", "none".

@@ -153,6 +153,10 @@ public:
         core_.transport_.close(close.socket, close.after_sending);
     }
 
+    void operator()(engine::PauseReading& pause) const {
+        core_.transport_.pause_reading(pause.socket, pause.paused);
+    }
+
     void operator()(engine::Send& send) const { core_.transport_.send(std::move(send)); }
 
     template <typename Other>
@@ -231,8 +235,12 @@ void ResourceCore::perform(engine::VolumeChanged& effect) {
         const bool resized = changed.port->status().size_sectors != volume.size_sectors;
         changed.port->update(volume);
         if (resized && nodes_wanted_) {
-            worker_.post([node = changed.node, bytes = base::to_bytes({volume.size_sectors})] {
-                node->resize(bytes);
+            worker_.post([node = changed.node,
+                          bytes = base::to_bytes({volume.size_sectors}),
+                          &log = surroundings_.log] {
+                if (auto resized_node = node->resize(bytes); !resized_node) {
+                    log.write(base::LogLevel::Error, resized_node.error().text);
+                }
             });
         }
     }
@@ -276,10 +284,12 @@ void ResourceCore::publish() {
     auto snapshot = std::make_shared<ResourceSnapshot>();
     snapshot->taken = now();
     snapshot->status = engine_.status(snapshot->taken);
+    snapshot->peer = settings_.peer;
     for (const engine::VolumeStatus& status : snapshot->status.volumes) {
         VolumeUnit& shown = unit(status.number);
         shown.port->update(status);
         VolumeSnapshot volume;
+        volume.device = shown.identity.device;
         volume.backing_path = shown.disk ? shown.disk->path() : "";
         volume.frontend = shown.frontend;
         volume.users = shown.port->users_text();

@@ -14,6 +14,7 @@
 namespace runtime {
 
 struct VolumeSnapshot {        // beside engine::VolumeStatus of the same position
+    std::string device;        // "/dev/drbd5", as configured
     std::string backing_path;  // empty while diskless
     std::string frontend = "none";
     std::string users;  // who has the volume open, in words
@@ -22,6 +23,7 @@ struct VolumeSnapshot {        // beside engine::VolumeStatus of the same positi
 struct ResourceSnapshot {
     io::Instant taken{};
     engine::ResourceStatus status;
+    std::string peer;  // the other host's name in the configuration
     std::vector<VolumeSnapshot> volumes;
 };
 

@@ -108,12 +108,19 @@ void TcpSocket::read_some() {
         return;
     }
     std::size_t budget = kReadBudgetBytes;
-    while (state_ == State::Open && budget > 0) {
+    while (state_ == State::Open && !paused_ && budget > 0) {
         if (!read_once(budget)) {
             return;
         }
     }
-    if (state_ == State::Open) {
+    if (state_ == State::Open && !paused_) {
+        wait_for_bytes();
+    }
+}
+
+void TcpSocket::pause_reading(bool paused) {
+    paused_ = paused;
+    if (!paused && state_ == State::Open && !broken_) {
         wait_for_bytes();
     }
 }
@@ -157,6 +164,7 @@ bool TcpSocket::deliver(std::size_t count) {
     }
     packets_.clear();
     if (!committed) {
+        broken_ = true;
         events_.on_event(engine::StreamBroken{id_, committed.error().text});
         return false;
     }

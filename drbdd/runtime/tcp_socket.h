@@ -37,6 +37,9 @@ public:
     bool send(engine::Send packet);
     void flush();
 
+    // While paused, what the peer sends stays with the operating system, and then with the peer.
+    void pause_reading(bool paused);
+
     void close();
     // Gives what is queued at most a second to reach the peer.
     void close_after_sending();
@@ -69,6 +72,8 @@ private:
     bool unflushed_ = false;
     bool waiting_for_room_ = false;
     bool waiting_for_bytes_ = false;
+    bool paused_ = false;
+    bool broken_ = false;  // the stream cannot be followed any more
     std::uint64_t written_total_ = 0;
     std::vector<engine::Packet> packets_;
 };

@@ -165,6 +165,13 @@ void TcpTransport::flush() {
     }
 }
 
+void TcpTransport::pause_reading(engine::SocketId id, bool paused) {
+    const auto found = sockets_.find(id);
+    if (found != sockets_.end()) {
+        found->second->pause_reading(paused);
+    }
+}
+
 void TcpTransport::close(engine::SocketId id, bool after_sending) {
     const auto found = sockets_.find(id);
     if (found == sockets_.end()) {

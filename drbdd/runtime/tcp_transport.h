@@ -46,6 +46,7 @@ public:
     void stop_listening();
     void connect(engine::SocketId id);
     void send(engine::Send packet);
+    void pause_reading(engine::SocketId id, bool paused);
     void close(engine::SocketId id, bool after_sending);
 
     // Writes what was given to send(): to be called at the end of each turn.

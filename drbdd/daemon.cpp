@@ -1,0 +1,381 @@
+#include "drbdd/daemon.h"
+
+#include "drbdd/status_view.h"
+#include "drbdd/steps.h"
+
+#include <algorithm>
+#include <atomic>
+#include <optional>
+#include <utility>
+
+namespace drbdd {
+
+namespace err = control::err;
+
+namespace {
+
+control::Outcome failed(int code, const std::string& detail = {}) {
+    control::Outcome outcome;
+    outcome.code = code;
+    outcome.text = control::error_text(code);
+    if (!detail.empty()) {
+        outcome.text += (outcome.text.empty() ? "" : "\n") + detail;
+    }
+    return outcome;
+}
+
+// The number's own words come first, as drbdsetup prints them; the engine's and the runtime's
+// follow where they say more.
+std::string full_text(int code, const std::string& detail) {
+    const std::string words(control::error_text(code));
+    if (words.empty() || detail.rfind(words, 0) == 0) {
+        return detail;
+    }
+    return detail.empty() ? words : words + "\n" + detail;
+}
+
+control::Outcome outcome_of(const runtime::AdminReply& reply) {
+    control::Outcome outcome;
+    outcome.code = reply.code;
+    outcome.text = reply.code == 0 ? reply.text : full_text(reply.code, reply.text);
+    return outcome;
+}
+
+bool has_volume(const config::ResourceSettings& settings, std::uint16_t number) {
+    return std::any_of(settings.volumes.begin(), settings.volumes.end(), [&](const auto& volume) {
+        return volume.number == number;
+    });
+}
+
+std::shared_ptr<Steps> steps_of_up(const config::ResourceSettings& settings) {
+    const auto steps = std::make_shared<Steps>();
+    for (const config::VolumeSettings& volume : settings.volumes) {
+        steps->add(std::to_string(volume.minor),
+                   [number = engine::VolumeNumber{volume.number}](runtime::ResourceCore& core,
+                                                                  runtime::AdminCallback done) {
+                       core.attach(number, std::move(done));
+                   });
+    }
+    steps->add(settings.name, [](runtime::ResourceCore& core, runtime::AdminCallback done) {
+        core.command(engine::ConnectCommand{}, std::move(done));
+    });
+    return steps;
+}
+
+// New settings first, if there are any, then `step`; answers with the first failure.
+void with_settings(const control::Request& request,
+                   runtime::ResourceCore& core,
+                   Steps::Step step,
+                   runtime::AdminCallback done) {
+    if (!request.settings) {
+        step(core, std::move(done));
+        return;
+    }
+    core.change_settings(
+        *request.settings,
+        [&core, step = std::move(step), done = std::move(done)](runtime::AdminReply reply) {
+            if (reply.code != 0) {
+                done(std::move(reply));
+            } else {
+                step(core, done);
+            }
+        });
+}
+
+}  // namespace
+
+Daemon::Daemon(DaemonOptions options, base::LogSink& log, std::function<void()> on_quit)
+    : options_(std::move(options)),
+      log_(log),
+      on_quit_(std::move(on_quit)),
+      handlers_(log),
+      server_(options_.admin, *this, log),
+      surroundings_{log,
+                    handlers_,
+                    make_frontends(options_.places, options_.frontend, log),
+                    [this](const runtime::SnapshotPtr& snapshot) {
+                        server_.update(snapshot->status.name, status_view(*snapshot));
+                    },
+                    [this](const runtime::HandlerEvent& event) {
+                        server_.update_handler(
+                            event.resource, event.volume.value, event.name, event.status);
+                    }} {
+}
+
+Daemon::~Daemon() {
+    server_.stop();
+    resources_.clear();
+}
+
+base::Result<void> Daemon::start() {
+    remove_stale_nodes(options_.places, log_);
+    return server_.start();
+}
+
+void Daemon::execute(const control::Request& request, Done done) {
+    const auto found = resources_.find(request.resource);
+    if (request.command == control::Command::Quit) {
+        if (!request.force && !resources_.empty()) {
+            done(failed(err::kResourceInUse, "still configured: " + resources_.begin()->first));
+            return;
+        }
+        done({});
+        on_quit_();
+    } else if (request.command == control::Command::Up) {
+        if (request.settings) {
+            up(*request.settings, std::move(done));
+        } else {
+            done(failed(err::kInvalidRequest, "up needs the settings of the resource"));
+        }
+    } else if (found == resources_.end()) {
+        done(failed(err::kResourceNotKnown));
+    } else if (found->second.thread == nullptr || found->second.going_down) {
+        done(failed(-18,
+                    "the resource is just being " +
+                        std::string(found->second.going_down ? "taken down" : "brought up")));
+    } else if (request.command == control::Command::Down) {
+        down(request.resource, std::move(done));
+    } else {
+        run_on(found->second, request, std::move(done));
+    }
+}
+
+void Daemon::refresh(const std::string& resource, std::function<void()> done) {
+    const auto waiting = std::make_shared<std::atomic<int>>(1);
+    const auto one_less = [waiting, done = std::move(done)] {
+        if (--*waiting == 0) {
+            done();
+        }
+    };
+    for (const auto& [name, entry] : resources_) {
+        if (entry.thread != nullptr && (resource.empty() || resource == name)) {
+            ++*waiting;
+            entry.thread->post([one_less](runtime::ResourceCore& core) {
+                core.publish();
+                one_less();
+            });
+        }
+    }
+    one_less();
+}
+
+// --- up and down --------------------------------------------------------------------------------
+
+control::Outcome Daemon::conflict(const config::ResourceSettings& settings) const {
+    for (const auto& [name, entry] : resources_) {
+        if (name == settings.name) {
+            continue;
+        }
+        if (entry.settings.address == settings.address) {
+            return failed(err::kLocalAddress,
+                          config::to_string(settings.address) + " belongs to resource " + name);
+        }
+        for (const config::VolumeSettings& theirs : entry.settings.volumes) {
+            for (const config::VolumeSettings& ours : settings.volumes) {
+                if (theirs.minor == ours.minor) {
+                    return failed(
+                        err::kMinorOrVolumeExists,
+                        base::format("minor %u belongs to resource %s", ours.minor, name.c_str()));
+                }
+            }
+        }
+    }
+    return {};
+}
+
+void Daemon::up(const config::ResourceSettings& settings, Done done) {
+    if (control::Outcome refused = conflict(settings); refused.code != 0) {
+        done(std::move(refused));
+        return;
+    }
+    const auto bring_up = [settings, done](runtime::ResourceCore& core) {
+        steps_of_up(settings)->run(core, [done](std::vector<control::Failure> failures) {
+            control::Outcome outcome;
+            for (control::Failure& failure : failures) {
+                failure.text = full_text(failure.code, failure.text);
+            }
+            if (!failures.empty()) {
+                outcome.code = failures.front().code;
+                outcome.text = failures.front().text;
+            }
+            outcome.data = control::to_json(failures);
+            done(std::move(outcome));
+        });
+    };
+    const auto found = resources_.find(settings.name);
+    if (found == resources_.end()) {
+        start_resource(settings,
+                       [this, name = settings.name, bring_up, done](control::Outcome started) {
+                           const auto entry = resources_.find(name);
+                           if (started.code != 0 || entry == resources_.end()) {
+                               done(std::move(started));
+                           } else {
+                               entry->second.thread->post(bring_up);
+                           }
+                       });
+    } else if (found->second.thread == nullptr || found->second.going_down) {
+        done(failed(-18, "the resource is just being brought up or taken down"));
+    } else {
+        found->second.thread->post(bring_up);
+    }
+}
+
+// `done` on the server's thread.
+void Daemon::start_resource(const config::ResourceSettings& settings, Done done) {
+    resources_[settings.name].settings = settings;
+    worker_.post([this, settings, done = std::move(done)] {
+        using Started = base::Result<std::unique_ptr<runtime::ResourceThread>>;
+        const auto started =
+            std::make_shared<Started>(runtime::ResourceThread::start(settings, surroundings_));
+        server_.post([this, name = settings.name, started, done] {
+            if (!*started) {
+                resources_.erase(name);
+                server_.update(name, std::nullopt);
+                done(failed(err::kInvalidRequest, started->error().text));
+                return;
+            }
+            resources_[name].thread = std::move(**started);
+            done({});
+        });
+    });
+}
+
+void Daemon::down(const std::string& resource, Done done) {
+    Entry& entry = resources_.at(resource);
+    entry.going_down = true;
+    const auto finish = [this, resource, done = std::move(done)](runtime::AdminReply reply) {
+        server_.post([this, resource, reply = std::move(reply), done]() mutable {
+            on_down(resource, std::move(reply), done);
+        });
+    };
+    entry.thread->post([finish](runtime::ResourceCore& core) {
+        core.demote([&core, finish](runtime::AdminReply demoted) {
+            if (demoted.code != 0) {
+                finish(std::move(demoted));
+                return;
+            }
+            core.command(engine::Down{}, [&core, finish](runtime::AdminReply down) {
+                if (down.code != 0) {
+                    finish(std::move(down));
+                } else {
+                    core.stop([finish] { finish({}); });
+                }
+            });
+        });
+    });
+}
+
+void Daemon::on_down(const std::string& resource, runtime::AdminReply reply, Done done) {
+    const auto found = resources_.find(resource);
+    if (reply.code != 0) {
+        found->second.going_down = false;
+        done(outcome_of(reply));
+        return;
+    }
+    std::shared_ptr<runtime::ResourceThread> thread = std::move(found->second.thread);
+    resources_.erase(found);
+    // Joining a thread takes its time; the tool is answered when nothing of the resource is left.
+    worker_.post([this, resource, thread = std::move(thread), done = std::move(done)]() mutable {
+        thread.reset();
+        server_.update(resource, std::nullopt);
+        done({});
+    });
+}
+
+// --- Commands of a running resource -------------------------------------------------------------
+
+void Daemon::run_on(Entry& entry, const control::Request& request, Done done) {
+    using control::Command;
+    const bool of_volume = request.command == Command::Attach ||
+                           request.command == Command::Detach ||
+                           request.command == Command::Invalidate;
+    if (of_volume && (!request.volume || !has_volume(entry.settings, *request.volume))) {
+        done(failed(err::kMinorInvalid));
+        return;
+    }
+    const engine::VolumeNumber volume{request.volume.value_or(0)};
+    const auto answer = [done = std::move(done)](const runtime::AdminReply& reply) {
+        done(outcome_of(reply));
+    };
+    entry.thread->post([request, volume, answer](runtime::ResourceCore& core) {
+        switch (request.command) {
+            case Command::Attach:
+                with_settings(
+                    request,
+                    core,
+                    [volume](runtime::ResourceCore& on, runtime::AdminCallback then) {
+                        on.attach(volume, std::move(then));
+                    },
+                    answer);
+                return;
+            case Command::Connect:
+                with_settings(
+                    request,
+                    core,
+                    [discard = request.discard_my_data](runtime::ResourceCore& on,
+                                                        runtime::AdminCallback then) {
+                        on.command(engine::ConnectCommand{discard}, std::move(then));
+                    },
+                    answer);
+                return;
+            case Command::Detach:
+                core.command(engine::Detach{volume, request.force}, answer);
+                return;
+            case Command::Disconnect:
+                core.command(engine::Disconnect{request.force}, answer);
+                return;
+            case Command::Primary:
+                core.promote(request.force, answer);
+                return;
+            case Command::Secondary:
+                core.demote(answer);
+                return;
+            case Command::Invalidate:
+                core.command(engine::Invalidate{volume}, answer);
+                return;
+            default:
+                answer({err::kInvalidRequest, "not a command for a resource"});
+        }
+    });
+}
+
+// --- The end ------------------------------------------------------------------------------------
+
+void Daemon::stop(std::function<void(std::string left)> done) {
+    server_.post([this, done = std::move(done)] {
+        struct Ending {
+            std::size_t waiting = 1;
+            std::string left;
+            std::function<void(std::string)> done;
+        };
+
+        const auto ending = std::make_shared<Ending>();
+        ending->done = done;
+        const auto one_less = [ending] {
+            if (--ending->waiting == 0) {
+                ending->done(ending->left);
+            }
+        };
+        std::vector<std::string> names;
+        for (const auto& [name, entry] : resources_) {
+            if (entry.thread != nullptr && !entry.going_down) {
+                names.push_back(name);
+            }
+        }
+        for (const std::string& name : names) {
+            ++ending->waiting;
+            down(name, [this, name, ending, one_less](const control::Outcome& outcome) {
+                server_.post([name, ending, one_less, outcome] {
+                    if (outcome.code != 0) {
+                        ending->left +=
+                            (ending->left.empty() ? "" : "\n") + name + ": " + outcome.text;
+                    }
+                    one_less();
+                });
+            });
+        }
+        one_less();
+    });
+}
+
+}  // namespace drbdd

@@ -1,0 +1,70 @@
+// The resources of this node, and the commands of the admin socket turned into their deeds.
+//
+// The registry belongs to the admin server's thread. Starting and ending a resource's thread takes
+// a while and is done by a worker; everything else is posted to the resource and never waited for.
+#pragma once
+
+#include "base/log.h"
+#include "base/result.h"
+#include "drbdd/control/admin_server.h"
+#include "drbdd/control/backend.h"
+#include "drbdd/frontends.h"
+#include "drbdd/runtime/handler_runner.h"
+#include "drbdd/runtime/resource_thread.h"
+#include "drbdd/runtime/worker.h"
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+
+namespace drbdd {
+
+struct DaemonOptions {
+    control::AdminServerOptions admin;
+    Places places;
+    config::Frontend frontend = config::Frontend::Auto;
+};
+
+class Daemon : private control::Backend {
+public:
+    // `log` outlives the daemon. `on_quit` is called, on any thread, when a client asks for the
+    // end.
+    Daemon(DaemonOptions options, base::LogSink& log, std::function<void()> on_quit);
+    ~Daemon() override;
+
+    // Opens the admin socket.
+    base::Result<void> start();
+
+    // Takes down every resource that nobody uses; `left` are the names of the others. From any
+    // thread; `done` on the admin server's.
+    void stop(std::function<void(std::string left)> done);
+
+private:
+    struct Entry {
+        config::ResourceSettings settings;
+        std::shared_ptr<runtime::ResourceThread> thread;  // null while it is being started
+        bool going_down = false;
+    };
+
+    void execute(const control::Request& request, Done done) override;
+    void refresh(const std::string& resource, std::function<void()> done) override;
+
+    void up(const config::ResourceSettings& settings, Done done);
+    void start_resource(const config::ResourceSettings& settings, Done done);
+    void down(const std::string& resource, Done done);
+    void on_down(const std::string& resource, runtime::AdminReply reply, Done done);
+    void run_on(Entry& entry, const control::Request& request, Done done);
+    control::Outcome conflict(const config::ResourceSettings& settings) const;
+
+    DaemonOptions options_;
+    base::LogSink& log_;
+    std::function<void()> on_quit_;
+    runtime::HandlerRunner handlers_;
+    control::AdminServer server_;
+    runtime::Surroundings surroundings_;
+    std::map<std::string, Entry> resources_;
+    runtime::Worker worker_;
+};
+
+}  // namespace drbdd

@@ -1,0 +1,122 @@
+#include "drbdd/frontends.h"
+
+#include "kmod-shim/node.h"
+#include "nbd-backend/server.h"
+
+#include <memory>
+#include <utility>
+
+namespace drbdd {
+
+namespace {
+
+std::string nbd_socket(const Places& places, std::uint32_t minor) {
+    return base::format("%s/drbd%u.nbd", places.run_dir.c_str(), minor);
+}
+
+class NbdExport : public runtime::Export {
+public:
+    NbdExport(boost::asio::io_context& context,
+              io::BlockDevice& device,
+              std::string socket,
+              base::LogSink& log)
+        : server_(context, device, options(std::move(socket)), log) {}
+
+    base::Result<void> start() override { return server_.start(); }
+
+    void stop(std::function<void()> stopped) override { server_.stop(std::move(stopped)); }
+
+private:
+    static nbd::ServerOptions options(std::string socket) {
+        nbd::ServerOptions result;
+        result.socket_path = std::move(socket);
+        return result;
+    }
+
+    nbd::NbdServer server_;
+};
+
+// shim::DeviceNode remembers nothing between calls, so that one is made for each: the block size
+// is known only after the attach.
+class FuseNode : public runtime::DeviceNode {
+public:
+    FuseNode(const runtime::VolumeIdentity& identity, const Places& places) {
+        spec_.minor = identity.minor;
+        spec_.resource = identity.resource;
+        spec_.volume = identity.volume;
+        spec_.implicit_volume = identity.implicit;
+        spec_.backing_disk = identity.disk;
+        spec_.nbd_socket = nbd_socket(places, identity.minor);
+        places_.run_dir = places.run_dir;
+        places_.dev_dir = places.dev_dir;
+    }
+
+    base::Result<void> attach(std::uint32_t block_bytes) override {
+        spec_.block_bytes = block_bytes;
+        return node().attach();
+    }
+
+    base::Result<void> detach() override { return node().detach(); }
+
+    base::Result<void> resize(std::uint64_t size_bytes) override {
+        return node().resize(size_bytes);
+    }
+
+    std::string in_use() override { return node().in_use(); }
+
+    std::string frontend() override { return node().is_living() ? "fuse" : "none"; }
+
+private:
+    shim::DeviceNode node() const { return shim::DeviceNode(spec_, places_); }
+
+    shim::NodeSpec spec_;
+    shim::NodePlaces places_;
+};
+
+// Users come through the NBD socket only.
+class NoNode : public runtime::DeviceNode {
+public:
+    base::Result<void> attach(std::uint32_t) override { return {}; }
+
+    base::Result<void> detach() override { return {}; }
+
+    base::Result<void> resize(std::uint64_t) override { return {}; }
+
+    std::string in_use() override { return {}; }
+
+    std::string frontend() override { return "none"; }
+};
+
+}  // namespace
+
+runtime::FrontendFactory make_frontends(const Places& places,
+                                        config::Frontend frontend,
+                                        base::LogSink& log) {
+    runtime::FrontendFactory factory;
+    factory.make_export = [places, &log](boost::asio::io_context& context,
+                                         io::BlockDevice& device,
+                                         const runtime::VolumeIdentity& identity) {
+        return std::make_unique<NbdExport>(
+            context, device, nbd_socket(places, identity.minor), log);
+    };
+    factory.make_node =
+        [places, frontend](
+            const runtime::VolumeIdentity& identity) -> std::unique_ptr<runtime::DeviceNode> {
+        if (frontend == config::Frontend::None) {
+            return std::make_unique<NoNode>();
+        }
+        return std::make_unique<FuseNode>(identity, places);
+    };
+    return factory;
+}
+
+void remove_stale_nodes(const Places& places, base::LogSink& log) {
+    shim::NodePlaces there;
+    there.run_dir = places.run_dir;
+    there.dev_dir = places.dev_dir;
+    for (const std::string& note : shim::remove_stale_nodes(there).notes) {
+        log.write(base::LogLevel::Notice, note);
+    }
+}
+
+}  // namespace drbdd

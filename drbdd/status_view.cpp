@@ -1,0 +1,113 @@
+#include "drbdd/status_view.h"
+
+#include "base/log.h"
+#include "base/units.h"
+
+#include <algorithm>
+#include <string>
+
+namespace drbdd {
+
+namespace {
+
+constexpr std::uint64_t kKib = 1024;
+
+std::uint64_t sectors_to_kib(std::uint64_t sectors) {
+    return sectors * base::kSectorBytes / kKib;
+}
+
+std::uint64_t bits_to_kib(std::uint64_t bits) {
+    return bits * base::kBytesPerBit / kKib;
+}
+
+std::string protocol_letter(std::uint32_t agreed) {
+    return agreed >= 1 && agreed <= 3 ? std::string(1, static_cast<char>('A' + agreed - 1)) : "";
+}
+
+std::string resync_suspended(const engine::VolumeState& state) {
+    std::string text;
+    const auto add = [&text](bool set, const char* word) {
+        if (set) {
+            text += (text.empty() ? "" : ",") + std::string(word);
+        }
+    };
+    add(state.user_isp, "user");
+    add(state.peer_isp, "peer");
+    add(state.aftr_isp, "dependency");
+    return text.empty() ? "no" : text;
+}
+
+control::DeviceStatus device_view(const engine::VolumeStatus& status,
+                                  const runtime::VolumeSnapshot& volume) {
+    control::DeviceStatus device;
+    device.volume = status.number.value;
+    device.minor = status.minor;
+    device.disk = engine::name(status.state.disk);
+    device.device = volume.device;
+    device.backing_dev = volume.backing_path;
+    device.frontend = volume.frontend;
+    device.open = !volume.users.empty();
+    device.size = sectors_to_kib(status.size_sectors);
+    device.read = sectors_to_kib(status.read_sectors);
+    device.written = sectors_to_kib(status.written_sectors);
+    device.al_writes = status.al_writes;
+    device.bm_writes = status.bm_writes;
+    device.upper_pending = status.upper_pending;
+    device.lower_pending = status.lower_pending;
+    device.al_suspended = status.al_suspended;
+    device.current_uuid = base::hex64(status.current_uuid);
+    return device;
+}
+
+control::SyncProgress progress_view(const engine::ResyncProgress& from) {
+    control::SyncProgress progress;
+    progress.total_kib = bits_to_kib(from.total_bits);
+    progress.left_kib = bits_to_kib(from.left_bits);
+    progress.rate_kib = from.kib_per_second;
+    progress.eta_seconds = from.eta_seconds;
+    return progress;
+}
+
+control::PeerDeviceStatus peer_device_view(const engine::VolumeStatus& status) {
+    control::PeerDeviceStatus peer;
+    peer.volume = status.number.value;
+    peer.cstate = engine::name(status.state.conn);
+    peer.peer_disk = engine::name(status.state.pdsk);
+    peer.resync_suspended = resync_suspended(status.state);
+    peer.received = sectors_to_kib(status.received_sectors);
+    peer.sent = sectors_to_kib(status.sent_sectors);
+    peer.out_of_sync = bits_to_kib(status.out_of_sync_bits);
+    peer.pending = status.pending;
+    peer.unacked = status.unacked;
+    if (status.resync) {
+        peer.sync = progress_view(*status.resync);
+    }
+    return peer;
+}
+
+}  // namespace
+
+control::ResourceStatus status_view(const runtime::ResourceSnapshot& snapshot) {
+    const engine::ResourceStatus& status = snapshot.status;
+    control::ResourceStatus view;
+    view.name = status.name;
+    view.role = engine::name(status.role);
+    control::ConnectionStatus connection;
+    connection.peer = snapshot.peer;
+    connection.cstate = engine::name(status.conn);
+    connection.peer_role = engine::name(status.peer_role);
+    connection.protocol = protocol_letter(status.agreed_protocol);
+    connection.last_error = status.last_error;
+    for (std::size_t index = 0; index < status.volumes.size(); ++index) {
+        const engine::VolumeStatus& volume = status.volumes[index];
+        view.devices.push_back(device_view(volume, snapshot.volumes[index]));
+        connection.peer_devices.push_back(peer_device_view(volume));
+        if (volume.state.susp) {
+            view.suspended = "user";
+        }
+    }
+    view.connections.push_back(std::move(connection));
+    return view;
+}
+
+}  // namespace drbdd
