@@ -22,7 +22,8 @@ trap cleanup EXIT
 
 start() {  # start [OPTION...]
     mkfifo "$folder/ready"
-    "$server" "$folder/drbd0.nbd" 128 "$@" >"$folder/ready" 2>"$folder/log" &
+    # It dies with this shell, should that be killed at its time limit.
+    setpriv --pdeathsig KILL "$server" "$folder/drbd0.nbd" 128 "$@" >"$folder/ready" 2>"$folder/log" &
     pid=$!
     exec 3<"$folder/ready"
     read -r line <&3

@@ -106,13 +106,22 @@ class ServerCase(unittest.TestCase):
         self.folder = tempfile.mkdtemp(prefix='nbd-hostile.')
         self.addCleanup(shutil.rmtree, self.folder)
         self.path = self.folder + '/drbd0.nbd'
+        signal.signal(signal.SIGALRM, self.on_deadline)
+        signal.alarm(60)
+        self.addCleanup(signal.alarm, 0)
         self.server = self.start_server()
         self.clients = []
         self.stopped = False
 
+    def on_deadline(self, *_):
+        self.server.kill()
+        self.fail('the case takes longer than a minute')
+
     def start_server(self):
         with open(self.folder + '/log', 'a', encoding='utf-8') as log:
-            server = subprocess.Popen([SERVER, self.path, '64', *self.options],
+            # The server dies with this process, should that be killed at its time limit.
+            server = subprocess.Popen(['setpriv', '--pdeathsig', 'KILL',
+                                       SERVER, self.path, '64', *self.options],
                                       stdout=subprocess.PIPE, stderr=log, text=True)
         self.assertEqual(server.stdout.readline(), 'ready\n')
         return server
