@@ -10,15 +10,20 @@ namespace engine {
 
 PacketStream::Room PacketStream::room() {
     Room room;
-    if (in_packet_ && packet_.payload.length > 0) {
+    if (payload_is_next()) {
         room.payload = packet_.payload.bytes().subspan(payload_filled_);
     }
     room.head = base::Bytes(head_).subspan(head_used_);
     return room;
 }
 
+// The fixed part is complete: what comes next is payload.
+bool PacketStream::payload_is_next() const {
+    return in_packet_ && body_filled_ == packet_.body.size() && packet_.payload.length > 0;
+}
+
 base::Result<void> PacketStream::commit(std::size_t count, std::vector<Packet>& packets) {
-    if (in_packet_) {
+    if (payload_is_next()) {
         const std::size_t wanted = packet_.payload.length - payload_filled_;
         const std::size_t took = std::min(count, wanted);
         payload_filled_ += took;

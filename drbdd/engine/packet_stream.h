@@ -40,6 +40,7 @@ private:
     base::Result<void> parse(std::vector<Packet>& packets);
     base::Result<bool> start_packet();
     bool fill_body();
+    bool payload_is_next() const;
 
     io::BufferPool& pool_;
     std::array<std::uint8_t, kHeadRoom> head_{};
