@@ -127,6 +127,10 @@ std::string dump(const DrbdConf& conf, std::string_view node);
 std::string dump_head(const DrbdConf& conf);  // file name, global, common
 std::string dump_resource(const ResourceConf& resource, std::string_view node);
 
+// The section's options with those of common that the resource does not set itself, in the order in
+// which the original passes them on: inherited ones first, the last of them foremost.
+Options effective_options(const DrbdConf& conf, const ResourceConf& resource, Section section);
+
 // What node `node` needs to run `resource`: common inherited, volumes resolved. Fails if the
 // resource has no section for it, or none for a peer.
 base::Result<ResourceSettings> settings_for(const DrbdConf& conf,

@@ -119,6 +119,18 @@ VolumeSettings volume_settings(const VolumeConf& volume,
 
 }  // namespace
 
+Options effective_options(const DrbdConf& conf, const ResourceConf& resource, Section section) {
+    Options options = resource.section(section);
+    if (conf.common) {
+        for (const Option& option : conf.common->section(section)) {
+            if (find(resource.section(section), option.name) == nullptr) {
+                options.insert(options.begin(), option);
+            }
+        }
+    }
+    return options;
+}
+
 base::Result<ResourceSettings> settings_for(const DrbdConf& conf,
                                             const ResourceConf& resource,
                                             std::string_view node) {

@@ -1,0 +1,237 @@
+#include "cli/drbdadm/actions.h"
+
+#include "cli/common/outcome.h"
+
+#include <algorithm>
+#include <cstdio>
+#include <utility>
+
+namespace drbdadm {
+
+namespace {
+
+using control::Command;
+
+std::string minor_of(const Target& target) {
+    return std::to_string(target.volume->minor.value_or(0));
+}
+
+control::Request request_for(Command command, const Target& target) {
+    control::Request request;
+    request.command = command;
+    request.resource = target.resource->name;
+    if (target.volume != nullptr) {
+        request.volume = target.volume->number;
+    }
+    return request;
+}
+
+// Adds the typed settings; 0, or the exit code after saying what is wrong with them.
+int add_settings(const Context& context, const Target& target, control::Request& request) {
+    base::Result<config::ResourceSettings> settings =
+        config::settings_for(context.conf, *target.resource, context.node);
+    if (!settings) {
+        return fail(cli::kExitConfig, settings.error().text);
+    }
+    request.settings = std::move(*settings);
+    return 0;
+}
+
+// A command about one volume that drbdsetup addresses by its minor.
+int execute_on_minor(Context& context,
+                     const Target& target,
+                     control::Request request,
+                     const std::string& flags = "") {
+    const std::string words =
+        "drbdsetup " + std::string(to_string(request.command)) + " " + minor_of(target) + flags;
+    if (only_printed(context, words)) {
+        return 0;
+    }
+    return execute(context, std::move(request), minor_of(target), words);
+}
+
+void print_up(const Context& context, const Target& target) {
+    const std::string& name = target.resource->name;
+    only_printed(context, "drbdsetup new-resource " + name);
+    for (const config::VolumeConf& volume : target.host->volumes) {
+        only_printed(context,
+                     "drbdsetup new-minor " + name + " " +
+                         std::to_string(volume.minor.value_or(0)) + " " +
+                         std::to_string(volume.number));
+    }
+    for (const config::VolumeConf& volume : target.host->volumes) {
+        only_printed(context,
+                     "drbdmeta " + std::to_string(volume.minor.value_or(0)) + " v08 " +
+                         volume.disk + " internal apply-al");
+        only_printed(context,
+                     attach_words(volume) +
+                         disk_option_words(context, {target.resource, target.host, &volume}));
+    }
+    only_printed(context, connect_words(target) + net_option_words(context, target));
+}
+
+// The command line of the step of `up` that was about `object`.
+std::string words_of_step(const Target& target, const std::string& object) {
+    for (const config::VolumeConf& volume : target.host->volumes) {
+        if (std::to_string(volume.minor.value_or(0)) == object) {
+            return attach_words(volume);
+        }
+    }
+    return connect_words(target);
+}
+
+}  // namespace
+
+// The daemon does as much as it can; the original too goes on after a failure and returns 1 then.
+int up(Context& context, const Target& target) {
+    control::Request request = request_for(Command::Up, target);
+    if (const int exit = add_settings(context, target, request); exit != 0) {
+        return exit;
+    }
+    print_up(context, target);
+    if (context.line.dry_run) {
+        return 0;
+    }
+    if (const int exit = ensure_daemon(context); exit != 0) {
+        return exit;
+    }
+    const base::Result<control::Reply> reply = context.client.call(std::move(request));
+    if (!reply) {
+        return fail_to_ask(reply.error());
+    }
+    if (cli::exit_code(reply->code) == 0) {
+        return 0;
+    }
+    base::Result<std::vector<control::Failure>> failures = control::failures_from_json(reply->data);
+    if (!failures || failures->empty()) {
+        failures = std::vector<control::Failure>{{target.resource->name, reply->code, reply->text}};
+    }
+    for (const control::Failure& failure : *failures) {
+        const int exit = cli::exit_code(failure.code);
+        fail(exit, cli::failure_text(failure.object, failure.code, failure.text));
+        fail(exit,
+             "Command '" + words_of_step(target, failure.object) + "' terminated with exit code " +
+                 std::to_string(exit));
+    }
+    return 1;
+}
+
+// What is not there is down already.
+int down(Context& context, const Target& target) {
+    const std::string& name = target.resource->name;
+    const std::string words = "drbdsetup down " + name;
+    if (only_printed(context, words)) {
+        return 0;
+    }
+    const base::Result<control::Snapshot> status = cli::fetch_status(context.client, name);
+    if (!status) {
+        return status.error().code == base::ErrorCode::NotFound ? 0 : fail_to_ask(status.error());
+    }
+    if (status->resources.empty()) {
+        return fail(0, "Resource unknown");
+    }
+    return execute(context, request_for(Command::Down, target), name, words);
+}
+
+int attach(Context& context, const Target& target) {
+    control::Request request = request_for(Command::Attach, target);
+    if (const int exit = add_settings(context, target, request); exit != 0) {
+        return exit;
+    }
+    only_printed(
+        context,
+        "drbdmeta " + minor_of(target) + " v08 " + target.volume->disk + " internal apply-al");
+    if (only_printed(context, attach_words(*target.volume) + disk_option_words(context, target))) {
+        return 0;
+    }
+    return execute(context, std::move(request), minor_of(target), attach_words(*target.volume));
+}
+
+int detach(Context& context, const Target& target) {
+    control::Request request = request_for(Command::Detach, target);
+    request.force = context.line.force;
+    return execute_on_minor(context, target, request, context.line.force ? " --force" : "");
+}
+
+int connect(Context& context, const Target& target) {
+    control::Request request = request_for(Command::Connect, target);
+    if (const int exit = add_settings(context, target, request); exit != 0) {
+        return exit;
+    }
+    request.discard_my_data = context.line.discard_my_data;
+    const std::string flag = context.line.discard_my_data ? " --discard-my-data" : "";
+    if (only_printed(context, connect_words(target) + net_option_words(context, target) + flag)) {
+        return 0;
+    }
+    return execute(
+        context, std::move(request), target.resource->name, connect_words(target) + flag);
+}
+
+int disconnect(Context& context, const Target& target) {
+    control::Request request = request_for(Command::Disconnect, target);
+    request.force = context.line.force;
+    const std::string words = disconnect_words(target) + (context.line.force ? " --force" : "");
+    if (only_printed(context, words)) {
+        return 0;
+    }
+    return execute(context, std::move(request), "??", words);
+}
+
+int primary(Context& context, const Target& target) {
+    control::Request request = request_for(Command::Primary, target);
+    request.force = context.line.force;
+    return execute_on_minor(context, target, request, context.line.force ? " --force" : "");
+}
+
+// A node whose daemon does not run has no Primary.
+int secondary(Context& context, const Target& target) {
+    if (!context.line.dry_run) {
+        const auto status = cli::fetch_status(context.client, target.resource->name);
+        if (!status && status.error().code == base::ErrorCode::NotFound) {
+            return 0;
+        }
+    }
+    return execute_on_minor(context, target, request_for(Command::Secondary, target));
+}
+
+// Without an attached disk the metadata itself is told.
+int invalidate(Context& context, const Target& target) {
+    const std::string words = "drbdsetup invalidate " + minor_of(target);
+    if (!only_printed(context, words)) {
+        const base::Result<control::Reply> reply =
+            context.client.call(request_for(Command::Invalidate, target));
+        if (!reply && reply.error().code != base::ErrorCode::NotFound) {
+            return fail_to_ask(reply.error());
+        }
+        const int exit = reply ? cli::exit_code(reply->code) : cli::kExitUsage;
+        if (exit == 0) {
+            return 0;
+        }
+        const bool not_attached = !reply || reply->code == control::err::kResourceNotKnown ||
+                                  reply->code == control::err::kMinorInvalid ||
+                                  reply->code == control::err::kNoDisk;
+        if (!not_attached) {
+            return fail(exit, cli::failure_text(minor_of(target), reply->code, reply->text));
+        }
+    }
+    return run_drbdmeta(context, *target.volume, "invalidate", {}, false);
+}
+
+int create_md(Context& context, const Target& target) {
+    std::vector<std::string> options = context.line.for_drbdmeta;
+    if (context.line.force) {
+        options.emplace_back("--force");
+    }
+    return run_drbdmeta(context, *target.volume, "create-md", options, false);
+}
+
+int meta_command(Context& context, const Target& target) {
+    const std::vector<std::string> force = {"--force"};
+    return run_drbdmeta(context,
+                        *target.volume,
+                        context.line.command,
+                        context.line.force ? force : std::vector<std::string>{},
+                        false);
+}
+
+}  // namespace drbdadm

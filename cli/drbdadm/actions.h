@@ -1,0 +1,28 @@
+// Commands that change something or ask the daemon. Each works on one target and returns its exit
+// code. Configuration specification, section 7.3.
+#pragma once
+
+#include "cli/drbdadm/context.h"
+
+namespace drbdadm {
+
+int up(Context& context, const Target& target);
+int down(Context& context, const Target& target);
+int attach(Context& context, const Target& target);
+int detach(Context& context, const Target& target);
+int connect(Context& context, const Target& target);
+int disconnect(Context& context, const Target& target);
+int primary(Context& context, const Target& target);
+int secondary(Context& context, const Target& target);
+int invalidate(Context& context, const Target& target);
+int create_md(Context& context, const Target& target);
+int meta_command(Context& context, const Target& target);  // dump-md, apply-al...
+
+int role(Context& context, const Target& target);
+int cstate(Context& context, const Target& target);
+int dstate(Context& context, const Target& target);
+int status(Context& context, const Target& target);
+int wait_connect(Context& context, const Target& target);
+int wait_sync(Context& context, const Target& target);
+
+}  // namespace drbdadm

@@ -1,0 +1,183 @@
+#include "cli/drbdadm/command_line.h"
+
+#include <getopt.h>
+
+namespace drbdadm {
+
+namespace {
+
+using base::Error;
+using base::ErrorCode;
+using base::Result;
+
+enum LongOption {
+    kRunDir = 256,
+    kNode,
+    kDaemonConf,
+    kForce,
+    kDiscardMyData,
+    kJson,
+    kStatistics,
+    kWaitAfterSb,
+    kWfcTimeout,
+    kDegrWfcTimeout,
+    kOutdatedWfcTimeout,
+    kForDrbdmeta,
+    kUnused,
+};
+
+// getopt_long() also takes unique beginnings of these, on which scripts rely.
+constexpr option kOptions[] = {
+    {"stacked", no_argument, nullptr, 'S'},
+    {"dry-run", no_argument, nullptr, 'd'},
+    {"verbose", no_argument, nullptr, 'v'},
+    {"config-file", required_argument, nullptr, 'c'},
+    {"config-to-test", required_argument, nullptr, 't'},
+    {"drbdsetup", required_argument, nullptr, 's'},
+    {"drbdmeta", required_argument, nullptr, 'm'},
+    {"sh-varname", required_argument, nullptr, 'n'},
+    {"version", no_argument, nullptr, 'V'},
+    {"help", no_argument, nullptr, 'h'},
+    {"run-dir", required_argument, nullptr, kRunDir},
+    {"node", required_argument, nullptr, kNode},
+    {"daemon-conf", required_argument, nullptr, kDaemonConf},
+    {"force", no_argument, nullptr, kForce},
+    {"overwrite-data-of-peer", no_argument, nullptr, kForce},
+    {"discard-my-data", no_argument, nullptr, kDiscardMyData},
+    {"json", no_argument, nullptr, kJson},
+    {"statistics", no_argument, nullptr, kStatistics},
+    {"wait-after-sb", no_argument, nullptr, kWaitAfterSb},
+    {"wfc-timeout", required_argument, nullptr, kWfcTimeout},
+    {"degr-wfc-timeout", required_argument, nullptr, kDegrWfcTimeout},
+    {"outdated-wfc-timeout", required_argument, nullptr, kOutdatedWfcTimeout},
+    {"al-stripes", required_argument, nullptr, kForDrbdmeta},
+    {"al-stripe-size-kB", required_argument, nullptr, kForDrbdmeta},
+    {"peer-max-bio-size", required_argument, nullptr, kForDrbdmeta},
+    {nullptr, 0, nullptr, 0},
+};
+
+void take_option(CommandLine& line, int code, const std::string& name, const std::string& value) {
+    switch (code) {
+        case 'S':
+            line.stacked = true;
+            break;
+        case 'd':
+            line.dry_run = true;
+            break;
+        case 'v':
+            line.verbose = true;
+            break;
+        case 'c':
+            line.config_file = value;
+            break;
+        case 't':
+            line.config_to_test = true;
+            break;
+        case 'm':
+            line.drbdmeta = value;
+            break;
+        case 'V':
+            line.version = true;
+            break;
+        case 'h':
+            line.help = true;
+            break;
+        case kRunDir:
+            line.run_dir = value;
+            break;
+        case kNode:
+            line.node = value;
+            break;
+        case kDaemonConf:
+            line.daemon_conf = value;
+            break;
+        case kForce:
+            line.force = true;
+            break;
+        case kDiscardMyData:
+            line.discard_my_data = true;
+            break;
+        case kJson:
+            line.json = true;
+            break;
+        case kStatistics:
+            line.statistics = true;
+            break;
+        case kWaitAfterSb:
+            line.wait_after_sb = true;
+            break;
+        case kWfcTimeout:
+            line.wfc_timeout = value;
+            break;
+        case kDegrWfcTimeout:
+            line.degr_wfc_timeout = value;
+            break;
+        case kOutdatedWfcTimeout:
+            line.outdated_wfc_timeout = value;
+            break;
+        case kForDrbdmeta:
+            line.for_drbdmeta.push_back("--" + name + "=" + value);
+            break;
+        default:  // -s and -n have no meaning here: there is no other drbdsetup to run
+            break;
+    }
+}
+
+// Takes the options of `words` into `line`; what is left are the operands.
+Result<std::vector<std::string>> take_options(CommandLine& line,
+                                              const std::vector<std::string>& words) {
+    std::vector<char*> argv = {const_cast<char*>("drbdadm")};
+    for (const std::string& word : words) {
+        argv.push_back(const_cast<char*>(word.c_str()));
+    }
+    argv.push_back(nullptr);
+    const int argc = static_cast<int>(argv.size()) - 1;
+    optind = 0;  // start anew, with permutation
+    opterr = 0;
+    while (true) {
+        int index = -1;
+        const int code = ::getopt_long(argc, argv.data(), ":Sdvc:t:s:m:n:Vh", kOptions, &index);
+        if (code < 0) {
+            break;
+        }
+        const std::string word = argv[static_cast<std::size_t>(optind - 1)];
+        if (code == '?') {
+            const bool is_short = optopt > 0 && optopt < 256;
+            return Error{ErrorCode::Invalid,
+                         is_short ? std::string("drbdadm: invalid option -- '") +
+                                        static_cast<char>(optopt) + "'"
+                                  : "drbdadm: unrecognized option '" + word + "'"};
+        }
+        if (code == ':') {
+            return Error{ErrorCode::Invalid, "drbdadm: option '" + word + "' requires an argument"};
+        }
+        take_option(line, code, index >= 0 ? kOptions[index].name : "", optarg ? optarg : "");
+    }
+    return std::vector<std::string>(argv.begin() + optind, argv.end() - 1);
+}
+
+}  // namespace
+
+Result<CommandLine> parse_command_line(const std::vector<std::string>& words) {
+    CommandLine line;
+    Result<std::vector<std::string>> left = take_options(line, words);
+    if (!left) {
+        return left.error();
+    }
+    // What stands between "--" and the command is meant for the command.
+    std::vector<std::string> old_style;
+    std::size_t at = 0;
+    while (at < left->size() && left->at(at).starts_with('-')) {
+        old_style.push_back(left->at(at++));
+    }
+    if (const auto none = take_options(line, old_style); !none) {
+        return none.error();
+    }
+    if (at < left->size()) {
+        line.command = left->at(at++);
+    }
+    line.operands.assign(left->begin() + static_cast<std::ptrdiff_t>(at), left->end());
+    return line;
+}
+
+}  // namespace drbdadm

@@ -1,0 +1,178 @@
+#include "cli/drbdadm/commands.h"
+
+#include "cli/drbdadm/actions.h"
+#include "cli/drbdadm/show.h"
+#include "cli/drbdadm/targets.h"
+
+#include <algorithm>
+
+namespace drbdadm {
+
+namespace {
+
+struct CommandSpec {
+    std::string_view name;
+    Scope scope;
+    int (*run)(Context&, const Target&);
+    bool all_by_default = false;  // without operands: every resource
+};
+
+constexpr CommandSpec kCommands[] = {
+    {"up", Scope::Resource, up},
+    {"down", Scope::Resource, down},
+    {"attach", Scope::Volume, attach},
+    {"detach", Scope::Volume, detach},
+    {"connect", Scope::Resource, connect},
+    {"disconnect", Scope::Resource, disconnect},
+    {"primary", Scope::Volume, primary},
+    {"secondary", Scope::Volume, secondary},
+    {"invalidate", Scope::Volume, invalidate},
+    {"role", Scope::Volume, role},
+    {"cstate", Scope::Volume, cstate},
+    {"dstate", Scope::Volume, dstate},
+    {"status", Scope::Resource, status, true},
+    {"wait-connect", Scope::Volume, wait_connect},
+    {"wait-sync", Scope::Volume, wait_sync},
+    {"create-md", Scope::Volume, create_md},
+    {"dump-md", Scope::Volume, meta_command},
+    {"apply-al", Scope::Volume, meta_command},
+    {"wipe-md", Scope::Volume, meta_command},
+    {"show-gi", Scope::Volume, meta_command},
+    {"get-gi", Scope::Volume, meta_command},
+    {"dump", Scope::Resource, nullptr, true},
+    {"sh-nop", Scope::Resource, nullptr, true},
+    {"sh-resources", Scope::Resource, nullptr, true},
+    {"sh-mod-parms", Scope::Resource, nullptr, true},
+    {"sh-dev", Scope::Volume, sh_dev},
+    {"sh-minor", Scope::Volume, sh_minor},
+    {"sh-ll-dev", Scope::Volume, sh_ll_dev},
+    {"sh-md-dev", Scope::Volume, sh_ll_dev},  // internal metadata: the same device
+    {"sh-md-idx", Scope::Volume, sh_md_idx},
+    {"sh-ip", Scope::Volume, sh_ip},
+    {"sh-udev", Scope::Volume, sh_udev},
+};
+
+constexpr std::string_view kUnsupported[] = {"adjust",
+                                             "adjust-with-progress",
+                                             "disk-options",
+                                             "net-options",
+                                             "resource-options",
+                                             "invalidate-remote",
+                                             "outdate",
+                                             "resize",
+                                             "check-resize",
+                                             "verify",
+                                             "pause-sync",
+                                             "resume-sync",
+                                             "suspend-io",
+                                             "resume-io",
+                                             "wait-con-int",
+                                             "dump-xml",
+                                             "set-gi",
+                                             "new-current-uuid",
+                                             "new-resource",
+                                             "new-minor",
+                                             "sh-status",
+                                             "sh-resource",
+                                             "sh-lr-of",
+                                             "sh-b-pri",
+                                             "proxy-up",
+                                             "proxy-down",
+                                             "hidden-commands",
+                                             "pri-on-incon-degr",
+                                             "pri-lost-after-sb",
+                                             "pri-lost",
+                                             "fence-peer",
+                                             "unfence-peer",
+                                             "local-io-error",
+                                             "before-resync-target",
+                                             "split-brain",
+                                             "initial-split-brain",
+                                             "out-of-sync",
+                                             "after-resync-target",
+                                             "before-resync-source"};
+
+const CommandSpec* find_command(std::string_view name) {
+    const auto found = std::find_if(std::begin(kCommands),
+                                    std::end(kCommands),
+                                    [&](const CommandSpec& spec) { return spec.name == name; });
+    return found == std::end(kCommands) ? nullptr : found;
+}
+
+// Commands about the file itself.
+std::optional<int> run_on_file(Context& context) {
+    const std::string& name = context.line.command;
+    if (name == "sh-nop") {
+        return 0;
+    }
+    if (name == "sh-resources") {
+        return sh_resources(context);
+    }
+    if (name == "sh-mod-parms") {
+        return sh_mod_parms(context);
+    }
+    if (name == "dump") {
+        return dump(context);
+    }
+    return std::nullopt;
+}
+
+// The first volume that fails ends its resource, and 20 and more ends everything.
+int run_on_targets(Context& context, const CommandSpec& spec, const std::vector<Target>& targets) {
+    int worst = 0;
+    const config::ResourceConf* skipped = nullptr;
+    const config::ResourceConf* answered = nullptr;
+    for (const Target& target : targets) {
+        const bool same_role = spec.run == role && target.resource == answered;
+        if (target.resource == skipped || (same_role && !context.line.dry_run)) {
+            continue;
+        }
+        const int exit = spec.run(context, target);
+        worst = std::max(worst, exit);
+        answered = target.resource;
+        skipped = exit != 0 ? target.resource : skipped;
+        if (exit >= 20) {
+            break;
+        }
+    }
+    return worst;
+}
+
+}  // namespace
+
+std::vector<std::string_view> command_names() {
+    std::vector<std::string_view> names;
+    for (const CommandSpec& spec : kCommands) {
+        names.push_back(spec.name);
+    }
+    return names;
+}
+
+bool is_command(std::string_view name) {
+    return find_command(name) != nullptr;
+}
+
+bool is_unsupported_command(std::string_view name) {
+    return std::find(std::begin(kUnsupported), std::end(kUnsupported), name) !=
+           std::end(kUnsupported);
+}
+
+int run_command(Context& context) {
+    const CommandSpec* spec = find_command(context.line.command);
+    if (spec == nullptr) {
+        return fail(1, "drbdadm: Unknown command '" + context.line.command + "'");
+    }
+    if (const std::optional<int> exit = run_on_file(context)) {
+        return *exit;
+    }
+    if (context.line.operands.empty() && spec->all_by_default) {
+        context.line.operands = {"all"};
+    }
+    const base::Result<std::vector<Target>> targets = find_targets(context, spec->scope);
+    if (!targets) {
+        return fail(1, targets.error().text);
+    }
+    return run_on_targets(context, *spec, *targets);
+}
+
+}  // namespace drbdadm

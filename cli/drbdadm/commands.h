@@ -1,0 +1,24 @@
+// What drbdadm can do: a table from names to functions.
+#pragma once
+
+#include "cli/drbdadm/context.h"
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace drbdadm {
+
+// Runs the command of context.line on its operands and returns the exit code of the process: the
+// largest of all.
+int run_command(Context& context);
+
+// Names of the commands, for the help text and the completion.
+std::vector<std::string_view> command_names();
+
+bool is_command(std::string_view name);
+
+// A command of the original that this version does not have.
+bool is_unsupported_command(std::string_view name);
+
+}  // namespace drbdadm

@@ -1,0 +1,206 @@
+#include "cli/drbdadm/context.h"
+
+#include "cli/common/child.h"
+#include "cli/common/environment.h"
+#include "cli/common/outcome.h"
+
+#include <algorithm>
+#include <cstdio>
+#include <cstring>
+#include <utility>
+
+namespace drbdadm {
+
+namespace {
+
+using base::ErrorCode;
+
+// Time for a daemon to come up; it answers before its first process ends.
+constexpr std::chrono::seconds kStartTime{5};
+constexpr std::chrono::milliseconds kMetaTime{900};
+
+std::string option_words(const config::Options& options) {
+    std::string words;
+    for (const config::Option& option : options) {
+        words += " " + cli::shell_quoted("--" + option.name + "=" + option.value);
+    }
+    return words;
+}
+
+base::Result<control::Reply> ask_version(Context& context) {
+    control::Request request;
+    request.command = control::Command::Version;
+    return context.client.call(std::move(request));
+}
+
+std::string address_words(const config::HostConf* host) {
+    return host == nullptr ? "N/A" : config::to_string(host->address);
+}
+
+const config::HostConf* peer_of(const Target& target) {
+    for (const config::HostConf& host : target.resource->hosts) {
+        if (&host != target.host) {
+            return &host;
+        }
+    }
+    return nullptr;
+}
+
+}  // namespace
+
+int fail(int exit, const std::string& text) {
+    std::fflush(stdout);
+    std::fprintf(stderr, "%s\n", text.c_str());
+    return exit;
+}
+
+bool only_printed(const Context& context, const std::string& words) {
+    if (context.line.dry_run || context.line.verbose) {
+        std::printf("%s\n", words.c_str());
+        std::fflush(stdout);
+    }
+    return context.line.dry_run;
+}
+
+int fail_to_ask(const base::Error& error) {
+    return fail(cli::kExitUsage, error.text);
+}
+
+int execute(Context& context,
+            control::Request request,
+            const std::string& object,
+            const std::string& words) {
+    // Who asks for a minor of a resource that is not configured asks for a minor that does not
+    // exist.
+    const bool about_volume = request.volume.has_value();
+    const base::Result<control::Reply> reply = context.client.call(std::move(request));
+    if (!reply) {
+        return fail_to_ask(reply.error());
+    }
+    int code = reply->code;
+    std::string text = reply->text;
+    if (code == control::err::kResourceNotKnown && about_volume) {
+        code = control::err::kMinorInvalid;
+        text = "unknown minor";
+    }
+    const int exit = cli::exit_code(code);
+    if (exit != 0) {
+        fail(exit, cli::failure_text(object, code, text));
+    }
+    if (exit >= 10 && !words.empty()) {
+        fail(exit, "Command '" + words + "' terminated with exit code " + std::to_string(exit));
+    }
+    return exit;
+}
+
+int ensure_daemon(Context& context) {
+    const auto first = ask_version(context);
+    if (first || first.error().code != ErrorCode::NotFound) {
+        return first ? 0 : fail_to_ask(first.error());
+    }
+    std::vector<std::string> argv = {
+        cli::find_program("drbdd"), "--run-dir", context.run_dir, "--node", context.node};
+    if (!context.line.daemon_conf.empty()) {
+        argv.insert(argv.end(), {"--daemon-conf", context.line.daemon_conf});
+    }
+    cli::ChildOptions options;
+    options.limit = kStartTime;
+    const cli::ChildResult child = cli::run_child(argv, options);
+    // Somebody else may have started one at the same moment: what counts is that one answers.
+    const auto second = ask_version(context);
+    if (second) {
+        return 0;
+    }
+    switch (child.end) {
+        case cli::ChildResult::End::NotStarted:
+            return fail(cli::kExitUsage,
+                        "cannot start '" + argv[0] + "': " + std::strerror(child.error));
+        case cli::ChildResult::End::TimedOut:
+            return fail(
+                cli::kExitUsage,
+                "'" + argv[0] + "' was not ready within 5 seconds and was ended; see its log");
+        case cli::ChildResult::End::Exited:
+            break;
+    }
+    return fail(cli::kExitUsage,
+                "'" + argv[0] + "' did not start (exit code " + std::to_string(child.exit) +
+                    "); see its log. " + second.error().text);
+}
+
+int run_drbdmeta(Context& context,
+                 const config::VolumeConf& volume,
+                 const std::string& command,
+                 const std::vector<std::string>& options,
+                 bool limited) {
+    std::vector<std::string> argv = {"drbdmeta",
+                                     std::to_string(volume.minor.value_or(0)),
+                                     "v08",
+                                     volume.disk,
+                                     "internal",
+                                     command};
+    argv.insert(argv.end(), options.begin(), options.end());
+    std::string words;
+    for (const std::string& word : argv) {
+        words += (words.empty() ? "" : " ") + cli::shell_quoted(word);
+    }
+    if (only_printed(context, words)) {
+        return 0;
+    }
+    argv[0] = context.line.drbdmeta.empty() ? cli::find_program("drbdmeta") : context.line.drbdmeta;
+    cli::ChildOptions child_options;
+    if (limited) {
+        child_options.limit = kMetaTime;
+    }
+    const cli::ChildResult child = cli::run_child(argv, child_options);
+    if (child.end == cli::ChildResult::End::NotStarted) {
+        return fail(cli::kExitUsage, "cannot run '" + argv[0] + "': " + std::strerror(child.error));
+    }
+    if (child.end == cli::ChildResult::End::TimedOut) {
+        return fail(cli::kExitUsage, "Command '" + words + "' did not terminate within 1 second");
+    }
+    if (child.exit >= 10) {
+        fail(child.exit,
+             "Command '" + words + "' terminated with exit code " + std::to_string(child.exit));
+    }
+    return child.exit;
+}
+
+std::string attach_words(const config::VolumeConf& volume) {
+    const std::string disk = cli::shell_quoted(volume.disk);
+    return "drbdsetup attach " + std::to_string(volume.minor.value_or(0)) + " " + disk + " " +
+           disk + " internal";
+}
+
+std::string connect_words(const Target& target) {
+    return "drbdsetup connect " + target.resource->name + " " + address_words(target.host) + " " +
+           address_words(peer_of(target));
+}
+
+std::string disconnect_words(const Target& target) {
+    return "drbdsetup disconnect " + address_words(target.host) + " " +
+           address_words(peer_of(target));
+}
+
+std::string disk_option_words(const Context& context, const Target& target) {
+    config::Options options = target.volume->options;
+    std::reverse(options.begin(), options.end());
+    config::Options general = target.host->disk;
+    const config::Options inherited =
+        config::effective_options(context.conf, *target.resource, config::Section::Disk);
+    general.insert(general.end(), inherited.rbegin(), inherited.rend());
+    for (const config::Option& option : general) {
+        const bool is_set = std::any_of(
+            options.begin(), options.end(), [&](const auto& o) { return o.name == option.name; });
+        if (!is_set) {
+            options.push_back(option);
+        }
+    }
+    return option_words(options);
+}
+
+std::string net_option_words(const Context& context, const Target& target) {
+    return option_words(
+        config::effective_options(context.conf, *target.resource, config::Section::Net));
+}
+
+}  // namespace drbdadm

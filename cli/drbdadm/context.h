@@ -1,0 +1,71 @@
+// One run of drbdadm: the command line, the configuration, the daemon.
+#pragma once
+
+#include "cli/common/client.h"
+#include "cli/drbdadm/command_line.h"
+#include "config/drbd_conf.h"
+
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace drbdadm {
+
+// What a command works on: a resource, or one of its volumes.
+struct Target {
+    const config::ResourceConf* resource = nullptr;
+    const config::HostConf* host = nullptr;      // ours
+    const config::VolumeConf* volume = nullptr;  // of ours; null: the whole resource
+};
+
+struct Context {
+    CommandLine line;
+    std::string node;
+    std::string run_dir;
+    config::DrbdConf conf;
+    cli::Client client;
+
+    Context(CommandLine command_line, std::string node_name, std::string run_directory)
+        : line(std::move(command_line)),
+          node(std::move(node_name)),
+          run_dir(std::move(run_directory)),
+          client(run_dir) {}
+};
+
+// Prints a line to standard error and returns `exit`.
+int fail(int exit, const std::string& text);
+
+// Prints the words of a step with -v and -d; true if it is only to be printed.
+bool only_printed(const Context& context, const std::string& words);
+
+// Sends a request. A refusal is printed as drbdsetup and drbdadm would together, with `object` as
+// what the step is about and `words` as its command line. Returns the exit code.
+int execute(Context& context,
+            control::Request request,
+            const std::string& object,
+            const std::string& words);
+
+// Prints why a request could not be answered at all; exit code 20.
+int fail_to_ask(const base::Error& error);
+
+// Starts drbdd if none answers on the run directory. 0, or the exit code after saying why not.
+int ensure_daemon(Context& context);
+
+// Runs "drbdmeta MINOR v08 DISK internal COMMAND [OPTION...]" of a volume; limited: it must not
+// ask.
+int run_drbdmeta(Context& context,
+                 const config::VolumeConf& volume,
+                 const std::string& command,
+                 const std::vector<std::string>& options,
+                 bool limited);
+
+// "drbdsetup attach 0 /dev/x /dev/x internal", without options: they may contain the secret.
+std::string attach_words(const config::VolumeConf& volume);
+std::string connect_words(const Target& target);
+std::string disconnect_words(const Target& target);
+
+// " --resync-rate=40M ..." as the original would add them.
+std::string disk_option_words(const Context& context, const Target& target);
+std::string net_option_words(const Context& context, const Target& target);
+
+}  // namespace drbdadm

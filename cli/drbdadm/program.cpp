@@ -1,0 +1,130 @@
+#include "cli/drbdadm/program.h"
+
+#include "cli/common/environment.h"
+#include "cli/common/outcome.h"
+#include "cli/drbdadm/command_line.h"
+#include "cli/drbdadm/commands.h"
+#include "cli/drbdadm/context.h"
+
+#include <cstdio>
+
+namespace drbdadm {
+
+namespace {
+
+void print_usage(std::FILE* out) {
+    std::fputs(
+        "\nUSAGE: drbdadm COMMAND [OPTION...] {all|RESOURCE...}\n"
+        "\nGENERAL OPTIONS:\n"
+        "  --dry-run, -d\n"
+        "  --verbose, -v\n"
+        "  --config-file=..., -c ...\n"
+        "  --drbdmeta=..., -m ...\n"
+        "  --run-dir=...\n"
+        "  --node=...\n"
+        "  --daemon-conf=...\n"
+        "  --version, -V\n"
+        "  --help, -h\n"
+        "\nCOMMANDS:\n",
+        out);
+    int column = 0;
+    for (const std::string_view name : command_names()) {
+        std::fprintf(out, " %-35.*s", static_cast<int>(name.size()), name.data());
+        if (++column % 2 == 0) {
+            std::fputc('\n', out);
+        }
+    }
+    std::fputs("\n\nVersion: drbdd " DRBDD_VERSION " (api:1)\n\n", out);
+}
+
+// For eval by a shell; resource agents choose the 8.4 way of working by the second and third line.
+int print_version() {
+    std::printf("DRBDADM_BUILDTAG=drbdd\\ " DRBDD_VERSION
+                "\n"
+                "DRBDADM_API_VERSION=1\n"
+                "DRBD_KERNEL_VERSION_CODE=0x08040b\n"
+                "DRBDADM_VERSION_CODE=0x091600\n"
+                "DRBDADM_VERSION=9.22.0\n");
+    return 0;
+}
+
+int load_configuration(Context& context) {
+    config::SystemFiles files;
+    const std::string path = context.line.config_file.value_or(config::default_drbd_conf());
+    config::LoadedConf loaded = config::load_drbd_conf(path, context.node, files);
+    for (const std::string& error : loaded.errors) {
+        std::fprintf(stderr, "%s\n", error.c_str());
+    }
+    if (loaded.unreadable) {
+        return context.line.config_file ? cli::kExitUsage : cli::kExitConfig;
+    }
+    if (!loaded.errors.empty()) {
+        return cli::kExitConfig;
+    }
+    context.conf = std::move(loaded.conf);
+    return 0;
+}
+
+// What is wrong with the words themselves; 0 if nothing.
+int check_usage(const CommandLine& line) {
+    if (line.command.empty()) {
+        print_usage(stdout);
+        return fail(cli::kExitBadName, "No command specified");
+    }
+    if (is_unsupported_command(line.command)) {
+        return fail(cli::kExitBadName,
+                    "drbdadm: command '" + line.command +
+                        "' is known but not supported by this version of drbdd");
+    }
+    if (!is_command(line.command)) {
+        return fail(cli::kExitBadName, "drbdadm: Unknown command '" + line.command + "'");
+    }
+    if (line.config_to_test) {
+        return fail(cli::kExitBadName,
+                    line.command == "dump" || line.command == "sh-nop"
+                        ? "drbdadm: --config-to-test is not supported by this version of drbdd"
+                        : "The --config-to-test (-t) option is only allowed with the dump and "
+                          "sh-nop commands");
+    }
+    const bool about_file = line.command == "dump" || line.command == "status" ||
+                            line.command == "sh-nop" || line.command == "sh-resources" ||
+                            line.command == "sh-mod-parms";
+    if (line.operands.empty() && !about_file) {
+        print_usage(stdout);
+        return fail(cli::kExitBadName, "No resource names specified");
+    }
+    return 0;
+}
+
+}  // namespace
+
+int run(const std::vector<std::string>& words) {
+    base::Result<CommandLine> line = parse_command_line(words);
+    if (!line) {
+        return fail(cli::kExitBadName, line.error().text);
+    }
+    if (line->version) {
+        return print_version();
+    }
+    if (line->help || line->command == "help") {
+        print_usage(stdout);
+        return 0;
+    }
+    if (const int exit = check_usage(*line); exit != 0) {
+        return exit;
+    }
+    std::string node = cli::node_name(line->node);
+    std::string run_dir = cli::run_directory(line->run_dir);
+    Context context(std::move(*line), std::move(node), std::move(run_dir));
+    if (const int exit = load_configuration(context); exit != 0) {
+        return exit;
+    }
+    if (context.line.stacked && context.line.command != "sh-resources") {
+        return fail(cli::kExitBadName,
+                    "WARN: nothing stacked for this host (" + context.node +
+                        "), nothing to do in stacked mode!");
+    }
+    return run_command(context);
+}
+
+}  // namespace drbdadm

@@ -1,0 +1,189 @@
+// The commands of actions.h that only ask.
+#include "cli/common/outcome.h"
+#include "cli/common/status_text.h"
+#include "cli/common/wait.h"
+#include "cli/drbdadm/actions.h"
+#include "config/options.h"
+
+#include <cstdio>
+
+namespace drbdadm {
+
+namespace {
+
+// The state of the target's resource; nothing after saying why there is none, with `exit` set.
+std::optional<control::ResourceStatus> find_status(Context& context,
+                                                   const Target& target,
+                                                   int& exit) {
+    base::Result<control::Snapshot> status =
+        cli::fetch_status(context.client, target.resource->name);
+    if (!status) {
+        exit = fail_to_ask(status.error());
+        return std::nullopt;
+    }
+    if (status->resources.empty()) {
+        exit = 10;
+        return std::nullopt;
+    }
+    return std::move(status->resources.front());
+}
+
+const config::VolumeConf& volume_of(const Target& target) {
+    return target.volume == nullptr ? target.host->volumes.front() : *target.volume;
+}
+
+std::string minor_of(const Target& target) {
+    return std::to_string(volume_of(target).minor.value_or(0));
+}
+
+std::string words_of(const Context& context, const Target& target) {
+    return "drbdsetup " + context.line.command + " " + minor_of(target);
+}
+
+int fail_unknown_minor(const Context& context, const Target& target) {
+    fail(10, cli::failure_text(minor_of(target), control::err::kMinorInvalid, "unknown minor"));
+    return fail(10, "Command '" + words_of(context, target) + "' terminated with exit code 10");
+}
+
+// Asks and prints one line made by `text`.
+template <typename Text>
+int print_state(Context& context, const Target& target, Text&& text) {
+    if (only_printed(context, words_of(context, target))) {
+        return 0;
+    }
+    int exit = 0;
+    const std::optional<control::ResourceStatus> resource = find_status(context, target, exit);
+    if (!resource) {
+        return exit == 10 ? fail_unknown_minor(context, target) : exit;
+    }
+    std::printf("%s\n", text(*resource).c_str());
+    return 0;
+}
+
+const control::DeviceStatus* find_device(const control::ResourceStatus& resource,
+                                         std::uint16_t volume) {
+    for (const control::DeviceStatus& device : resource.devices) {
+        if (device.volume == volume) {
+            return &device;
+        }
+    }
+    return nullptr;
+}
+
+bool read_timeout(const std::optional<std::string>& text, config::Seconds& timeout) {
+    if (!text) {
+        return true;
+    }
+    const config::Number number = config::parse_number(*text, ' ');
+    if (number.problem != config::Number::Problem::None || number.value > 300000) {
+        fail(1, "'" + *text + "' is no timeout: 0 to 300000 seconds");
+        return false;
+    }
+    timeout = config::Seconds(static_cast<std::int64_t>(number.value));
+    return true;
+}
+
+std::string timeout_words(const config::Options& startup) {
+    std::string words;
+    for (const char* name : {"wfc-timeout", "degr-wfc-timeout", "outdated-wfc-timeout"}) {
+        for (const config::Option& option : startup) {
+            words += option.name == name ? " --" + option.name + "=" + option.value : "";
+        }
+    }
+    return words;
+}
+
+int wait(Context& context, const Target& target, cli::WaitFor what) {
+    const std::string words =
+        words_of(context, target) + timeout_words(config::effective_options(
+                                        context.conf, *target.resource, config::Section::Startup));
+    if (only_printed(context, words)) {
+        return 0;
+    }
+    const auto settings = config::settings_for(context.conf, *target.resource, context.node);
+    if (!settings) {
+        return fail(cli::kExitConfig, settings.error().text);
+    }
+    config::StartupSettings timeouts = settings->startup;
+    const CommandLine& line = context.line;
+    timeouts.wait_after_sb = timeouts.wait_after_sb || line.wait_after_sb;
+    if (!read_timeout(line.wfc_timeout, timeouts.wfc_timeout) ||
+        !read_timeout(line.degr_wfc_timeout, timeouts.degr_wfc_timeout) ||
+        !read_timeout(line.outdated_wfc_timeout, timeouts.outdated_wfc_timeout)) {
+        return 1;
+    }
+    int exit = 0;
+    const std::optional<control::ResourceStatus> resource = find_status(context, target, exit);
+    if (!resource) {
+        return exit == 10 ? fail_unknown_minor(context, target) : exit;
+    }
+    // A connection of its own: after events2 it belongs to the event stream.
+    cli::Client watcher(context.run_dir);
+    return cli::wait_for(watcher, *resource, volume_of(target).number, what, timeouts);
+}
+
+}  // namespace
+
+// A resource has one role; one line for all of its volumes is what resource agents can read.
+int role(Context& context, const Target& target) {
+    return print_state(
+        context, target, [](const control::ResourceStatus& r) { return cli::role_text(r); });
+}
+
+int cstate(Context& context, const Target& target) {
+    return print_state(context, target, [&](const control::ResourceStatus& r) {
+        return cli::cstate_text(r, target.volume->number);
+    });
+}
+
+// A device that is not configured has the state that is written on its disk.
+int dstate(Context& context, const Target& target) {
+    if (!only_printed(context, words_of(context, target))) {
+        const auto status = cli::fetch_status(context.client, target.resource->name);
+        if (!status && status.error().code != base::ErrorCode::NotFound) {
+            return fail_to_ask(status.error());
+        }
+        if (status && !status->resources.empty()) {
+            const control::ResourceStatus& resource = status->resources.front();
+            if (const auto* device = find_device(resource, target.volume->number)) {
+                std::printf("%s\n", cli::dstate_text(resource, *device).c_str());
+                return 0;
+            }
+        }
+    }
+    return run_drbdmeta(context, *target.volume, "dstate", {}, true);
+}
+
+int status(Context& context, const Target& target) {
+    const std::string words = "drbdsetup status " + target.resource->name;
+    // -v means more words in the answer here, not that the call is printed.
+    if (context.line.dry_run) {
+        return only_printed(context, words) ? 0 : 1;
+    }
+    int exit = 0;
+    const std::optional<control::ResourceStatus> resource = find_status(context, target, exit);
+    if (!resource) {
+        if (exit == 10) {
+            fail(10, target.resource->name + ": No such resource");
+            fail(10, "Command '" + words + "' terminated with exit code 10");
+        }
+        return exit;
+    }
+    const control::Snapshot snapshot{{*resource}};
+    const std::string text =
+        context.line.json
+            ? cli::status_json(snapshot)
+            : cli::status_text(snapshot, {context.line.verbose, context.line.statistics});
+    std::fputs(text.c_str(), stdout);
+    return 0;
+}
+
+int wait_connect(Context& context, const Target& target) {
+    return wait(context, target, cli::WaitFor::Connect);
+}
+
+int wait_sync(Context& context, const Target& target) {
+    return wait(context, target, cli::WaitFor::Sync);
+}
+
+}  // namespace drbdadm

@@ -1,0 +1,105 @@
+#include "cli/drbdadm/show.h"
+
+#include "cli/drbdadm/targets.h"
+
+#include <cstdio>
+
+namespace drbdadm {
+
+namespace {
+
+int print_line(const std::string& text) {
+    std::printf("%s\n", text.c_str());
+    return 0;
+}
+
+std::string device_of(const config::VolumeConf& volume) {
+    return volume.device.empty() ? "/dev/drbd" + std::to_string(volume.minor.value_or(0))
+                                 : volume.device;
+}
+
+std::string without_dev(const std::string& path) {
+    return path.starts_with("/dev/") ? path.substr(5) : path;
+}
+
+// With -d or -v common is shown where it takes effect.
+config::ResourceConf expanded(const config::DrbdConf& conf, config::ResourceConf resource) {
+    for (const config::Section section : {config::Section::Net,
+                                          config::Section::Disk,
+                                          config::Section::Options,
+                                          config::Section::Startup,
+                                          config::Section::Handlers}) {
+        resource.section(section) = config::effective_options(conf, resource, section);
+    }
+    return resource;
+}
+
+}  // namespace
+
+int dump(Context& context) {
+    const bool expand = context.line.dry_run || context.line.verbose;
+    std::string text;
+    if (context.line.operands.empty() || context.line.operands.front() == "all") {
+        text = config::dump_head(context.conf);
+        for (const config::ResourceConf& resource : context.conf.resources) {
+            text += config::dump_resource(expand ? expanded(context.conf, resource) : resource,
+                                          context.node);
+        }
+    } else {
+        const base::Result<std::vector<Target>> targets = find_targets(context, Scope::Resource);
+        if (!targets) {
+            return fail(1, targets.error().text);
+        }
+        for (const Target& target : *targets) {
+            text += config::dump_resource(
+                expand ? expanded(context.conf, *target.resource) : *target.resource, context.node);
+        }
+    }
+    std::fputs(text.c_str(), stdout);
+    return 0;
+}
+
+int sh_resources(Context& context) {
+    std::string names;
+    for (const config::ResourceConf& resource : context.conf.resources) {
+        if (!context.line.stacked && resource.find_host(context.node) != nullptr) {
+            names += (names.empty() ? "" : " ") + resource.name;
+        }
+    }
+    return names.empty() ? 0 : print_line(names);
+}
+
+int sh_mod_parms(Context& context) {
+    const auto count = context.conf.global ? context.conf.global->minor_count : std::nullopt;
+    return print_line("minor_count=" + std::to_string(count.value_or(32)));
+}
+
+int sh_dev(Context&, const Target& target) {
+    return print_line(device_of(*target.volume));
+}
+
+int sh_minor(Context&, const Target& target) {
+    return print_line(std::to_string(target.volume->minor.value_or(0)));
+}
+
+int sh_ll_dev(Context&, const Target& target) {
+    return print_line(target.volume->disk);
+}
+
+int sh_md_idx(Context&, const Target& target) {
+    return print_line(target.volume->meta_disk);
+}
+
+int sh_ip(Context&, const Target& target) {
+    return print_line(target.host->address.ip);
+}
+
+int sh_udev(Context&, const Target& target) {
+    const config::VolumeConf& volume = *target.volume;
+    print_line("RESOURCE=" + target.resource->name +
+               (volume.implicit ? "" : "/" + std::to_string(volume.number)));
+    print_line("DEVICE=" + without_dev(device_of(volume)));
+    return print_line("DISK=" + without_dev(volume.disk));
+}
+
+}  // namespace drbdadm

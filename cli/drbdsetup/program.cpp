@@ -1,0 +1,204 @@
+#include "cli/drbdsetup/program.h"
+
+#include "base/result.h"
+#include "cli/common/environment.h"
+#include "cli/common/outcome.h"
+#include "cli/drbdsetup/commands.h"
+#include "config/options.h"
+
+#include <cstdio>
+#include <getopt.h>
+
+namespace drbdsetup {
+
+namespace {
+
+using base::Error;
+using base::ErrorCode;
+using base::Result;
+
+constexpr int kRunDir = 256;
+
+constexpr option kOptions[] = {
+    {"verbose", no_argument, nullptr, 'v'},
+    {"statistics", no_argument, nullptr, 's'},
+    {"json", no_argument, nullptr, 'j'},
+    {"now", no_argument, nullptr, 'n'},
+    {"timestamps", no_argument, nullptr, 'T'},
+    {"force", no_argument, nullptr, 'f'},
+    {"overwrite-data-of-peer", no_argument, nullptr, 'f'},
+    {"wfc-timeout", required_argument, nullptr, 't'},
+    {"degr-wfc-timeout", required_argument, nullptr, 'd'},
+    {"outdated-wfc-timeout", required_argument, nullptr, 'o'},
+    {"wait-after-sb", no_argument, nullptr, 'w'},
+    {"run-dir", required_argument, nullptr, kRunDir},
+    {"version", no_argument, nullptr, 'V'},
+    {"help", no_argument, nullptr, 'h'},
+    {nullptr, 0, nullptr, 0},
+};
+
+struct Words {
+    Arguments arguments;
+    std::string letters;  // of the options that were given
+};
+
+bool take_timeout(const char* text, config::Seconds& timeout) {
+    const config::Number number = config::parse_number(text, ' ');
+    if (number.problem != config::Number::Problem::None || number.value > 300000) {
+        return false;
+    }
+    timeout = config::Seconds(static_cast<std::int64_t>(number.value));
+    return true;
+}
+
+// False: the value of the option is none.
+bool take_option(Words& words, int code) {
+    Arguments& arguments = words.arguments;
+    switch (code) {
+        case 'v':
+            arguments.verbose = true;
+            return true;
+        case 's':
+            arguments.statistics = true;
+            return true;
+        case 'j':
+            arguments.json = true;
+            return true;
+        case 'n':
+            arguments.now = true;
+            return true;
+        case 'T':
+            arguments.timestamps = true;
+            return true;
+        case 'f':
+            arguments.force = true;
+            return true;
+        case 'w':
+            arguments.timeouts.wait_after_sb = true;
+            return true;
+        case 't':
+            return take_timeout(optarg, arguments.timeouts.wfc_timeout);
+        case 'd':
+            return take_timeout(optarg, arguments.timeouts.degr_wfc_timeout);
+        case 'o':
+            return take_timeout(optarg, arguments.timeouts.outdated_wfc_timeout);
+        case kRunDir:
+            arguments.run_dir = optarg;
+            return true;
+        default:
+            return true;
+    }
+}
+
+Result<Words> parse(const std::vector<std::string>& given) {
+    std::vector<char*> argv = {const_cast<char*>("drbdsetup")};
+    for (const std::string& word : given) {
+        argv.push_back(const_cast<char*>(word.c_str()));
+    }
+    argv.push_back(nullptr);
+    const int argc = static_cast<int>(argv.size()) - 1;
+    optind = 0;  // start anew, with permutation
+    opterr = 0;
+    Words words;
+    while (true) {
+        const int code = ::getopt_long(argc, argv.data(), ":vsjnTft:d:o:wVh", kOptions, nullptr);
+        if (code < 0) {
+            break;
+        }
+        const std::string word = argv[static_cast<std::size_t>(optind - 1)];
+        if (code == '?' || code == ':') {
+            return Error{
+                ErrorCode::Invalid,
+                (code == '?' ? "unrecognized option '" : "no value for option '") + word + "'"};
+        }
+        if (!take_option(words, code)) {
+            return Error{ErrorCode::Invalid, "'" + word + "': not a number of seconds"};
+        }
+        if (code != kRunDir) {
+            words.letters += static_cast<char>(code);
+        }
+    }
+    for (int i = optind; i < argc; ++i) {
+        words.arguments.operands.emplace_back(argv[static_cast<std::size_t>(i)]);
+    }
+    if (!words.arguments.operands.empty()) {
+        words.arguments.command = words.arguments.operands.front();
+        words.arguments.operands.erase(words.arguments.operands.begin());
+    }
+    return words;
+}
+
+std::string usage() {
+    std::string text =
+        "\nUSAGE: drbdsetup command device arguments options\n\n"
+        "Device is usually a minor number or /dev/drbdX.\n\nCommands are:\n";
+    for (const CommandSpec& spec : all_commands()) {
+        text += "    " + std::string(spec.name) + " " + std::string(spec.operand);
+        for (const option& o : kOptions) {
+            const bool taken = o.name != nullptr && o.val < 256 &&
+                               spec.options.find(static_cast<char>(o.val)) != std::string::npos;
+            text += taken ? " [--" + std::string(o.name) + (o.has_arg != 0 ? "=...]" : "]") : "";
+        }
+        text += "\n";
+    }
+    return text + "\nOption of all commands: --run-dir=...\n";
+}
+
+int fail_usage(const std::string& text) {
+    std::fprintf(stderr, "%s\n%s\n", text.c_str(), usage().c_str());
+    return cli::kExitUsage;
+}
+
+bool has_letter(const std::string& letters, char letter) {
+    return letters.find(letter) != std::string::npos;
+}
+
+// What is wrong with the words for this command; empty if nothing.
+std::string problem_with(const Words& words, const CommandSpec& spec) {
+    for (const char letter : words.letters) {
+        if (spec.options.find(letter) == std::string::npos) {
+            return std::string(spec.name) + ": unrecognized option '-" + letter + "'";
+        }
+    }
+    const std::size_t count = words.arguments.operands.size();
+    const bool optional = spec.operand.starts_with('[');
+    if (count == 0 && !optional) {
+        return std::string(spec.name) + ": missing argument '" + std::string(spec.operand) + "'";
+    }
+    if (count > 1) {
+        return std::string(spec.name) + ": excess argument '" + words.arguments.operands[1] + "'";
+    }
+    return "";
+}
+
+}  // namespace
+
+int run(const std::vector<std::string>& given) {
+    Result<Words> words = parse(given);
+    if (!words) {
+        return fail_usage((given.empty() ? "drbdsetup" : given.front()) + ": " +
+                          words.error().text);
+    }
+    if (has_letter(words->letters, 'V')) {
+        std::printf("drbdsetup of drbdd %s\n", DRBDD_VERSION);
+        return 0;
+    }
+    if (has_letter(words->letters, 'h') || words->arguments.command == "help") {
+        std::printf("%s", usage().c_str());
+        return 0;
+    }
+    if (words->arguments.command.empty()) {
+        return fail_usage("");
+    }
+    const CommandSpec* spec = find_command(words->arguments.command);
+    if (spec == nullptr) {
+        return fail_usage(words->arguments.command + ": unknown command");
+    }
+    if (const std::string problem = problem_with(*words, *spec); !problem.empty()) {
+        return fail_usage(problem);
+    }
+    cli::Client client(cli::run_directory(words->arguments.run_dir));
+    return spec->run(words->arguments, client);
+}
+
+}  // namespace drbdsetup

@@ -1,0 +1,393 @@
+#include "cli/drbdadm/command_line.h"
+#include "cli/drbdadm/commands.h"
+#include "cli/drbdadm/program.h"
+#include "tests/unit/cli/fake_daemon.h"
+
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+
+namespace {
+
+const std::string kVectors = DRBDD_SOURCE_DIR "/tests/vectors/conf/";
+
+struct Outcome {
+    int exit = 0;
+    std::string out;
+    std::string err;
+};
+
+Outcome run(const std::vector<std::string>& words) {
+    testing::internal::CaptureStdout();
+    testing::internal::CaptureStderr();
+    Outcome result;
+    result.exit = drbdadm::run(words);
+    result.out = testing::internal::GetCapturedStdout();
+    result.err = testing::internal::GetCapturedStderr();
+    return result;
+}
+
+std::vector<std::string> split(const std::string& text) {
+    std::istringstream in(text);
+    std::vector<std::string> words;
+    for (std::string word; in >> word;) {
+        words.push_back(word);
+    }
+    return words;
+}
+
+void replace_all(std::string& text, const std::string& what, const std::string& with) {
+    for (std::size_t at = 0; (at = text.find(what, at)) != std::string::npos; at += with.size()) {
+        text.replace(at, what.size(), with);
+    }
+}
+
+// --- The original's answers to dry runs and questions about the file ---
+
+struct Call {
+    std::vector<std::string> words;
+    Outcome answer;
+};
+
+std::vector<Call> read_calls(const std::string& path) {
+    std::ifstream file(path);
+    std::vector<Call> calls;
+    for (std::string line; std::getline(file, line);) {
+        if (line.starts_with("$ ")) {
+            calls.emplace_back().words = split(line);
+            calls.back().words.erase(calls.back().words.begin(), calls.back().words.begin() + 2);
+        } else if (line.starts_with("[exit ")) {
+            calls.back().answer.exit = std::stoi(line.substr(6));
+            std::getline(file, line);  // the empty line after each call
+        } else if (line.starts_with("[stderr] ")) {
+            calls.back().answer.err += line.substr(9) + "\n";
+        } else {
+            calls.back().answer.out += line + "\n";
+        }
+    }
+    for (Call& call : calls) {
+        replace_all(call.answer.out, "CONFDIR/", kVectors);
+        replace_all(call.answer.out, "drbdsetup-84", "drbdsetup");
+    }
+    return calls;
+}
+
+class GoldenCalls : public testing::TestWithParam<const char*> {};
+
+TEST_P(GoldenCalls, AreTheOriginals) {
+    const auto before = std::filesystem::current_path();
+    std::filesystem::current_path(kVectors + "valid");
+    int compared = 0;
+    for (Call& call : read_calls(std::string(GetParam()) + ".calls84")) {
+        const bool is_known =
+            std::any_of(call.words.begin(), call.words.end(), [](const std::string& word) {
+                return drbdadm::is_command(word);
+            });
+        // 8.4 tries the kernel first here; metadata commands go to the disk at once in ours.
+        const bool differs =
+            std::find(call.words.begin(), call.words.end(), "show-gi") != call.words.end();
+        if (!is_known || differs) {
+            continue;
+        }
+        call.words.insert(call.words.begin(), {"--node", "alpha"});
+        const Outcome result = run(call.words);
+        std::string shown;
+        for (const std::string& word : call.words) {
+            shown += " " + word;
+        }
+        EXPECT_EQ(result.out, call.answer.out) << shown;
+        EXPECT_EQ(result.err, call.answer.err) << shown;
+        EXPECT_EQ(result.exit, call.answer.exit) << shown;
+        ++compared;
+    }
+    std::filesystem::current_path(before);
+    EXPECT_GE(compared, 25);
+}
+
+INSTANTIATE_TEST_SUITE_P(Valid, GoldenCalls, testing::Values("v13-device-forms", "v20-include-84"));
+
+// --- With a daemon ---
+
+constexpr const char* kConfig = R"(
+global { usage-count no; }
+common { net { protocol A; } disk { al-extents 100; } }
+resource r0 {
+    net { shared-secret "with space"; cram-hmac-alg sha1; }
+    disk { resync-rate 40M; }
+    volume 0 { device minor 0; disk /dev/a; meta-disk internal; }
+    volume 1 { device minor 1; disk /dev/b; meta-disk internal; disk { size 1G; } }
+    on alpha { address 10.9.9.1:7788; }
+    on beta { address 10.9.9.2:7788; }
+}
+resource r1 {
+    device /dev/drbd5; disk /dev/c; meta-disk internal;
+    on alpha { address 10.9.9.1:7789; }
+    on beta { address 10.9.9.2:7789; }
+}
+resource elsewhere {
+    device /dev/drbd6; disk /dev/d; meta-disk internal;
+    on gamma { address 10.9.9.1:7790; }
+    on delta { address 10.9.9.2:7790; }
+}
+)";
+
+class Drbdadm : public testing::Test {
+protected:
+    explicit Drbdadm(FakeDaemon::Answer answer = answers_with({{sample_r0(), sample_r1()}}))
+        : daemon(std::move(answer)), config(daemon.run_dir() + "/drbd.conf") {
+        std::ofstream(config) << kConfig;
+    }
+
+    Outcome adm(const std::string& words) {
+        std::vector<std::string> all = {
+            "--node", "alpha", "--run-dir", daemon.run_dir(), "-c", config};
+        const std::vector<std::string> more = split(words);
+        all.insert(all.end(), more.begin(), more.end());
+        return run(all);
+    }
+
+    FakeDaemon daemon;
+    std::string config;
+};
+
+TEST_F(Drbdadm, UpSendsTheSettings) {
+    const Outcome result = adm("up all");
+    EXPECT_EQ(result.exit, 0) << result.err;
+    EXPECT_EQ(daemon.requests(), (std::vector<std::string>{"up r0 settings", "up r1 settings"}));
+}
+
+TEST_F(Drbdadm, CommandsReachTheirResourceAndVolume) {
+    EXPECT_EQ(adm("primary --force r0").exit, 0);
+    EXPECT_EQ(adm("-- --overwrite-data-of-peer primary r0/1").exit, 0);
+    EXPECT_EQ(adm("secondary minor-5").exit, 0);
+    EXPECT_EQ(adm("connect --discard-my-data r1/0").exit, 0);
+    EXPECT_EQ(adm("disconnect --force r1").exit, 0);
+    EXPECT_EQ(adm("detach r0/1").exit, 0);
+    EXPECT_EQ(adm("attach r0/1").exit, 0);
+    EXPECT_EQ(adm("invalidate r1").exit, 0);
+    EXPECT_EQ(adm("down r1").exit, 0);
+    EXPECT_EQ(daemon.requests(),
+              (std::vector<std::string>{"primary r0/0 force",
+                                        "primary r0/1 force",
+                                        "primary r0/1 force",
+                                        "secondary r1/0",
+                                        "connect r1 discard-my-data settings",
+                                        "disconnect r1 force",
+                                        "detach r0/1",
+                                        "attach r0/1 settings",
+                                        "invalidate r1/0",
+                                        "down r1"}));
+}
+
+TEST_F(Drbdadm, QueriesAnswerPerVolumeAndTheRoleOncePerResource) {
+    EXPECT_EQ(adm("role r0").out, "Primary/Secondary\n");
+    EXPECT_EQ(adm("role r0/1").out, "Primary/Secondary\n");
+    EXPECT_EQ(adm("role all").out, "Primary/Secondary\nSecondary/Secondary\n");
+    EXPECT_EQ(adm("cstate r0").out, "SyncTarget\nConnected\n");
+    EXPECT_EQ(adm("dstate r0").out, "Inconsistent/UpToDate\nInconsistent/Inconsistent\n");
+    EXPECT_EQ(adm("status r1").out,
+              "r1 role:Secondary\n  disk:UpToDate\n  peer role:Secondary\n"
+              "    replication:Established peer-disk:UpToDate\n\n");
+    EXPECT_EQ(adm("status --json r1").out.substr(0, 2), "[\n");
+    EXPECT_EQ(adm("wait-connect all").exit, 0);
+    EXPECT_EQ(adm("wait-sync r1").exit, 0);
+}
+
+TEST_F(Drbdadm, DryRunShowsOptionsAsTheOriginalOrdersAndQuotesThem) {
+    EXPECT_EQ(adm("-d up r0").out,
+              "drbdsetup new-resource r0\n"
+              "drbdsetup new-minor r0 0 0\n"
+              "drbdsetup new-minor r0 1 1\n"
+              "drbdmeta 0 v08 /dev/a internal apply-al\n"
+              "drbdsetup attach 0 /dev/a /dev/a internal --resync-rate=40M --al-extents=100\n"
+              "drbdmeta 1 v08 /dev/b internal apply-al\n"
+              "drbdsetup attach 1 /dev/b /dev/b internal --size=1G --resync-rate=40M "
+              "--al-extents=100\n"
+              "drbdsetup connect r0 ipv4:10.9.9.1:7788 ipv4:10.9.9.2:7788 --protocol=A "
+              "--shared-secret=with\\ space --cram-hmac-alg=sha1\n");
+    EXPECT_TRUE(daemon.requests().empty());
+}
+
+TEST_F(Drbdadm, UnknownNamesAre1) {
+    const auto expect = [&](const std::string& words, const std::string& err) {
+        const Outcome result = adm(words);
+        EXPECT_EQ(result.exit, 1) << words;
+        EXPECT_EQ(result.err, err);
+    };
+    expect("primary nosuch", "'nosuch' not defined in your config (for this host).\n");
+    expect("primary r0/7", "'r0/7' not defined in your config (for this host).\n");
+    expect("primary r0/x", "'r0/x' not defined in your config (for this host).\n");
+    expect("secondary 0", "'0' not defined in your config (for this host).\n");
+    expect("secondary minor-9", "'minor-9' not defined in your config (for this host).\n");
+    expect("up elsewhere",
+           "'elsewhere' ignored, since this host (alpha) is not mentioned with an 'on' keyword.\n");
+    expect("up r0/1", "up operates on whole resources, but you specified a specific volume!\n");
+    expect("frobnicate r0", "drbdadm: Unknown command 'frobnicate'\n");
+    expect("verify r0",
+           "drbdadm: command 'verify' is known but not supported by this version of drbdd\n");
+    expect("primary", "No resource names specified\n");
+    expect("", "No command specified\n");
+    expect("wait-connect -t 30 r0",
+           "The --config-to-test (-t) option is only allowed with the dump and sh-nop commands\n");
+    expect("status --frob", "drbdadm: unrecognized option '--frob'\n");
+    expect("-S up r0",
+           "WARN: nothing stacked for this host (alpha), nothing to do in stacked mode!\n");
+    EXPECT_TRUE(daemon.requests().empty());
+}
+
+TEST_F(Drbdadm, AnInvalidFileIs10AndNothingIsDone) {
+    std::ofstream(config) << "resource r0 { net { csums-alg md5; } }";
+    for (const char* words : {"up r0", "dump", "sh-nop", "role r0"}) {
+        const Outcome result = adm(words);
+        EXPECT_EQ(result.exit, 10) << words;
+        EXPECT_EQ(result.out, "");
+        EXPECT_NE(result.err.find("drbd.conf:1: option 'csums-alg' of section 'net' is known but "
+                                  "not supported by this version of drbdd\n"),
+                  std::string::npos);
+    }
+    EXPECT_TRUE(daemon.requests().empty());
+}
+
+TEST_F(Drbdadm, AMissingFileIs20) {
+    std::filesystem::remove(config);
+    const Outcome result = adm("up r0");
+    EXPECT_EQ(result.exit, 20);
+    EXPECT_NE(result.err.find("Can not open '" + config + "'"), std::string::npos);
+}
+
+TEST_F(Drbdadm, VersionIsForEval) {
+    EXPECT_NE(adm("--version").out.find("\nDRBD_KERNEL_VERSION_CODE=0x08040b\n"),
+              std::string::npos);
+}
+
+class DrbdadmRefused : public Drbdadm {
+protected:
+    DrbdadmRefused()
+        : Drbdadm(answers_with({{sample_r0(), sample_r1()}}, -2, "Need access to UpToDate data")) {}
+};
+
+TEST_F(DrbdadmRefused, StopsAtTheFirstVolumeAndNamesTheStep) {
+    const Outcome result = adm("primary r0");
+    EXPECT_EQ(result.exit, 17);
+    EXPECT_EQ(result.err,
+              "0: State change failed: (-2) Need access to UpToDate data\n"
+              "Command 'drbdsetup primary 0' terminated with exit code 17\n");
+}
+
+TEST_F(DrbdadmRefused, GoesOnWithTheNextResource) {
+    const Outcome result = adm("primary all");
+    EXPECT_EQ(result.exit, 17);
+    EXPECT_EQ(daemon.requests(), (std::vector<std::string>{"primary r0/0", "primary r1/0"}));
+}
+
+TEST_F(DrbdadmRefused, DisconnectIsAboutAPairOfAddresses) {
+    EXPECT_EQ(adm("disconnect r0").err,
+              "??: State change failed: (-2) Need access to UpToDate data\n"
+              "Command 'drbdsetup disconnect ipv4:10.9.9.1:7788 ipv4:10.9.9.2:7788' terminated "
+              "with exit code 17\n");
+}
+
+class DrbdadmUpFails : public Drbdadm {
+protected:
+    DrbdadmUpFails()
+        : Drbdadm([](const control::Request& request) -> std::vector<std::string> {
+              return {reply_line(request,
+                                 request.command == control::Command::Version ? 0 : 119,
+                                 "",
+                                 control::to_json(std::vector<control::Failure>{
+                                     {"1", 119, ""}, {"r0", 102, "10.9.9.1:7788 is in use"}}))};
+          }) {}
+};
+
+TEST_F(DrbdadmUpFails, ShowsEachFailureAndReturns1) {
+    const Outcome result = adm("up r0");
+    EXPECT_EQ(result.exit, 1);
+    EXPECT_EQ(
+        result.err,
+        "1: Failure: (119) No valid meta-data signature found.\n\n"
+        "\t==> Use 'drbdadm create-md res' to initialize meta-data area. <==\n\n"
+        "Command 'drbdsetup attach 1 /dev/b /dev/b internal' terminated with exit code 10\n"
+        "r0: Failure: (102) Local address(port) already in use.\n"
+        "additional info from kernel:\n10.9.9.1:7788 is in use\n"
+        "Command 'drbdsetup connect r0 ipv4:10.9.9.1:7788 ipv4:10.9.9.2:7788' terminated with "
+        "exit code 10\n");
+}
+
+class DrbdadmNothingUp : public Drbdadm {
+protected:
+    DrbdadmNothingUp() : Drbdadm(answers_with({}, control::err::kResourceNotKnown)) {}
+};
+
+TEST_F(DrbdadmNothingUp, SaysSoLikeTheOriginal) {
+    const Outcome role = adm("role r0");
+    EXPECT_EQ(role.exit, 10);
+    EXPECT_EQ(role.out, "");
+    EXPECT_EQ(role.err,
+              "0: Failure: (127) Device minor not allocated\n"
+              "additional info from kernel:\nunknown minor\n"
+              "Command 'drbdsetup role 0' terminated with exit code 10\n");
+    const Outcome status = adm("status r1");
+    EXPECT_EQ(status.exit, 10);
+    EXPECT_EQ(status.err,
+              "r1: No such resource\nCommand 'drbdsetup status r1' terminated with exit code 10\n");
+    const Outcome primary = adm("primary r1");
+    EXPECT_EQ(primary.exit, 10);
+    EXPECT_NE(primary.err.find("5: Failure: (127) Device minor not allocated"), std::string::npos);
+    const Outcome down = adm("down r1");
+    EXPECT_EQ(down.exit, 0);
+    EXPECT_EQ(down.err, "Resource unknown\n");
+}
+
+TEST_F(Drbdadm, WithoutADaemonOnlyDownAndSecondarySucceed) {
+    const TempDir empty;
+    const auto without = [&](const std::string& command) {
+        return run({"--node", "alpha", "--run-dir", empty.path(), "-c", config, command, "r1"});
+    };
+    EXPECT_EQ(without("down").exit, 0);
+    EXPECT_EQ(without("secondary").exit, 0);
+    for (const char* command : {"role", "cstate", "status", "primary", "connect", "wait-connect"}) {
+        const Outcome result = without(command);
+        EXPECT_EQ(result.exit, 20) << command;
+        EXPECT_NE(result.err.find("drbdd is not running"), std::string::npos);
+    }
+}
+
+// A stand-in for drbdmeta that says how it was called.
+TEST_F(Drbdadm, MetadataCommandsRunDrbdmeta) {
+    const std::string script = daemon.run_dir() + "/meta";
+    std::ofstream(script) << "#!/bin/sh\necho \"$@\" >> " << daemon.run_dir()
+                          << "/calls\nexit 10\n";
+    std::filesystem::permissions(script, std::filesystem::perms::owner_all);
+    const Outcome result = adm("-m " + script + " create-md --force r0");
+    EXPECT_EQ(result.exit, 10);
+    EXPECT_EQ(
+        result.err,
+        "Command 'drbdmeta 0 v08 /dev/a internal create-md --force' terminated with exit code "
+        "10\n");
+    std::ifstream calls(daemon.run_dir() + "/calls");
+    std::string line;
+    std::getline(calls, line);
+    EXPECT_EQ(line, "0 v08 /dev/a internal create-md --force");
+}
+
+TEST(CommandLine, OptionsMayStandAnywhere) {
+    const auto line = drbdadm::parse_command_line({"wait-connect", "--wfc=5", "r0", "-d"});
+    ASSERT_TRUE(line.has_value());
+    EXPECT_EQ(line->command, "wait-connect");
+    EXPECT_EQ(line->operands, std::vector<std::string>{"r0"});
+    EXPECT_EQ(line->wfc_timeout, "5");
+    EXPECT_TRUE(line->dry_run);
+}
+
+TEST(CommandLine, SaysWhatIsWrong) {
+    EXPECT_EQ(drbdadm::parse_command_line({"up", "-x"}).error().text,
+              "drbdadm: invalid option -- 'x'");
+    EXPECT_EQ(drbdadm::parse_command_line({"up", "--force=yes"}).error().text,
+              "drbdadm: unrecognized option '--force=yes'");
+    EXPECT_EQ(drbdadm::parse_command_line({"up", "--node"}).error().text,
+              "drbdadm: option '--node' requires an argument");
+}
+
+}  // namespace
