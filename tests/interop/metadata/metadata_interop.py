@@ -13,6 +13,8 @@ Known faults of drbd-utils 9.22 that are left out of the comparison:
 - restore-md leaves the activity log as it was: after it, only bitmap and superblock are compared;
 - the move of metadata on a grown device copies a wrong bitmap: never provoked, no device grows;
 - bm_bytes_per_bit other than 4096 is accepted, which the kernel refuses as we do: never provoked;
+- a log that looks like that of an older driver, with more slots than such a log holds (3843), makes it
+  overrun its buffer and abort: apply-al gets no such number;
 - a log whose size is no power of two is replayed in ring order, which is wrong where the transaction
   number wraps: such a log gets no number near the wrap.
 Exit code 77 and a reason: cannot run here."""
@@ -30,6 +32,7 @@ import image
 from image import BLOCK, FREE, Image, Layout
 
 MIB = 1 << 20
+NOTES = '/var/lib/drbd'
 NOISE = re.compile(r'ioctl\(.*\n|initializing bitmap .* using pwrite\n')
 HEADER = re.compile(r'(?m)^# (\d{4}-.*|.*> drbdmeta .*)$')
 FLAGS = re.compile(r'    flags 0x([0-9A-F]{8});')
@@ -206,6 +209,7 @@ class Case:
         rng = self.rng
         layout = self.layout(striped=0.4, limit=1024 * MIB)
         fields = self.fields(layout)
+        fields['al_extents'] = min(fields['al_extents'], 3843)
         if rng.random() < 0.7:
             fields['flags'] |= image.PRIMARY_IND
             fields['la_size'] = layout.usable_sectors
@@ -347,7 +351,7 @@ KINDS = ['create', 'read', 'modify', 'apply_al', 'apply_al', 'restore', 'damaged
 def isolate():
     """The original notes what it saw in /var/lib/drbd and locks in /var/lock: not on this machine."""
     if os.environ.get('DRBDD_METADATA_INTEROP') == 'isolated':
-        for folder in ('/var/lib/drbd', '/var/lock'):
+        for folder in (NOTES, '/var/lock'):
             os.makedirs(folder, exist_ok=True)
             subprocess.run(['mount', '-t', 'tmpfs', 'tmpfs', folder], check=True)
         return
@@ -357,6 +361,12 @@ def isolate():
         skip('no mount namespace here')
     os.environ['DRBDD_METADATA_INTEROP'] = 'isolated'
     os.execvp('unshare', ['unshare', '--mount', '--propagation', 'private', sys.executable, *sys.argv])
+
+
+def forget_devices():
+    """What the original noted of the case before is not about this one's devices."""
+    for name in os.listdir(NOTES):
+        os.remove(os.path.join(NOTES, name))
 
 
 def main():
@@ -375,6 +385,7 @@ def main():
     for number in range(args.cases) if args.only is None else [args.only]:
         kind = KINDS[number % len(KINDS)]
         counts[kind] = counts.get(kind, 0) + 1
+        forget_devices()
         with tempfile.TemporaryDirectory() as folder:
             case = Case(random.Random(f'{args.seed}/{number}'), folder, os.path.abspath(args.ours), theirs)
             try:
