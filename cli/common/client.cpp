@@ -30,7 +30,8 @@ int poll_timeout(const std::optional<SteadyTime>& until) {
 
 }  // namespace
 
-Client::Client(std::string run_dir) : path_(std::move(run_dir) + "/" + control::kSocketName) {
+Client::Client(std::string run_dir, std::chrono::milliseconds answer_time)
+    : path_(std::move(run_dir) + "/" + control::kSocketName), answer_time_(answer_time) {
 }
 
 Client::~Client() {
