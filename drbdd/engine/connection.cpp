@@ -139,7 +139,8 @@ void Connection::lost(ConnState cause, bool to_stand_alone) {
     phase_deadline_ = io::kNever;
     connector_.stop();
     set_conn(cause);
-    close_sockets(std::exchange(close_after_sending_, false));
+    // A peer that is refused shall come to the same verdict: it gets all that we have said.
+    close_sockets(std::exchange(close_after_sending_, false) || to_stand_alone);
     early_.clear();
     if (was_up) {
         peer_writes.on_connection_lost();
@@ -187,8 +188,14 @@ void Connection::begin(const Connector::Established& established) {
     data_ = established.data;
     meta_ = established.meta;
     resolve_conflicts_ = established.resolve_conflicts;
-    data_out_ = meta_out_ = Outgoing{0, proto::kHeader80Size, core_.now};
-    data_out_.queued = meta_out_.queued = proto::kHeader80Size;
+    // On a socket that we opened, the first packet has been sent already.
+    const auto begun = [this](SocketId socket) {
+        const std::uint64_t sent =
+            (socket.value & kAcceptedSocket) != 0 ? 0 : proto::kHeader80Size;
+        return Outgoing{sent, sent, core_.now};
+    };
+    data_out_ = begun(*data_);
+    meta_out_ = begun(*meta_);
     heard_at_ = heard_meta_at_ = core_.now;
     phase_ = Phase::Features;
     phase_deadline_ = core_.now + 4 * core_.settings.net.ping_timeout;
@@ -449,6 +456,13 @@ void Connection::on_closed(SocketId socket, int error) {
                         : base::format("sock_recvmsg returned -%d", error));
     } else if (socket == meta_) {
         meta_.reset();
+        if (error == 0 && (!up() || in_handshake())) {
+            // The peer has refused us. What it said before is still on the data socket: our own
+            // verdict follows from it.
+            phase_deadline_ =
+                std::min(phase_deadline_, core_.now + core_.settings.net.ping_timeout);
+            return;
+        }
         drop(ConnState::NetworkFailure,
              error == 0 ? "meta connection shut down by peer."
                         : base::format("sock_recvmsg returned -%d", error));
