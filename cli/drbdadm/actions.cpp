@@ -123,14 +123,15 @@ int down(Context& context, const Target& target) {
     if (only_printed(context, words)) {
         return 0;
     }
-    const base::Result<control::Snapshot> status = cli::fetch_status(context.client, name);
-    if (!status) {
-        return status.error().code == base::ErrorCode::NotFound ? 0 : fail_to_ask(status.error());
+    const base::Result<control::Reply> reply =
+        context.client.call(request_for(Command::Down, target));
+    if (!reply) {
+        return reply.error().code == base::ErrorCode::NotFound ? 0 : fail_to_ask(reply.error());
     }
-    if (status->resources.empty()) {
+    if (reply->code == control::err::kResourceNotKnown) {
         return fail(0, "Resource unknown");
     }
-    return execute(context, request_for(Command::Down, target), name, words);
+    return finish(*reply, name, words);
 }
 
 int attach(Context& context, const Target& target) {
@@ -185,13 +186,16 @@ int primary(Context& context, const Target& target) {
 
 // A node whose daemon does not run has no Primary.
 int secondary(Context& context, const Target& target) {
-    if (!context.line.dry_run) {
-        const auto status = cli::fetch_status(context.client, target.resource->name);
-        if (!status && status.error().code == base::ErrorCode::NotFound) {
-            return 0;
-        }
+    const std::string words = "drbdsetup secondary " + minor_of(target);
+    if (only_printed(context, words)) {
+        return 0;
     }
-    return execute_on_minor(context, target, request_for(Command::Secondary, target));
+    const base::Result<control::Reply> reply =
+        context.client.call(request_for(Command::Secondary, target));
+    if (!reply) {
+        return reply.error().code == base::ErrorCode::NotFound ? 0 : fail_to_ask(reply.error());
+    }
+    return finish(about_minor(*reply), minor_of(target), words);
 }
 
 // Without an attached disk the metadata itself is told.

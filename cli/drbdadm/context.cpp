@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cstdio>
 #include <cstring>
+#include <sys/stat.h>
 #include <utility>
 
 namespace drbdadm {
@@ -31,6 +32,12 @@ base::Result<control::Reply> ask_version(Context& context) {
     control::Request request;
     request.command = control::Command::Version;
     return context.client.call(std::move(request));
+}
+
+bool is_plain_file(const std::string& path) {
+    struct stat info {};
+
+    return ::stat(path.c_str(), &info) == 0 && S_ISREG(info.st_mode);
 }
 
 std::string address_words(const config::HostConf* host) {
@@ -66,31 +73,35 @@ int fail_to_ask(const base::Error& error) {
     return fail(cli::kExitUsage, error.text);
 }
 
+control::Reply about_minor(control::Reply reply) {
+    if (reply.code == control::err::kResourceNotKnown) {
+        reply.code = control::err::kMinorInvalid;
+        reply.text = "unknown minor";
+    }
+    return reply;
+}
+
+int finish(const control::Reply& reply, const std::string& object, const std::string& words) {
+    const int exit = cli::exit_code(reply.code);
+    if (exit != 0) {
+        fail(exit, cli::failure_text(object, reply.code, reply.text));
+    }
+    if (exit >= 10) {
+        fail(exit, "Command '" + words + "' terminated with exit code " + std::to_string(exit));
+    }
+    return exit;
+}
+
 int execute(Context& context,
             control::Request request,
             const std::string& object,
             const std::string& words) {
-    // Who asks for a minor of a resource that is not configured asks for a minor that does not
-    // exist.
     const bool about_volume = request.volume.has_value();
     const base::Result<control::Reply> reply = context.client.call(std::move(request));
     if (!reply) {
         return fail_to_ask(reply.error());
     }
-    int code = reply->code;
-    std::string text = reply->text;
-    if (code == control::err::kResourceNotKnown && about_volume) {
-        code = control::err::kMinorInvalid;
-        text = "unknown minor";
-    }
-    const int exit = cli::exit_code(code);
-    if (exit != 0) {
-        fail(exit, cli::failure_text(object, code, text));
-    }
-    if (exit >= 10 && !words.empty()) {
-        fail(exit, "Command '" + words + "' terminated with exit code " + std::to_string(exit));
-    }
-    return exit;
+    return finish(about_volume ? about_minor(*reply) : *reply, object, words);
 }
 
 int ensure_daemon(Context& context) {
@@ -145,6 +156,10 @@ int run_drbdmeta(Context& context,
     }
     if (only_printed(context, words)) {
         return 0;
+    }
+    // Who keeps data in a plain file said so at create-md: drbdmeta wants to hear it each time.
+    if (command != "create-md" && command != "wipe-md" && is_plain_file(volume.disk)) {
+        argv.insert(argv.begin() + 1, "--force");
     }
     argv[0] = context.line.drbdmeta.empty() ? cli::find_program("drbdmeta") : context.line.drbdmeta;
     cli::ChildOptions child_options;

@@ -38,12 +38,19 @@ int fail(int exit, const std::string& text);
 // Prints the words of a step with -v and -d; true if it is only to be printed.
 bool only_printed(const Context& context, const std::string& words);
 
-// Sends a request. A refusal is printed as drbdsetup and drbdadm would together, with `object` as
-// what the step is about and `words` as its command line. Returns the exit code.
+// Sends a request and finishes with its reply.
 int execute(Context& context,
             control::Request request,
             const std::string& object,
             const std::string& words);
+
+// Prints a refusal as drbdsetup and drbdadm would together, with `object` as what the step is about
+// and `words` as its command line. Returns the exit code.
+int finish(const control::Reply& reply, const std::string& object, const std::string& words);
+
+// The reply of a command that drbdsetup addresses by a minor: a minor of a resource that is not
+// configured does not exist.
+control::Reply about_minor(control::Reply reply);
 
 // Prints why a request could not be answered at all; exit code 20.
 int fail_to_ask(const base::Error& error);

@@ -372,6 +372,22 @@ TEST_F(Drbdadm, MetadataCommandsRunDrbdmeta) {
     EXPECT_EQ(line, "0 v08 /dev/a internal create-md --force");
 }
 
+TEST_F(DrbdadmNothingUp, AsksThePlainFileOfADeviceThatIsDown) {
+    const std::string script = daemon.run_dir() + "/meta";
+    std::ofstream(script) << "#!/bin/sh\nexec echo \"$@\" > " << daemon.run_dir() << "/calls\n";
+    std::filesystem::permissions(script, std::filesystem::perms::owner_all);
+    const std::string disk = daemon.run_dir() + "/disk";
+    std::ofstream(disk) << "data";
+    std::ofstream(config)
+        << "resource r1 { device minor 5; meta-disk internal; disk " << disk
+        << ";\non alpha { address 10.9.9.1:1; } on beta { address 10.9.9.2:1; } }";
+    EXPECT_EQ(adm("-m " + script + " dstate r1").exit, 0);
+    std::ifstream calls(daemon.run_dir() + "/calls");
+    std::string line;
+    std::getline(calls, line);
+    EXPECT_EQ(line, "--force 5 v08 " + disk + " internal dstate");
+}
+
 TEST(CommandLine, OptionsMayStandAnywhere) {
     const auto line = drbdadm::parse_command_line({"wait-connect", "--wfc=5", "r0", "-d"});
     ASSERT_TRUE(line.has_value());
