@@ -1,0 +1,61 @@
+#include "drbdd/runtime/handler_runner.h"
+
+#include "tests/unit/runtime/temporary.h"
+
+#include <gtest/gtest.h>
+
+#include <chrono>
+#include <fstream>
+#include <future>
+#include <iterator>
+#include <string>
+
+namespace runtime {
+namespace {
+
+using namespace std::chrono_literals;
+
+class SilentLog : public base::LogSink {
+public:
+    void write(base::LogLevel, std::string_view) override {}
+};
+
+class HandlerRunnerTest : public ::testing::Test {
+protected:
+    // The wait status of the command.
+    int run(const std::string& command, std::chrono::nanoseconds limit = 1min) {
+        std::promise<int> promise;
+        HandlerCall call;
+        call.name = "split-brain";
+        call.command = command;
+        call.environment = {{"DRBD_RESOURCE", "r0"}, {"DRBD_MINOR", "7"}};
+        call.time_limit = limit;
+        call.ended = [&promise](int status) { promise.set_value(status); };
+        runner_.run(std::move(call));
+        return promise.get_future().get();
+    }
+
+    TemporaryFolder folder_;
+    SilentLog log_;
+    HandlerRunner runner_{log_};
+};
+
+TEST_F(HandlerRunnerTest, RunsAShellCommandWithTheEnvironmentOfAHandler) {
+    const std::string file = folder_.path("output");
+    EXPECT_EQ(run("echo $DRBD_RESOURCE $DRBD_MINOR $HOME $PATH > " + file), 0);
+    std::ifstream input(file);
+    const std::string text{std::istreambuf_iterator<char>(input), {}};
+    EXPECT_EQ(text, "r0 7 / /sbin:/usr/sbin:/bin:/usr/bin:/lib/drbd\n");
+}
+
+TEST_F(HandlerRunnerTest, TellsTheWaitStatus) {
+    EXPECT_EQ(run("exit 4"), 1024);
+    EXPECT_EQ(run("/nonexistent 2> /dev/null"), 127 * 256);
+}
+
+TEST_F(HandlerRunnerTest, KillsWhatTakesTooLong) {
+    EXPECT_EQ(run("while :; do :; done", 20ms), 9);
+}
+
+}  // namespace
+}  // namespace runtime
