@@ -76,7 +76,7 @@ def story(work, cluster=None):
     cluster = cluster or Cluster(work, mib=MIB, net="protocol C; timeout 30; ping-int 2; connect-int 1;")
     alpha, bravo = cluster.nodes
     story.cluster = cluster
-    web = Node(work, "web", "10.88.0.3").boot()
+    web = Node(work, "web", "10.88.0.3", daemon=False).boot()
 
     tell("drbdd mirrors what alpha writes to bravo. The first copy of the whole disk:")
     copying = time.monotonic()

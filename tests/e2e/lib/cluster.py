@@ -39,8 +39,9 @@ class Bridge:
 class Node:
     """One machine of the pair."""
 
-    def __init__(self, work, name, address, rate_bytes=RATE_BYTES):
+    def __init__(self, work, name, address, rate_bytes=RATE_BYTES, daemon=True):
         self.name = name
+        self.daemon = daemon  # drbdd is started at boot, as systemd would; else `drbdadm up` has to
         self.address = address
         self.rate_bytes = rate_bytes
         self.dir = os.path.join(work, name)
@@ -48,6 +49,7 @@ class Node:
         self.run_dir = os.path.join(self.dir, "run")
         self.dev_dir = os.path.join(self.dir, "dev")
         self.log = os.path.join(self.dir, "log")
+        self.daemon_log = os.path.join(self.dir, "drbdd.log")
         for path in (self.run_dir, self.dev_dir):
             os.makedirs(path)
         self.shell = None
@@ -67,7 +69,15 @@ class Node:
         self.run("ip", "link", "set", "eth0", "up")
         if self.rate_bytes:
             self.shape(self.rate_bytes)
+        if self.daemon:
+            self.start_daemon()
         return self
+
+    def start_daemon(self):
+        """Its log goes to a file, for report()."""
+        with open(self.daemon_log, "a") as log:
+            self.start("drbdd", "--foreground", "--log", "stderr", stdout=log, stderr=log)
+        until(lambda: os.path.exists(os.path.join(self.run_dir, "drbdd.sock")), 5, f"{self.name}: drbdd did not start")
 
     def shape(self, rate_bytes):
         """Limits what the node sends, in bytes per second."""
@@ -141,6 +151,14 @@ class Node:
             raise Failed(f"{self.name}: {program} is not running")
         for pid in pids:
             os.kill(pid, number)
+
+    def report(self):
+        """What a person wants to see after a failure."""
+        for what, path in (("last commands", self.log), ("drbdd", self.daemon_log)):
+            print(f"---- {self.name}: {what}")
+            if os.path.exists(path):
+                with open(path, errors="replace") as log:
+                    print(log.read()[-6000:])
 
     # ---- DRBD on it ----
     def drbdadm(self, *argv, **options):
@@ -262,9 +280,9 @@ class Cluster:
 
     NAMES = (("alpha", "10.88.0.1"), ("bravo", "10.88.0.2"))
 
-    def __init__(self, work, mib=64, volumes=1, net="protocol C;", disk="", rate_bytes=RATE_BYTES):
+    def __init__(self, work, mib=64, volumes=1, net="protocol C;", disk="", rate_bytes=RATE_BYTES, daemon=True):
         self.bridge = Bridge()
-        self.nodes = [Node(work, name, address, rate_bytes) for name, address in self.NAMES]
+        self.nodes = [Node(work, name, address, rate_bytes, daemon) for name, address in self.NAMES]
         self.alpha, self.bravo = self.nodes
         self.disks = {node.name: [os.path.join(node.dir, f"disk{v}.img") for v in range(volumes)] for node in self.nodes}
         for path in (path for paths in self.disks.values() for path in paths):
@@ -296,9 +314,5 @@ class Cluster:
             node.drbdadm("down", "r0")
 
     def report(self):
-        """What a person wants to see after a failure."""
         for node in self.nodes:
-            print(f"---- {node.name}: last commands")
-            if os.path.exists(node.log):
-                with open(node.log) as log:
-                    print(log.read()[-6000:])
+            node.report()
