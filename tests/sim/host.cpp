@@ -253,6 +253,11 @@ public:
         host_.net_.close(host_.node_, e.socket, e.after_sending);
     }
 
+    void operator()(engine::PauseReading& e) {
+        trace("< pause-reading socket paused", e.socket.value, e.paused ? 1 : 0);
+        host_.net_.pause_reading(host_.node_, e.socket, e.paused);
+    }
+
     void operator()(engine::Send& e) {
         trace_send(e);
         host_.net_.send(host_.node_, std::move(e));

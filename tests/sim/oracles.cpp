@@ -97,6 +97,7 @@ void Oracles::note_uuid(World& world,
         replaced.insert(*current);
     }
     current = uuid;
+    world.trace.add(world.now(), node, where, uuid);
 }
 
 void Oracles::look_at_uuid_on_disk(Node node, std::size_t volume) {
@@ -111,6 +112,9 @@ void Oracles::look_at_uuid_on_disk(Node node, std::size_t volume) {
         n.replaced_on_disk.erase(superblock->current_uuid & ~meta::kUuidPrimaryBit);
         n.was_power_cut = false;
     }
+    if (!superblock->has(meta::kMdConsistent)) {
+        return;
+    }
     note_uuid(
         world_, node, "on disk", superblock->current_uuid, n.uuid_on_disk, n.replaced_on_disk);
 }
@@ -118,7 +122,8 @@ void Oracles::look_at_uuid_on_disk(Node node, std::size_t volume) {
 void Oracles::look_at_volume(Node node, std::size_t volume, const engine::VolumeStatus& status) {
     PerVolume& v = volumes_[volume];
     PerNode& n = v.nodes[index(node)];
-    if (status.state.disk >= DiskState::Negotiating) {
+    // The uuid of a sync target names no generation; at the end the old one may even come back.
+    if (status.state.disk > DiskState::Inconsistent) {
         note_uuid(world_, node, "in core", status.current_uuid, n.uuid_in_core, n.replaced_in_core);
     }
     const auto is_source = [](ConnState conn) {

@@ -61,6 +61,7 @@ TEST(SimResync, ApplicationWritesGoOnDuringIt) {
         cluster.random_io(Node::Alice, 500, 3s);
         cluster.check_convergence();
         EXPECT_EQ(cluster.failed_requests(), 0u);
+        EXPECT_EQ(cluster.oracles().resyncs_begun(), 1u);  // the first one comes to its end
     });
 }
 

@@ -243,8 +243,8 @@ void SimNet::deliver(const ConnectionRef& connection, Node from) {
         send_reset(connection, from, ECONNRESET);
         return;
     }
-    if (connection->ends[index(to)].stream == nullptr) {
-        return;  // the initiator has not heard yet that it is connected; pumped again then
+    if (connection->ends[index(to)].stream == nullptr || connection->ends[index(to)].paused) {
+        return;  // the initiator has not heard yet that it is connected, or reads again later
     }
     if (!sender.wire.empty()) {
         deliver_bytes(connection, from);
@@ -346,6 +346,14 @@ void SimNet::close(Node node, engine::SocketId id, bool after_sending) {
         }
     });
     pump(connection, node);
+}
+
+void SimNet::pause_reading(Node node, engine::SocketId id, bool paused) {
+    const ConnectionRef connection = find(node, id);
+    if (connection != nullptr) {
+        connection->ends[index(node)].paused = paused;
+        pump(connection, other(node));
+    }
 }
 
 // The system closes an end: what it has taken still leaves, followed by FIN; or, when there is

@@ -46,6 +46,7 @@ public:
     void connect(Node node, engine::SocketId id);
     void send(Node node, engine::Send&& bytes);
     void close(Node node, engine::SocketId id, bool after_sending);
+    void pause_reading(Node node, engine::SocketId id, bool paused);
 
     // --- What happens ---
     void process_died(Node node);  // kill -9: the kernel closes its sockets
@@ -71,6 +72,7 @@ private:
         engine::SocketId id;
         bool open = false;               // the process has it
         bool closing = false;            // close(after_sending) was called
+        bool paused = false;             // the process does not read for now
         std::deque<engine::Send> queue;  // given to Send, not yet taken by the system
         std::size_t taken_of_front = 0;
         std::uint64_t bytes_taken = 0;

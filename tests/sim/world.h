@@ -8,6 +8,7 @@
 #include "drbdd/io/time.h"
 
 #include <cstdint>
+#include <cstdlib>
 #include <deque>
 #include <functional>
 #include <map>
@@ -72,7 +73,7 @@ private:
     std::deque<Entry> entries_;
     std::uint64_t hash_ = 0xcbf29ce484222325ull;
     std::uint64_t count_ = 0;
-    bool verbose_ = false;
+    bool verbose_ = std::getenv("DRBDD_SIM_VERBOSE") != nullptr;  // for named scenarios
 };
 
 class World {
