@@ -190,8 +190,7 @@ void Connection::begin(const Connector::Established& established) {
     resolve_conflicts_ = established.resolve_conflicts;
     // On a socket that we opened, the first packet has been sent already.
     const auto begun = [this](SocketId socket) {
-        const std::uint64_t sent =
-            (socket.value & kAcceptedSocket) != 0 ? 0 : proto::kHeader80Size;
+        const std::uint64_t sent = (socket.value & kAcceptedSocket) != 0 ? 0 : proto::kHeader80Size;
         return Outgoing{sent, sent, core_.now};
     };
     data_out_ = begun(*data_);

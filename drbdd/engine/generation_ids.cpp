@@ -348,7 +348,7 @@ private:
             return refuse("I shall become SyncSource, but I am inconsistent!");
         }
         if (is_target(result_) && own_.role == Role::Primary &&
-            own_.disk >= DiskState::Consistent) {
+            own_.disk >= DiskState::Consistent && !own_.attaching) {
             if (policy_.rr_conflict == RrConflict::CallPriLost) {
                 out_.handlers.emplace_back("pri-lost");
             }

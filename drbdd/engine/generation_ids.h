@@ -45,7 +45,8 @@ struct SyncSide {
     bool crashed_primary = false;
     bool discard_my_data = false;
     Role role = Role::Secondary;
-    DiskState disk = DiskState::Diskless;
+    DiskState disk = DiskState::Diskless;  // while attaching: what it would be
+    bool attaching = false;                // to a connected resource; nobody uses these data yet
 };
 
 enum class CompareResult : int {

@@ -24,6 +24,7 @@ void MetaStore::open(const meta::Layout& layout,
     al_ = Al::Idle;
     full_sync_ = FullSync::Idle;
     durable_ = generation_;
+    flags_on_disk_ = superblock.flags;
     pages_done_ = pages_wanted_;
     want_all_pages_ = false;
     want_pages_.clear();
@@ -52,6 +53,7 @@ void MetaStore::set_ids(const GenerationIds& ids) {
 
 MetaStore::Ticket MetaStore::write_bitmap() {
     want_all_pages_ = true;
+    core_.progress = true;
     return ++pages_wanted_;
 }
 
@@ -82,11 +84,18 @@ void MetaStore::advance_superblock() {
     if (super_ != Super::Idle || durable_ == generation_) {
         return;
     }
+    // Without the mark of a Primary the activity log is not replayed any more: from then on the
+    // bitmap on disk has to speak for itself.
+    const bool was_primary = (flags_on_disk_ & meta::kMdPrimaryInd) != 0;
+    if (was_primary && !superblock_.has(meta::kMdPrimaryInd) && pages_done_ < pages_wanted_) {
+        return;
+    }
     // The block is made now: it must not speak of anything that the flush below does not cover.
     writing_ = generation_;
     super_block_ = core_.pool.allocate_slice(meta::kBlockBytes);
     superblock_.clean_magic = false;
     superblock_.flags &= ~static_cast<std::uint32_t>(meta::kMdAlClean);
+    flags_writing_ = superblock_.flags;
     meta::encode(superblock_, super_block_.bytes());
     if (md_flushes_) {
         super_ = Super::Flushing;
@@ -263,6 +272,7 @@ void MetaStore::on_disk_done(const DiskTicket& ticket) {
         case kSuperWrite:
             super_ = Super::Idle;
             durable_ = writing_;
+            flags_on_disk_ = flags_writing_;
             break;
         case kPageFlush:
             run_flushing_ = false;

@@ -47,7 +47,10 @@ public:
 
     using Generation = std::uint64_t;
 
-    Generation touch() { return ++generation_; }
+    Generation touch() {
+        core_.progress = true;
+        return ++generation_;
+    }
 
     Generation generation() const { return generation_; }
 
@@ -114,6 +117,8 @@ private:
     Generation generation_ = 0;
     Generation writing_ = 0;
     Generation durable_ = 0;
+    std::uint32_t flags_writing_ = 0;
+    std::uint32_t flags_on_disk_ = 0;
 
     Ticket pages_wanted_ = 0;
     Ticket pages_running_ = 0;

@@ -326,6 +326,7 @@ SyncDecision PeerDevice::decide(const VolumeState& peer, DiskState peer_disk) co
     mine.discard_my_data = connection_.discard_my_data();
     mine.role = own.role;
     mine.disk = own.disk == DiskState::Negotiating ? device_.disk_when_attached() : own.disk;
+    mine.attaching = own.disk == DiskState::Negotiating;
     SyncSide theirs;
     theirs.ids = *peer_ids_;
     theirs.dirty_bits = peer_dirty_bits_;
@@ -458,8 +459,8 @@ void PeerDevice::request(std::uint32_t mask, std::uint32_t value) {
     reply_.reset();
     request_pending_ = true;
     connection_.request_ping();
-    connection_.send(
-        proto::Command::StateChgReq, device_.number(), proto::StateChgReq{mask, value});
+    // After the announcements: an older state must not overtake it.
+    announce(proto::Command::StateChgReq, encoded(proto::StateChgReq{mask, value}));
 }
 
 std::optional<StateCode> PeerDevice::take_reply() {
