@@ -89,6 +89,10 @@ void Device::after_change(const VolumeState& old) {
         crashed_primary_ = false;
         peer.clear_peer_crashed();
     }
+    if (old.disk == DiskState::Inconsistent && old.pdsk == DiskState::Inconsistent &&
+        old.peer == Role::Secondary && state_.peer == Role::Primary) {
+        peer.consider_resync();  // the peer was forced: its data count now
+    }
     update_flags();
     const bool alone = (lost_contact(old, state_) && (primary || state_.peer == Role::Primary)) ||
                        (old.peer != Role::Primary && state_.peer == Role::Primary &&
@@ -220,6 +224,7 @@ void Device::begin_detach() {
         disk_failed(true, "detached while attaching");
         return;
     }
+    remember_exposed_data();
     detaching_ = true;
     detach_stored_ = false;
     detach_ticket_ = 0;
@@ -245,7 +250,7 @@ void Device::disk_failed(bool metadata, const std::string& what) {
         core_.emit(RunHandler{number(), "local-io-error"});
     }
     log_line(base::LogLevel::Error, "Local IO failed. Detaching...");
-    exposed_uuid_ = store.is_open() ? ids().current : exposed_uuid_;
+    remember_exposed_data();
     disk.refuse_new();
     if (attacher_.running()) {
         attacher_.abort(what);
@@ -258,6 +263,17 @@ void Device::disk_failed(bool metadata, const std::string& what) {
     peer_writes_.on_disk_lost(*this);
     detaching_ = true;
     detach_stored_ = true;
+}
+
+// Without a disk a Primary goes on with these data, and accepts no others (3.6).
+void Device::remember_exposed_data() {
+    const bool at_peer = state_.conn >= ConnState::Connected &&
+                         state_.pdsk == DiskState::UpToDate && peer.peer_ids().has_value();
+    if (at_peer) {
+        exposed_uuid_ = peer.peer_ids()->current;
+    } else if (store.is_open()) {
+        exposed_uuid_ = ids().current;
+    }
 }
 
 // Orderly: first everything that uses the disk ends, then the bitmap and the superblock are
@@ -293,7 +309,6 @@ void Device::advance_detach() {
         return;
     }
     if (store.durable(detach_generation_) && disk.outstanding() == 0) {
-        exposed_uuid_ = ids().current;
         disk.refuse_new();
         store.close();
         finish_detach();

@@ -117,6 +117,7 @@ private:
     void update_flags();
     void finish_attach();
     void finish_detach();
+    void remember_exposed_data();
     void advance_detach();
     static bool lost_contact(const VolumeState& old, const VolumeState& now);
 

@@ -39,7 +39,7 @@ PeerDevice::PeerDevice(Core& core, Device& device, Connection& connection)
 }
 
 void PeerDevice::start() {
-    left_handshake_ = false;
+    left_handshake_ = consider_resync_ = false;
     sequence_ = 0;
     peer_ids_.reset();
     peer_flags_ = 0;
@@ -53,6 +53,7 @@ void PeerDevice::on_connection_lost() {
     target.stop();
     source.stop();
     held_sync_uuid_.reset();
+    target_bitmap_ = 0;
     storing_sync_uuid_ = starting_sync_ = false;
     finish_ = Finish::None;
     left_handshake_ = false;
@@ -308,13 +309,10 @@ bool PeerDevice::resync_decision_wanted(const VolumeState& peer) const {
     const bool attaching =
         own.conn == ConnState::Connected &&
         (peer.disk == DiskState::Negotiating || own.disk == DiskState::Negotiating);
-    const bool forced = own.disk == DiskState::Inconsistent &&
-                        own.pdsk == DiskState::Inconsistent && own.peer == Role::Secondary &&
-                        peer.role == Role::Primary;
     const bool peer_began = own.conn == ConnState::Connected &&
                             peer.conn >= ConnState::StartingSyncS &&
                             peer.conn <= ConnState::WFBitMapT;
-    return fresh || attaching || forced || peer_began;
+    return fresh || attaching || consider_resync_ || peer_began;
 }
 
 SyncDecision PeerDevice::decide(const VolumeState& peer, DiskState peer_disk) const {
@@ -369,6 +367,7 @@ base::Result<void> PeerDevice::settle(const VolumeState& peer, DiskState peer_di
     bool decided = false;
     if (resync_decision_wanted(peer)) {
         decided = true;
+        consider_resync_ = false;
         const SyncDecision decision = decide(peer, peer_disk);
         for (const SyncDecision::Line& line : decision.log) {
             device_.log_line(line.alert ? base::LogLevel::Alert : base::LogLevel::Info, line.text);
@@ -653,7 +652,16 @@ void PeerDevice::become_target(std::uint64_t sync_uuid) {
 void PeerDevice::advance_sync_target() {
     const ConnState conn = device_.state().conn;
     if (held_sync_uuid_ && (conn == ConnState::WFSyncUUID || conn == ConnState::Behind)) {
-        become_target(*std::exchange(held_sync_uuid_, std::nullopt));
+        // The source clears a bit when we have written the block, but a power cut may still take the
+        // block from our cache: until a flush our own bitmap on disk has to remember it.
+        if (target_bitmap_ == 0) {
+            target_bitmap_ = device_.store.write_bitmap();
+            core_.progress = true;
+        }
+        if (device_.store.bitmap_written(target_bitmap_)) {
+            target_bitmap_ = 0;
+            become_target(*std::exchange(held_sync_uuid_, std::nullopt));
+        }
     }
     const bool syncing = device_.state().conn == ConnState::SyncTarget;
     if (syncing && !target.running() && finish_ == Finish::None &&

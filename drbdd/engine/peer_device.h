@@ -60,6 +60,9 @@ public:
     std::optional<StateCode> take_reply();
     void forget_request();
 
+    // The next state of the peer decides again who has the data.
+    void consider_resync() { consider_resync_ = true; }
+
     // A full resync was agreed on (invalidate): sets all bits, then the sync begins without
     // bitmaps.
     void start_full_sync(ConnState conn);
@@ -115,6 +118,7 @@ private:
     Connection& connection_;
 
     bool left_handshake_ = false;
+    bool consider_resync_ = false;
     std::uint32_t sequence_ = 0;
     std::deque<Announcement> announcements_;
     std::optional<GenerationIds> peer_ids_;
@@ -127,6 +131,7 @@ private:
     std::optional<StateCode> reply_;
 
     std::optional<std::uint64_t> held_sync_uuid_;  // arrived before we were ready for it
+    MetaStore::Ticket target_bitmap_ = 0;          // our part of the union, on its way to the disk
     std::uint64_t new_sync_uuid_ = 0;              // ours, being stored
     MetaStore::Generation sync_generation_ = 0;
     bool storing_sync_uuid_ = false;

@@ -458,13 +458,13 @@ void Resource::finish_promotion(bool force) {
         }
         device->change_state(next);
         if (device->store.is_open()) {
+            const bool alone = next.conn < ConnState::Connected || next.pdsk <= DiskState::Failed;
+            if (raised || (alone && device->ids().bitmap == 0)) {
+                device->new_current_uuid();
+            }
             GenerationIds ids = device->ids();
             ids.current |= kUuidPrimaryBit;
             device->store.set_ids(ids);
-            const bool alone = next.conn < ConnState::Connected || next.pdsk <= DiskState::Failed;
-            if (raised || (alone && ids.bitmap == 0)) {
-                device->new_current_uuid();
-            }
             device->requests.hold_until(device->store.generation());
         }
         device->peer.announce_state();
