@@ -199,6 +199,8 @@ int main(int argc, char** argv) {
     if (options.node.empty()) {
         options.node = host_name();
     }
+    // Whoever started us may have had a device of ours open: we must not be its last user.
+    ::close_range(STDERR_FILENO + 1, ~0u, 0);
 
     const auto chosen = frontend(options);
     if (!chosen) {

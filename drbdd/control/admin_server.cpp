@@ -21,7 +21,8 @@ namespace {
 
 constexpr int kBacklog = 64;
 constexpr auto kAcceptPause = std::chrono::milliseconds(200);
-constexpr int kTimeout = -23;  // "Timeout in operation"
+// "In transient state, retry after next state change": 8.4 has no number for "no answer".
+constexpr int kNoAnswer = -18;
 
 // The tools run as root; a daemon of a test as its user.
 bool is_allowed(stream_protocol::socket& socket) {
@@ -43,8 +44,9 @@ Reply reply_to(const Request& request, int code = 0, std::string text = {}) {
 
 std::string late_text(const Request& request, std::chrono::milliseconds deadline) {
     return base::format(
-        "Timeout in operation\nresource %s has not answered '%s' within %lld ms: it is busy or "
+        "%s\nresource %s has not answered '%s' within %lld ms: it is busy or "
         "hangs. What was asked may still happen; see 'drbdadm status'.",
+        std::string(error_text(kNoAnswer)).c_str(),
         request.resource.c_str(),
         std::string(to_string(request.command)).c_str(),
         static_cast<long long>(deadline.count()));
@@ -192,7 +194,7 @@ void AdminServer::handle_execute(const std::shared_ptr<AdminSession>& session,
         [this, session, request, timer, answered](const boost::system::error_code& error) {
             if (!error && !std::exchange(*answered, true)) {
                 session->reply(
-                    reply_to(request, kTimeout, late_text(request, options_.command_deadline)));
+                    reply_to(request, kNoAnswer, late_text(request, options_.command_deadline)));
             }
         });
     backend_.execute(request, [this, session, request, timer, answered](Outcome outcome) {
