@@ -190,10 +190,12 @@ void MetaStore::submit_pages() {
 
 void MetaStore::advance_log() {
     if (al_ == Al::Idle && log_.wants_transaction()) {
+        al_evicts_ = false;
         for (const ActivityLog::Change& change : log_.begin_transaction()) {
             if (change.old_extent == meta::kAlExtentFree) {
                 continue;
             }
+            al_evicts_ = true;
             const std::uint64_t page =
                 change.old_extent * base::kBitsPerAlExtent / Bitmap::kBitsPerPage;
             if (page < bitmap_.pages()) {
@@ -209,7 +211,9 @@ void MetaStore::advance_log() {
         if (pages_done_ < al_ticket_) {
             return;
         }
-        if (pages_unflushed_ && md_flushes_) {
+        // An extent leaves the log only when its bits and its data are stable: both may still be in
+        // the disk's cache.
+        if ((al_evicts_ || pages_unflushed_) && md_flushes_) {
             al_ = Al::Flushing;
             pages_unflushed_ = pages_in_flight_ > 0;
             submit(kAlFlush, io::DiskOp::Kind::Flush, {}, {}, false);

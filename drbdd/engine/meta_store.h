@@ -6,7 +6,8 @@
 //   FUA. bitmap page  after the data whose bits it shows as cleared are stable; itself made stable
 //   by the
 //                next flush.
-//   log block    after the changed bitmap pages of every extent that it evicts are stable.
+//   log block    after the data and the changed bitmap pages of every extent that it evicts are
+//   stable.
 //
 // Nothing here waits: a caller keeps the generation or ticket and asks whether it is durable.
 #pragma once
@@ -132,6 +133,7 @@ private:
 
     Al al_ = Al::Idle;
     Ticket al_ticket_ = 0;
+    bool al_evicts_ = false;  // the transaction takes extents out of the log
     FullSync full_sync_ = FullSync::Idle;
     bool set_all_ = false;
     Generation full_sync_generation_ = 0;

@@ -424,7 +424,7 @@ base::Result<void> PeerDevice::settle(const VolumeState& peer, DiskState peer_di
         }
     }
     const bool peer_attached =
-        !fresh && own.pdsk == DiskState::Diskless && next.pdsk > DiskState::Failed;
+        !fresh && own.pdsk < DiskState::Negotiating && next.pdsk >= DiskState::Inconsistent;
     left_handshake_ = left_handshake_ || next.conn >= ConnState::Connected;
     device_.change_state(next);
     if (next.conn == ConnState::WFBitMapS || next.conn == ConnState::WFBitMapT) {
