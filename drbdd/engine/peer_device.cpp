@@ -381,7 +381,10 @@ base::Result<void> PeerDevice::settle(const VolumeState& peer, DiskState peer_di
                 return {};
             }
             if (peer.disk == DiskState::Negotiating) {
+                // It waits for our side to come to the same verdict, and then gives up the attach.
                 peer_disk = DiskState::Diskless;
+                announce_uuids();
+                announce_state();
             } else {
                 return refusal(decision.log.empty() ? "refused" : decision.log.back().text);
             }
