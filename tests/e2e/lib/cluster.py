@@ -101,8 +101,9 @@ class Node:
         return {**os.environ, "PATH": f"{BIN}:{os.environ['PATH']}", "DRBDD_RUN_DIR": self.run_dir,
                 "DRBDD_DEV_DIR": self.dev_dir, "LC_ALL": "C"}
 
-    def run(self, *argv, check=True, seconds=60, input=None):
-        """(exit code, stdout, stderr). Output goes through files: a daemon that is left running may keep them open."""
+    def run(self, *argv, check=True, seconds=60, input=None, quiet=False):
+        """(exit code, stdout, stderr), kept for report() unless `quiet`. Output goes through files, which a daemon that is
+        left running may keep open."""
         with open(os.path.join(self.dir, "stdout"), "w+") as out, open(os.path.join(self.dir, "stderr"), "w+") as err:
             try:
                 done = subprocess.run(self.inside(*argv), env=self.environment(), stdout=out, stderr=err, input=input,
@@ -112,7 +113,7 @@ class Node:
             out.seek(0)
             err.seek(0)
             result = done.returncode, out.read(), err.read()
-        with open(self.log, "a") as log:
+        with open(os.devnull if quiet else self.log, "a") as log:
             log.write(f"{time.time():.3f} {' '.join(argv)} -> {result[0]}\n{result[1]}{result[2]}")
         if check and result[0]:
             raise Failed(f"{self.name}: `{' '.join(argv)}`: exit {result[0]}\n{result[1]}{result[2]}")
@@ -166,7 +167,7 @@ class Node:
 
     def status(self, resource="r0"):
         """The resource as `drbdsetup status --json` shows it, or None when it is not configured."""
-        code, out, _ = self.run("drbdsetup", "status", resource, "--json", check=False, seconds=5)
+        code, out, _ = self.run("drbdsetup", "status", resource, "--json", check=False, seconds=5, quiet=True)
         found = [entry for entry in json.loads(out or "[]") if entry["name"] == resource] if code == 0 else []
         return found[0] if found else None
 
