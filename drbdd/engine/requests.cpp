@@ -370,7 +370,6 @@ void Requests::on_disk_done(const DiskTicket& ticket, int error) {
         return;
     }
     Write& write = writes_.at(ticket.key);
-    write.local_pending = false;
     if (error != 0 || !device_.disk.accepts()) {
         write.local_failed = true;
     }
@@ -384,6 +383,7 @@ void Requests::on_disk_done(const DiskTicket& ticket, int error) {
                                          static_cast<unsigned long long>(ticket.op.length / 512),
                                          error));
     }
+    write.local_pending = false;
     check(ticket.key);
 }
 
@@ -449,13 +449,22 @@ void Requests::on_connection_lost(std::uint64_t key) {
     check(key);
 }
 
+// What this disk holds of unfinished writes is out of reach: only the peer's copy counts for them.
 void Requests::on_disk_lost() {
+    std::vector<std::uint64_t> undecided;
     for (auto& [key, write] : writes_) {
         write.holds_log = false;
         if (write.waits_log) {
             write.waits_log = false;
             logged_.push_back(key);
         }
+        if (write.local && !write.local_pending && !write.completed) {
+            write.local_failed = true;
+            undecided.push_back(key);
+        }
+    }
+    for (const std::uint64_t key : undecided) {
+        check(key);
     }
     core_.progress = true;
 }
