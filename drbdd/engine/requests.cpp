@@ -341,8 +341,9 @@ void Requests::start_flush() {
         unflushed_at_peer_ = false;
         replicate(flush_key_, write);
     } else if (!local) {
-        complete(flush_key_, write);
-        release(flush_key_, write);
+        const std::uint64_t key = flush_key_;  // complete() makes room for the next flush
+        complete(key, write);
+        release(key, write);
     }
 }
 
