@@ -3,6 +3,7 @@
 
 import hashlib
 import os
+import re
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.realpath(__file__)), "lib"))
@@ -16,7 +17,7 @@ def backing_missing(cluster):
     node, path = cluster.bravo, cluster.disks["bravo"][0]
     os.unlink(path)
     node.expect_refusal("drbdadm", "-c", node.config, "create-md", "--force", "r0", says=[path, "No such file"])
-    node.expect_refusal("drbdadm", "-c", node.config, "up", "r0", says=[path, "No such file"])
+    node.expect_refusal("drbdadm", "-c", node.config, "up", "r0", says=[path, "does not exist"])
     if os.path.exists(path):
         raise Failed("the missing backing file was made up")
 
@@ -61,15 +62,20 @@ def backing_in_use(cluster):
 
 
 def port_taken(cluster):
-    """somebody else listens on the resource's port: the command says so, the disk stays attached, and it heals"""
+    """somebody else listens on the resource's port: StandAlone, with the reason in the log; the disk stays attached; it heals"""
     node = cluster.bravo
     for each in cluster.nodes:
         each.drbdadm("create-md", "--force", "r0")
     squatter = node.start("python3", "-c", "import socket, time\ns = socket.create_server(('10.88.0.2', 7788))\ntime.sleep(1000)")
     until(lambda: node.run("python3", "-c", "import socket; socket.create_connection(('10.88.0.2', 7788))", check=False)[0] == 0,
           5, "the squatter does not listen")
-    node.expect_refusal("drbdadm", "-c", node.config, "up", "r0", says=["10.88.0.2:7788", "in use"])
+    node.drbdadm("up", "r0")
+    until(lambda: node.drbdadm("cstate", "r0")[1].strip() == "StandAlone", 10, "bravo does not give up")
     node.wait(disk="Inconsistent")
+    with open(node.daemon_log) as file:
+        reason = re.search(r"cannot listen on .*10\.88\.0\.2:7788.*in use", file.read())
+    if not reason:
+        raise Failed("the log does not say that the port is taken")
     for pid in node.processes("python3"):
         os.kill(pid, 9)
     squatter.wait()

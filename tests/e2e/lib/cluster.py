@@ -5,8 +5,10 @@ power failure (the backing file's page cache survives: what was written but not 
 ends at a bridge, so that a dead node answers nothing while the other one keeps its own link.
 """
 
+import glob
 import json
 import os
+import shutil
 import signal
 import subprocess
 import time
@@ -57,7 +59,7 @@ class Node:
 
     # ---- the machine ----
     def boot(self):
-        first = f"hostname {self.name}; mount -t tmpfs tmpfs /run; while :; do sleep 3600 & wait; done"
+        first = f"hostname {self.name}; mount -t tmpfs tmpfs /run; mkdir /run/lock; while :; do sleep 3600 & wait; done"
         self.shell = subprocess.Popen([*namespaces("mount", "net", "uts"), "sh", "-c", first], stdin=subprocess.DEVNULL,
                                       stderr=subprocess.DEVNULL)
         self.init = until(lambda: child_of(self.shell.pid), 5, f"{self.name}: no first process")
@@ -77,7 +79,7 @@ class Node:
         """Its log goes to a file, for report()."""
         with open(self.daemon_log, "a") as log:
             self.start("drbdd", "--foreground", "--log", "stderr", stdout=log, stderr=log)
-        until(lambda: os.path.exists(os.path.join(self.run_dir, "drbdd.sock")), 5, f"{self.name}: drbdd did not start")
+        until(lambda: self.run("drbdsetup", "status", check=False, quiet=True)[0] == 0, 5, f"{self.name}: drbdd did not start")
 
     def shape(self, rate_bytes):
         """Limits what the node sends, in bytes per second."""
@@ -86,10 +88,15 @@ class Node:
                  "burst", "512kb", "limit", "4mb")
 
     def kill(self):
-        """Power failure: every process of the node ends at once."""
+        """Power failure: every process of the node ends at once, and what its kernel and its tmpfs held is gone."""
         os.kill(self.init, signal.SIGKILL)
         self.shell.wait()
         self.init = None
+        for device in glob.glob(f"{self.dev_dir}/drbd[0-9]*"):
+            subprocess.run(["losetup", "-d", f"/dev/loop{os.minor(os.stat(device).st_rdev)}"], check=False)
+        for path in (self.run_dir, self.dev_dir):
+            shutil.rmtree(path)
+            os.makedirs(path)
 
     def inside(self, *argv):
         """The command line that runs argv on this node."""
@@ -272,6 +279,7 @@ def main(*scenarios, programs=(), seconds=300, **options):
     def run_it(work):
         clusters.append(Cluster(work, **options))
         scenario(clusters[0])
+        clusters[0].down()  # what it leaves behind after that is a failure
 
     run(run_it, ("mke2fs", "losetup", *programs), seconds, lambda: clusters and clusters[0].report())
 
@@ -282,6 +290,8 @@ class Cluster:
     NAMES = (("alpha", "10.88.0.1"), ("bravo", "10.88.0.2"))
 
     def __init__(self, work, mib=64, volumes=1, net="protocol C;", disk="", rate_bytes=RATE_BYTES, daemon=True):
+        if not os.path.exists(os.path.join(BIN, "drbdadm")):
+            raise Failed(f"{BIN} has no drbdadm: build first, or set DRBDD_BIN")
         self.bridge = Bridge()
         self.nodes = [Node(work, name, address, rate_bytes, daemon) for name, address in self.NAMES]
         self.alpha, self.bravo = self.nodes
@@ -312,7 +322,8 @@ class Cluster:
 
     def down(self):
         for node in self.nodes:
-            node.drbdadm("down", "r0")
+            if node.init and node.status():
+                node.drbdadm("down", "r0")
 
     def report(self):
         for node in self.nodes:

@@ -90,4 +90,11 @@ def main(*scenarios):
     scenario = choose(scenarios)
     if "DRBDD_RIG_WORK" not in os.environ:
         guest.prepare()
-    run(lambda work: scenario(Pair(work)), programs=guest.PROGRAMS, seconds=400, on_failure=report)
+
+    def run_it(work):
+        pair = Pair(work)
+        scenario(pair)
+        pair.ours.drbdadm("secondary", "r0")
+        pair.ours.drbdadm("down", "r0")  # what it leaves behind after that is a failure
+
+    run(run_it, programs=guest.PROGRAMS, seconds=400, on_failure=report)
