@@ -13,7 +13,8 @@ from row_client import RowClient  # noqa: E402
 from sandbox import Failed, run  # noqa: E402
 
 SERVICE = "10.88.0.100"
-MIB = 512
+MIB = 1024
+HOT_AREAS = 67  # of 4 MiB each: what a crashed Primary compares with its peer; the usual 1237 would cover this small disk
 DATABASE = ["--no-defaults", "--user=root", "--innodb-buffer-pool-size=64M", "--innodb-log-file-size=32M",
             "--innodb-flush-log-at-trx-commit=1", "--sync-binlog=1", "--performance-schema=OFF", "--skip-name-resolve",
             "--innodb-buffer-pool-dump-at-shutdown=OFF", "--innodb-buffer-pool-load-at-startup=OFF", "--log-bin=bin"]
@@ -73,7 +74,8 @@ def stop_service(node, server):
 
 def story(work, cluster=None):
     tell("Two database servers, alpha and bravo, each with a disk of its own, and between them a link of 200 MB/s.")
-    cluster = cluster or Cluster(work, mib=MIB, net="protocol C; timeout 30; ping-int 2; connect-int 1;")
+    cluster = cluster or Cluster(work, mib=MIB, net="protocol C; timeout 30; ping-int 2; connect-int 1;",
+                                 disk=f"al-extents {HOT_AREAS};")
     alpha, bravo = cluster.nodes
     story.cluster = cluster
     web = Node(work, "web", "10.88.0.3", daemon=False).boot()
@@ -110,7 +112,8 @@ def story(work, cluster=None):
     tell(f"  the client goes on: {client.first_after(died) - died:.1f} s without the database")
     time.sleep(3)
 
-    tell("alpha comes back. Only what changed since is copied to it, while the database works on:")
+    tell("alpha comes back. Only what bravo wrote since, and the areas that alpha was just writing, are copied to it, while the "
+         "database works on:")
     alpha.boot()
     alpha.drbdadm("up", "r0")
     for node in cluster.nodes:

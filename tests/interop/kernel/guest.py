@@ -27,7 +27,7 @@ APPEND = ("console=ttyS0 quiet loglevel=4 panic=-1 mitigations=off nokaslr rando
 # disconnect ("conn( Connected -> TearDown )", "Connection closed") does not match.
 TROUBLE = re.compile(r"ASSERT|BUG|Oops|WARNING|error|magic|unexpected|Unknown packet|short read|failed|did not arrive|"
                      r"Split-Brain|ProtocolError|NetworkFailure|BrokenPipe|Timeout|unrelated|digest", re.IGNORECASE)
-HARMLESS = re.compile(r"exit code 0|on-io-error")
+HARMLESS = re.compile(r"exit code 0|disk\( (UpToDate -> Failed|Failed -> Diskless) \)")  # the latter is what `down` looks like
 
 
 def prepare():
