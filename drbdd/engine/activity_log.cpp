@@ -3,6 +3,7 @@
 #include "base/require.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace engine {
 
@@ -19,6 +20,29 @@ void ActivityLog::reset(std::uint32_t slots) {
     for (std::uint32_t i = 0; i < slots; ++i) {
         unused_.push_back(static_cast<std::uint16_t>(i));
         slots_[i].unused = std::prev(unused_.end());
+    }
+    free_ = slots;
+}
+
+void ActivityLog::age() {
+    if (transaction_running_ || !waiting_.empty()) {
+        return;
+    }
+    for (auto it = unused_.begin(); it != unused_.end();) {
+        const std::uint16_t index = *it;
+        Slot& slot = slots_[index];
+        if (slot.extent == meta::kAlExtentFree || std::exchange(slot.recent, false)) {
+            ++it;
+            continue;
+        }
+        if (changing_.size() == meta::kAlUpdatesPerTransaction) {
+            return;  // the rest next time
+        }
+        changing_.push_back({index, slot.extent, meta::kAlExtentFree});
+        by_extent_.erase(slot.extent);
+        slot.new_extent = meta::kAlExtentFree;
+        slot.changing = true;
+        it = unused_.erase(it);
     }
 }
 
@@ -101,6 +125,8 @@ bool ActivityLog::try_hold(const Waiter& waiter) {
         changing_.push_back({index, slot.extent, extent});
         if (slot.extent != meta::kAlExtentFree) {
             by_extent_.erase(slot.extent);
+        } else {
+            --free_;
         }
         slot.new_extent = extent;
         slot.changing = true;
@@ -112,6 +138,7 @@ bool ActivityLog::try_hold(const Waiter& waiter) {
 
 void ActivityLog::hold(std::uint16_t index) {
     Slot& slot = slots_[index];
+    slot.recent = true;
     if (slot.references++ == 0) {
         unused_.erase(slot.unused);
     }
@@ -160,6 +187,11 @@ void ActivityLog::commit() {
         Slot& slot = slots_[change.slot];
         slot.extent = slot.new_extent;
         slot.changing = false;
+        if (slot.extent == meta::kAlExtentFree) {
+            unused_.push_front(change.slot);
+            slot.unused = unused_.begin();
+            ++free_;
+        }
     }
     changing_.clear();
     pump();

@@ -30,6 +30,13 @@ public:
     void request(std::uint64_t key, base::AlExtent first, base::AlExtent last);
     void put(base::AlExtent first, base::AlExtent last);
 
+    // Lets go of extents that nobody has used since the call before: a crash then costs the copying
+    // of what was in use lately, not of all that ever was. Does nothing while something is waiting.
+    void age();
+
+    // There are extents that nobody uses.
+    bool any_cold() const { return unused_.size() > free_; }
+
     // Keys whose extents are all active now, in the order in which they became so.
     std::vector<std::uint64_t> take_ready();
 
@@ -64,6 +71,7 @@ private:
         std::uint32_t new_extent = meta::kAlExtentFree;  // what it is about to be
         std::uint32_t references = 0;
         bool changing = false;
+        bool recent = false;                        // used since the last age()
         std::list<std::uint16_t>::iterator unused;  // place in unused_, while references == 0
     };
 
@@ -85,6 +93,7 @@ private:
         unused_;  // no references; least recently used first, free ones in front
     std::deque<Waiter> waiting_;
     std::vector<std::uint64_t> ready_;
+    std::size_t free_ = 0;  // of those in unused_: slots without an extent
     std::vector<Change> changing_;
     bool transaction_running_ = false;
     std::uint64_t references_ = 0;

@@ -9,6 +9,8 @@ namespace engine {
 
 namespace {
 
+// An extent that is not written for one to two of these leaves the activity log.
+constexpr io::Duration kLogAge = std::chrono::seconds(2);
 // Keys of the activity log with this bit belong to the peer's writes.
 constexpr std::uint64_t kPeerLogKey = std::uint64_t{1} << 63;
 
@@ -60,6 +62,7 @@ void Device::change_state(const VolumeState& wanted, bool quiet) {
         next.disk = disk_when_attached_;  // the peer will not be asked any more
     }
     next = sanitise(next);
+    keep_verdict(next);
     if (next == state_) {
         return;
     }
@@ -71,6 +74,22 @@ void Device::change_state(const VolumeState& wanted, bool quiet) {
     core_.progress = true;
     after_change(old);
     core_.emit(StatusChanged{});
+}
+
+// A disk that fails while bitmaps are exchanged leaves the other one behind, which is known to lack
+// writes. "Connected" would make that one UpToDate and hide the loss: the connection ends instead.
+void Device::keep_verdict(VolumeState& next) {
+    if (next.conn != ConnState::Connected) {
+        return;
+    }
+    const bool target = state_.conn == ConnState::WFBitMapT || state_.conn == ConnState::WFSyncUUID;
+    if (target && next.pdsk <= DiskState::Failed && next.disk == DiskState::UpToDate) {
+        next.disk = DiskState::Outdated;
+        connection_.drop(ConnState::NetworkFailure, "the sync source lost its disk");
+    } else if (state_.conn == ConnState::WFBitMapS && next.disk <= DiskState::Failed) {
+        next.pdsk = state_.pdsk;
+        connection_.drop(ConnState::NetworkFailure, "the sync source lost its disk");
+    }
 }
 
 // Contact to the peer's data has ended: from now on our data go their own way (5.1).
@@ -212,6 +231,12 @@ void Device::finish_attach() {
         wanted.disk = disk_when_attached_;
         wanted.pdsk = peer_outdated ? DiskState::Outdated : DiskState::DUnknown;
         change_state(wanted);
+        // A Primary goes on without the peer: what it writes now must not look like the peer's
+        // data.
+        if (state_.role == Role::Primary && state_.disk == DiskState::UpToDate &&
+            ids().bitmap == 0) {
+            new_current_uuid();
+        }
     }
     log_line(base::LogLevel::Info, "attached to UUIDs " + describe(ids()));
     core_.emit(VolumeChanged{number()});
@@ -426,6 +451,10 @@ void Device::advance() {
     } else if (attacher_.failed() && !attacher_.running() && state_.disk == DiskState::Attaching) {
         disk_failed(true, "attach failed: " + attacher_.error());
     }
+    if (core_.now >= age_log_at_ && local_usable()) {
+        age_log_at_ = core_.now + kLogAge;
+        log.age();
+    }
     store.advance();
     for (const std::uint64_t key : log.take_ready()) {
         if ((key & kPeerLogKey) != 0) {
@@ -442,6 +471,11 @@ void Device::advance() {
         core_.emit(VolumeChanged{number()});
         core_.emit(StatusChanged{});
     }
+}
+
+io::Instant Device::next_deadline() const {
+    const bool aging = local_usable() && log.any_cold();
+    return std::min(peer.next_deadline(), aging ? age_log_at_ : io::kNever);
 }
 
 bool Device::usable() const {

@@ -89,6 +89,7 @@ public:
     VolumeStatus status(io::Instant now) const;
 
     void advance();
+    io::Instant next_deadline() const;
     void log_line(base::LogLevel level, const std::string& text) const;
     void mark_out_of_sync(base::Sector sector, std::uint64_t bytes);
     void mark_in_sync(base::Sector sector, std::uint64_t bytes);
@@ -113,6 +114,7 @@ public:
     Counters counters;
 
 private:
+    void keep_verdict(VolumeState& next);
     void after_change(const VolumeState& old);
     void update_flags();
     void finish_attach();
@@ -136,6 +138,7 @@ private:
     DiskState disk_when_attached_ = DiskState::Inconsistent;
     std::uint64_t size_sectors_ = 0;
     bool last_usable_ = false;
+    io::Instant age_log_at_{};
 };
 
 }  // namespace engine

@@ -101,7 +101,7 @@ void Resource::dispatch(Event event) {
 io::Instant Resource::next_deadline() const {
     io::Instant next = connection_.next_deadline();
     for (const auto& device : devices_) {
-        next = std::min(next, device->peer.next_deadline());
+        next = std::min(next, device->next_deadline());
     }
     for (const Running& running : commands_) {
         next = std::min(next, running.deadline);

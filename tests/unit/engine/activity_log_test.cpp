@@ -115,6 +115,32 @@ TEST(ActivityLog, ContextIsTheStateBeforeAndMovesOn) {
     EXPECT_EQ(second.context.size(), 1237u - 919);
 }
 
+TEST(ActivityLog, ForgetsWhatNobodyUsesAnyMore) {
+    ActivityLog log;
+    log.reset(67);
+    log.request(1, extent(5), extent(6));
+    run_transaction(log);
+    log.take_ready();
+    log.put(extent(5), extent(5));
+    log.age();
+    EXPECT_FALSE(log.wants_transaction());  // used lately
+    EXPECT_TRUE(log.any_cold());
+    log.age();
+    ASSERT_TRUE(log.wants_transaction());
+    const auto& changes = log.begin_transaction();
+    ASSERT_EQ(changes.size(), 1u);
+    EXPECT_EQ(changes[0].old_extent, 5u);
+    EXPECT_EQ(changes[0].new_extent, meta::kAlExtentFree);
+    log.request(2, extent(5), extent(5));  // comes back at once: in another slot, later
+    log.build_transaction();
+    log.commit();
+    EXPECT_FALSE(log.any_cold());
+    EXPECT_TRUE(log.is_active(6));
+    run_transaction(log);
+    EXPECT_TRUE(log.is_active(5));
+    EXPECT_EQ(log.take_ready(), (std::vector<std::uint64_t>{2}));
+}
+
 TEST(ActivityLog, AbandonForgetsEverything) {
     ActivityLog log;
     log.reset(67);
