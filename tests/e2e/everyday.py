@@ -160,6 +160,18 @@ def several_volumes(cluster):
         cluster.compare(volume)
 
 
+def many_volumes(cluster):
+    """twenty volumes come up, are promoted, demoted and taken down by one command each"""
+    cluster.up(primary=cluster.alpha)
+    for volume in range(20):
+        cluster.alpha.wait_in_sync(volume=volume)
+        cluster.compare(volume)
+    cluster.alpha.drbdadm("secondary", "r0")
+    cluster.bravo.drbdadm("primary", "r0")
+
+
+VOLUMES = {"several_volumes": (2, 64), "many_volumes": (20, 4)}
+volumes, mib = VOLUMES.get(sys.argv[-1], (1, 64))
 main(initial_sync, started_by_up, events, resync_progress, verified_load, roles_swap, secondary_refuses, several_volumes,
-     programs=("fio", "nbdinfo", "qemu-img"), mib=64, daemon="started_by_up" not in sys.argv,
-     volumes=2 if "several_volumes" in sys.argv else 1)
+     many_volumes, programs=("fio", "nbdinfo", "qemu-img"), mib=mib, volumes=volumes,
+     daemon="started_by_up" not in sys.argv)
