@@ -412,6 +412,12 @@ base::Result<void> PeerDevice::settle(const VolumeState& peer, DiskState peer_di
         return refusal("Can only connect to data with current UUID=" +
                        base::hex64(device_.exposed_uuid()));
     }
+    // Nobody would be left to say that our data lack writes.
+    if (fresh && own.disk == DiskState::Outdated && peer.role == Role::Primary &&
+        peer_disk < DiskState::Inconsistent) {
+        return base::Error{base::ErrorCode::Busy,
+                           "our data are outdated and the Primary has no disk: waiting for its disk"};
+    }
     if (decided && own.disk == DiskState::Negotiating &&
         (next.conn == ConnState::Connected || next.conn == ConnState::WFBitMapS)) {
         next.disk = device_.disk_when_attached();
@@ -538,6 +544,9 @@ void PeerDevice::advance() {
     if (!connection_.up()) {
         return;
     }
+    if (finish_ == Finish::Pinging && !device_.state().syncing()) {
+        finish_ = Finish::None;  // a disk failed before the end was agreed on
+    }
     advance_starting_sync();
     advance_bitmaps();
     advance_sync_source();
@@ -655,8 +664,8 @@ void PeerDevice::become_target(std::uint64_t sync_uuid) {
 void PeerDevice::advance_sync_target() {
     const ConnState conn = device_.state().conn;
     if (held_sync_uuid_ && (conn == ConnState::WFSyncUUID || conn == ConnState::Behind)) {
-        // The source clears a bit when we have written the block, but a power cut may still take the
-        // block from our cache: until a flush our own bitmap on disk has to remember it.
+        // The source clears a bit when we have written the block, but a power cut may still take
+        // the block from our cache: until a flush our own bitmap on disk has to remember it.
         if (target_bitmap_ == 0) {
             target_bitmap_ = device_.store.write_bitmap();
             core_.progress = true;

@@ -363,11 +363,7 @@ void Requests::on_disk_done(const DiskTicket& ticket, int error) {
                                          static_cast<unsigned long long>(ticket.op.sector.value),
                                          static_cast<unsigned long long>(ticket.op.length / 512),
                                          error));
-        if (device_.local_usable()) {
-            finish_read(ticket.key, EIO, {});  // on-io-error pass_on
-        } else {
-            start_read(ticket.key);  // from the peer
-        }
+        start_read(ticket.key);  // from the peer
         return;
     }
     Write& write = writes_.at(ticket.key);
