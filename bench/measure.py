@@ -26,7 +26,7 @@ class Workload:
     def fio(self, mib, seconds):
         options = [f"--rw={self.rw}", f"--bs={self.block}", f"--iodepth={self.depth}", f"--size={mib}m", "--time_based",
                    f"--runtime={seconds}", "--randrepeat=0", "--norandommap", "--lat_percentiles=1"]
-        return options + (["--fsync=1"] if self.flush else [])
+        return options
 
 
 FULL = [Workload(rw, block, depth, flush) for block in ("4k", "128k") for rw in ("randwrite", "write") for depth in (1, 16, 32)
@@ -39,7 +39,8 @@ def run_fio(target, workload, mib, seconds):
     """IOPS, bytes per second, latencies in microseconds and CPU seconds per GB of one run."""
     sides = list(target.servers)
     before = {side: target.cpu_seconds(side) for side in sides}
-    done = subprocess.run(["fio", "--name=bench", "--output-format=json", *target.fio, *workload.fio(mib, seconds)],
+    done = subprocess.run(["fio", "--name=bench", "--output-format=json", *target.fio, *workload.fio(mib, seconds),
+                           *([target.flush] if workload.flush else [])],
                           capture_output=True, text=True)
     if done.returncode:
         raise Failed(f"{target.name}, {workload.name}: fio: exit {done.returncode}\n{done.stdout[-2000:]}{done.stderr}")

@@ -19,6 +19,7 @@ class Target:
     text: str
     fio: list
     servers: dict  # side ("local", "remote") -> [(node, part of the command line)]
+    flush: str = "--fsync=1"  # fio's nbd engine sends NBD_CMD_FLUSH for it
 
     def cpu_seconds(self, side):
         """User and system time of the servers so far."""
@@ -69,7 +70,8 @@ def make_file(path, mib):
 def raw(work, mib):
     path = make_file(f"{work}/raw.img", mib)
     return Target("raw", "the backing file itself: fio, io_uring, O_DIRECT",
-                  ["--ioengine=io_uring", "--direct=1", f"--filename={path}"], {})
+                  ["--ioengine=io_uring", "--direct=1", f"--filename={path}"], {},
+                  "--fdatasync=1")  # which is also how the servers flush their files
 
 
 def start_export(node, path, aio, address):
