@@ -179,6 +179,10 @@ bool Requests::peer_has_data() const {
 // durable first, a bitmap about to be sent, a handshake that decides where the data are.
 bool Requests::gate_open() const {
     const VolumeState& state = device_.state();
+    // The peer must know that it holds the only copy before it gets a write that we do not log.
+    if (!device_.local_usable() && device_.peer.announcements_pending()) {
+        return false;
+    }
     return device_.store.durable(hold_until_) && state.conn != ConnState::WFBitMapT &&
            state.conn != ConnState::WFSyncUUID && state.conn != ConnState::StartingSyncS &&
            state.conn != ConnState::StartingSyncT && !device_.peer.exchange.wants_quiet() &&
