@@ -114,7 +114,7 @@ void Device::after_change(const VolumeState& old) {
     }
     update_flags();
     const bool alone = (lost_contact(old, state_) && (primary || state_.peer == Role::Primary)) ||
-                       (old.peer != Role::Primary && state_.peer == Role::Primary &&
+                       (old.peer == Role::Secondary && state_.peer == Role::Primary &&
                         state_.pdsk < DiskState::Inconsistent);
     if (alone && store.is_open() && state_.disk == DiskState::UpToDate && ids().bitmap == 0) {
         new_current_uuid();

@@ -239,7 +239,8 @@ void PeerDevice::on_uuids(const proto::Uuids& packet) {
         next.disk = next.pdsk = DiskState::UpToDate;
         device_.change_state(next);
     }
-    if (state.disk < DiskState::Inconsistent && state.conn >= ConnState::Connected) {
+    if (state.disk < DiskState::Inconsistent && state.conn >= ConnState::Connected &&
+        state.pdsk == DiskState::UpToDate) {
         device_.set_exposed_uuid(packet.current);
     }
 }
