@@ -161,9 +161,34 @@ std::vector<std::uint64_t> Lineage::lost(const Peek& peek) const {
     return sectors;
 }
 
+std::string Lineage::describe(std::uint64_t sector) const {
+    std::string text;
+    for (const Candidate& c : sectors_.at(sector).recent) {
+        text += base::format(" %llx(%s%s)",
+                             static_cast<unsigned long long>(c.stamp),
+                             c.acked ? "acked" : "not acked",
+                             c.durable ? ", flushed" : "");
+    }
+    return text;
+}
+
+// Each of the possible contents may now be the one on the disk, and stays until it is overwritten.
 void Lineage::fall_back_to_flushed() {
+    const std::uint64_t now = clock_++;
     for (auto& [sector, state] : sectors_) {
+        for (Candidate& c : state.possible) {
+            if (c.ended != kRunning) {
+                c.issued = c.ended = now;
+            }
+        }
         state.recent = state.possible;
+    }
+    for (auto& [id, read] : reads_) {
+        for (std::size_t i = 0; i < read.legal.size(); ++i) {
+            for (const Candidate& c : state_of(read.sector + i).possible) {
+                read.legal[i].insert(c.stamp);
+            }
+        }
     }
 }
 

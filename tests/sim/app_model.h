@@ -58,6 +58,8 @@ public:
     using Peek = std::function<std::optional<Stamp>(std::uint64_t sector)>;
     // Sectors whose content is not what an intact node must show.
     std::vector<std::uint64_t> lost(const Peek& peek) const;
+    // For people: what the sector may hold.
+    std::string describe(std::uint64_t sector) const;
     // A cache was lost legally: from now on what was possible counts as recent.
     void fall_back_to_flushed();
     // The content of this node is the truth from now on, whatever it is.

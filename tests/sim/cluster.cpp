@@ -158,12 +158,10 @@ AdminResult Cluster::detach(Node node, std::size_t volume, bool force) {
 }
 
 AdminResult Cluster::invalidate(Node node, std::size_t volume) {
-    oracles_->allow_data_loss();
     return admin(node, engine::Invalidate{{static_cast<std::uint16_t>(volume)}});
 }
 
 AdminResult Cluster::invalidate_remote(Node node, std::size_t volume) {
-    oracles_->allow_data_loss();
     return admin(node, engine::InvalidateRemote{{static_cast<std::uint16_t>(volume)}});
 }
 
@@ -260,9 +258,7 @@ void Cluster::random_request(Node node, bool only_writes) {
 }
 
 void Cluster::random_writes(Node node, std::size_t count, io::Duration spread) {
-    for (std::size_t i = 0; i < count; ++i) {
-        world_.after(world_.between(0ns, spread), [this, node] { random_request(node, true); });
-    }
+    schedule_load(node, count, spread, true);
 }
 
 void Cluster::random_writes(Node node, std::size_t count) {
@@ -270,8 +266,16 @@ void Cluster::random_writes(Node node, std::size_t count) {
 }
 
 void Cluster::random_io(Node node, std::size_t count, io::Duration spread) {
+    schedule_load(node, count, spread, false);
+}
+
+void Cluster::schedule_load(Node node, std::size_t count, io::Duration spread, bool only_writes) {
+    scheduled_ += count;
     for (std::size_t i = 0; i < count; ++i) {
-        world_.after(world_.between(0ns, spread), [this, node] { random_request(node, false); });
+        world_.after(world_.between(0ns, spread), [this, node, only_writes] {
+            --scheduled_;
+            random_request(node, only_writes);
+        });
     }
 }
 
@@ -281,7 +285,7 @@ std::optional<int> Cluster::result(RequestNumber request) const {
 }
 
 bool Cluster::drain(io::Duration limit) {
-    return run_until([&] { return open_.empty(); }, limit);
+    return run_until([&] { return open_.empty() && scheduled_ == 0; }, limit);
 }
 
 // --- Faults ---
@@ -414,22 +418,28 @@ void Cluster::check_convergence(io::Duration limit) {
     }
     drain(limit);
     run_for(5s);
-    if (!disks_identical()) {
-        world_.fail(base::format(
-            "both UpToDate, but %zu blocks differ, the first is %llu",
-            oracles_->differing(0).size(),
-            static_cast<unsigned long long>(
-                oracles_->differing(0).empty() ? 0 : *oracles_->differing(0).begin())));
-    }
     for (std::size_t i = 0; i < options_.volumes; ++i) {
+        const std::set<std::uint64_t>& differing = oracles_->differing(i);
+        if (!differing.empty()) {
+            world_.fail(base::format(
+                "both UpToDate, but %zu blocks of volume %zu differ, the first is %llu",
+                differing.size(),
+                i,
+                static_cast<unsigned long long>(*differing.begin())));
+        }
         oracles_->history(i).settled();
         for (const Node node : kNodes) {
             const auto lost = lost_acked_writes(node, i);
             if (!lost.empty()) {
-                world_.fail(base::format("%s lost %zu acknowledged sectors, the first is %llu",
-                                         name(node),
-                                         lost.size(),
-                                         static_cast<unsigned long long>(lost.front())));
+                world_.fail(base::format(
+                    "%s lost %zu acknowledged sectors of volume %zu, the first is "
+                    "%llu: it holds %llx, may hold%s",
+                    name(node),
+                    lost.size(),
+                    i,
+                    static_cast<unsigned long long>(lost.front()),
+                    static_cast<unsigned long long>(peek(node, i, lost.front()).value_or(~0ull)),
+                    oracles_->history(i).lineage(node).describe(lost.front()).c_str()));
             }
         }
     }
@@ -503,6 +513,15 @@ void Cluster::on_admin_done(Node node, const engine::AdminDone& done) {
     }
 }
 
+// The other node is Primary as well, or was after the two had parted.
+bool Cluster::is_split(Node node, std::size_t volume, const engine::VolumeStatus& status) const {
+    const Host::Volume& peers = host(other(node)).volume(volume);
+    const auto superblock = read_superblock(*peers.disk, peers.layout);
+    return was_primary_[index(other(node))] ||
+           (superblock &&
+            ((superblock->current_uuid ^ status.bitmap_uuid) & ~meta::kUuidPrimaryBit) != 0);
+}
+
 // A promotion without the peer's consent decides which history goes on.
 void Cluster::note_promotion(Node node) {
     const engine::ResourceStatus now = host(node).status();
@@ -511,12 +530,30 @@ void Cluster::note_promotion(Node node) {
         for (std::size_t i = 0; i < options_.volumes; ++i) {
             const engine::VolumeState& state = now.volumes[i].state;
             if (state.conn < ConnState::Connected && state.disk == DiskState::UpToDate) {
+                world_.trace.add(world_.now(),
+                                 node,
+                                 "= promoted alone; volume, holds",
+                                 i,
+                                 static_cast<std::uint64_t>(oracles_->history(i).holds(node)));
                 oracles_->history(i).promoted_alone(
-                    node, [this, i](Node n, std::uint64_t s) { return peek(n, i, s); });
+                    node, is_split(node, i, now.volumes[i]), [this, i](Node n, std::uint64_t s) {
+                        return peek(n, i, s);
+                    });
             }
         }
     }
+    for (std::size_t i = 0; i < options_.volumes && !primary && was_primary_[index(node)]; ++i) {
+        const engine::VolumeState& state = now.volumes[i].state;
+        if (state.conn == ConnState::Connected && state.disk == DiskState::UpToDate &&
+            state.pdsk == DiskState::UpToDate) {
+            oracles_->history(i).settled();  // a demotion waits for the peer, whatever the protocol
+        }
+    }
     was_primary_[index(node)] = primary;
+    receiving_[index(node)] =
+        std::any_of(now.volumes.begin(), now.volumes.end(), [](const engine::VolumeStatus& volume) {
+            return volume.state.conn >= ConnState::Connected && volume.state.peer == Role::Primary;
+        });
 }
 
 void Cluster::on_step_done(Node node) {
@@ -525,7 +562,8 @@ void Cluster::on_step_done(Node node) {
 }
 
 void Cluster::on_process_gone(Node node) {
-    const bool was_primary = std::exchange(was_primary_[index(node)], false);
+    was_primary_[index(node)] = false;
+    const bool receiving = std::exchange(receiving_[index(node)], false);
     for (auto it = open_.begin(); it != open_.end();) {
         if (it->second.node != node) {
             ++it;
@@ -549,9 +587,9 @@ void Cluster::on_process_gone(Node node) {
     for (std::size_t i = 0; i < options_.volumes; ++i) {
         History& history = oracles_->history(i);
         if (host(node).powered()) {
-            history.process_killed(node, was_primary);
+            history.process_killed(node, receiving);
         } else {
-            history.power_cut(node, was_primary);
+            history.power_cut(node, receiving);
         }
     }
     oracles_->after_process_gone(node);

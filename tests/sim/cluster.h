@@ -136,7 +136,7 @@ public:
 
     std::uint64_t failed_requests() const { return failed_requests_; }
 
-    // Runs until every request has been answered.
+    // Runs until every request, also of the load under way, has been made and answered.
     bool drain(io::Duration limit = std::chrono::seconds(60));
 
     // --- Faults ---
@@ -216,10 +216,12 @@ private:
     RequestNumber issue(
         Node node, engine::AppRequest::Op op, std::uint64_t sector, std::uint64_t sectors, Io io);
     void random_request(Node node, bool only_writes);
+    void schedule_load(Node node, std::size_t count, io::Duration spread, bool only_writes);
     bool step_until(io::Instant limit);
     void check_patience();
     void prepare_disks(std::uint64_t current_uuid);
     std::optional<Stamp> peek(Node node, std::size_t volume, std::uint64_t sector) const;
+    bool is_split(Node node, std::size_t volume, const engine::VolumeStatus& status) const;
     void note_promotion(Node node);
     void on_write_acked(Node node, RequestNumber id, const OpenRequest& request);
 
@@ -236,12 +238,14 @@ private:
     std::unique_ptr<Oracles> oracles_;
     std::uint64_t next_id_ = 1;
     Stamp next_stamp_ = 1;
+    std::size_t scheduled_ = 0;  // requests of the random load that are still to come
     std::map<RequestNumber, OpenRequest> open_;
     std::map<RequestNumber, int> results_;
     std::uint64_t failed_requests_ = 0;
     std::map<std::uint64_t, OpenAdmin> open_admin_;
     std::map<std::uint64_t, AdminResult> answers_;
     std::array<bool, 2> was_primary_{};
+    std::array<bool, 2> receiving_{};  // connected to a Primary
     io::Instant next_patience_check_{};
 };
 

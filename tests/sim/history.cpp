@@ -30,24 +30,34 @@ void History::write_acked(Node node, std::uint64_t write, bool durable, bool min
 
 // The cache of the machine survives. Under protocol B what was acknowledged was in the memory of
 // the process only; and a flush of the application covers the peer under protocol C only.
-void History::process_killed(Node node, bool was_primary) {
-    if (!was_primary && protocol_ != ReplicationProtocol::C) {
+void History::process_killed(Node node, bool receiving) {
+    if (receiving && protocol_ != ReplicationProtocol::C) {
         lower(node, Holds::Stale);
     }
 }
 
-void History::power_cut(Node node, bool was_primary) {
-    process_killed(node, was_primary);
+void History::power_cut(Node node, bool receiving) {
+    process_killed(node, receiving);
     lower(node, Holds::Flushed);
+    // Nobody is left who has it all: what was not flushed is gone for an application, too, that
+    // goes on on a node without a disk.
+    if (!diverged() && nodes_[index(other(node))].holds != Holds::All) {
+        nodes_[index(node)].lineage->fall_back_to_flushed();
+    }
 }
 
-void History::promoted_alone(Node node, const PeekOf& peek) {
+void History::promoted_alone(Node node, bool split, const PeekOf& peek) {
     View& view = nodes_[index(node)];
+    if (split && !diverged()) {
+        view.lineage = std::make_shared<Lineage>(*view.lineage);
+    }
     if (view.holds == Holds::Flushed) {
         view.lineage->fall_back_to_flushed();
     }
     if (view.holds == Holds::Stale) {
-        view.lineage = std::make_shared<Lineage>(*view.lineage);
+        if (!diverged()) {
+            view.lineage = std::make_shared<Lineage>(*view.lineage);
+        }
         view.lineage->adopt([&](std::uint64_t sector) { return peek(node, sector); });
     }
     view.holds = Holds::All;

@@ -32,14 +32,15 @@ public:
 
     // An application's write on `node` was acknowledged. `mine`, `peers`: which disks it reached.
     void write_acked(Node node, std::uint64_t write, bool durable, bool mine, bool peers);
-    void process_killed(Node node, bool was_primary);
-    void power_cut(Node node, bool was_primary);
+    // `receiving`: a Primary's writes were coming in.
+    void process_killed(Node node, bool receiving);
+    void power_cut(Node node, bool receiving);
 
     void disk_replaced(Node node) { nodes_[index(node)].holds = Holds::Stale; }
 
     using PeekOf = std::function<std::optional<Stamp>(Node node, std::uint64_t sector)>;
-    // `node` becomes Primary on its own disk, without the peer.
-    void promoted_alone(Node node, const PeekOf& peek);
+    // `node` becomes Primary on its own disk, without the peer. `split`: the peer is Primary, too.
+    void promoted_alone(Node node, bool split, const PeekOf& peek);
     // `source` overwrites the other node. False: it lacks what the other one has.
     bool sync_begins(Node source);
     // Both are connected and UpToDate; the source of the last resync decides the lineage.

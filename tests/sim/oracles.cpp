@@ -105,7 +105,7 @@ void Oracles::look_at_uuid_on_disk(Node node, std::size_t volume) {
     const Host::Volume& side = hosts_[index(node)]->volume(volume);
     const auto superblock = read_superblock(*side.disk, side.layout);
     if (!superblock) {
-        return world_.fail(std::string(name(node)) + ": the superblock on disk is unreadable");
+        return;  // destroyed on purpose: the attach is to refuse it
     }
     if (n.was_power_cut) {
         // A superblock write that was in flight has been undone: that is no going back of ours.
@@ -129,6 +129,15 @@ void Oracles::look_at_volume(Node node, std::size_t volume, const engine::Volume
     const auto is_source = [](ConnState conn) {
         return conn == ConnState::SyncSource || conn == ConnState::PausedSyncS;
     };
+    if (status.state.disk < DiskState::Negotiating) {
+        // What the lost disk had not stored by then never was a generation.
+        n.uuid_in_core.reset();
+        n.replaced_in_core.clear();
+    }
+    // The log speaks for writes that are not finished, and for what a crash of a Primary leaves.
+    n.log_counts =
+        status.state.role == Role::Primary ||
+        (status.state.peer == Role::Primary && status.state.pdsk < DiskState::Inconsistent);
     const bool begins = is_source(status.state.conn) && !is_source(n.state.conn);
     n.state = status.state;
     if (begins) {
@@ -207,7 +216,7 @@ bool Oracles::covered_by(Node node, std::size_t volume, std::uint64_t bit) {
     if (host.running() && n.state.disk >= DiskState::Negotiating) {
         const auto extent = static_cast<std::uint32_t>(bit / base::kBitsPerAlExtent);
         return host.engine().is_out_of_sync(number, bit) ||
-               host.engine().is_al_active(number, extent);
+               (n.log_counts && host.engine().is_al_active(number, extent));
     }
     if (!n.dirt) {
         const Host::Volume& side = host.volume(volume);

@@ -54,6 +54,7 @@ private:
         std::set<std::uint64_t> replaced_in_core;
         engine::VolumeState state;
         bool was_power_cut = false;
+        bool log_counts = false;
     };
 
     struct PerVolume {

@@ -18,6 +18,8 @@ namespace {
 constexpr std::uint64_t kSmallDevice = 8u << 20;
 constexpr std::uint64_t kManyExtents = 320u << 20;  // more extents than the activity log has slots
 
+constexpr io::Duration kSyncLimit = 900s;  // a full sync over a bad link
+
 io::Duration any_pause(base::Prng& chance) {
     const io::Duration scales[] = {1ms, 20ms, 300ms, 4s};
     const io::Duration scale = scales[chance.below(4)];
@@ -42,8 +44,6 @@ ClusterOptions RandomRun::draw_options(base::Prng& chance) {
     options.net.ko_count = chance.chance(0.7) ? 7 : 2;
     options.net.max_epoch_size = chance.chance(0.3) ? 4 : 2048;
     options.net.max_buffers = chance.chance(0.2) ? 32 : 2048;
-    options.disk.on_io_error =
-        chance.chance(0.8) ? engine::OnIoError::Detach : engine::OnIoError::PassOn;
     if (chance.chance(0.3)) {
         options.link.high_latency = 20ms;
         options.link.bytes_per_second = 20'000'000;
@@ -149,8 +149,8 @@ void RandomRun::fail_over(Node to) {
     if (!cluster_.host(to).running()) {
         return;
     }
-    const bool alone = cluster_.conn(to) < ConnState::Connected;
-    if (alone && would_split(to)) {
+    // The link may break while the peer is asked: then the promotion goes on without it.
+    if (would_split(to)) {
         if (!may_split_) {
             return;
         }
@@ -182,7 +182,7 @@ void RandomRun::act_on_connection() {
             cluster_.disconnect(node, chance_.chance(0.3));
             return;
         case 1:
-            if (options_.device_bytes == kSmallDevice && primary() != node) {
+            if (options_.device_bytes == kSmallDevice && cluster_.in_sync() && primary() != node) {
                 cluster_.invalidate(node, any_volume());
             }
             return;
@@ -273,7 +273,7 @@ bool RandomRun::try_to_sync() {
                           (cluster_.conn(Node::Alice) == ConnState::StandAlone &&
                            cluster_.conn(Node::Bob) == ConnState::StandAlone);
                },
-               120s) &&
+               kSyncLimit) &&
            cluster_.in_sync();
 }
 
@@ -283,6 +283,7 @@ void RandomRun::resolve_split_brain() {
         cluster_.disconnect(node);
     }
     cluster_.run_for(1s);
+    attach_missing();  // an attach is refused while the peer's history does not fit
     cluster_.demote(victim);
     cluster_.connect(other(victim));
     cluster_.connect(victim, true);
@@ -294,7 +295,7 @@ void RandomRun::finish() {
         resolve_split_brain();
     }
     if (cluster_.violation().empty()) {
-        cluster_.check_convergence();
+        cluster_.check_convergence(kSyncLimit);
     }
     for (const Node node : kNodes) {
         cluster_.power_cut(node);
