@@ -368,6 +368,9 @@ base::Result<void> PeerDevice::settle(const VolumeState& peer, DiskState peer_di
     bool decided = false;
     if (resync_decision_wanted(peer)) {
         decided = true;
+        if (peer.disk == DiskState::Negotiating) {
+            announce_uuids();  // it decides by what we know now, before any correction
+        }
         consider_resync_ = false;
         const SyncDecision decision = decide(peer, peer_disk);
         for (const SyncDecision::Line& line : decision.log) {
@@ -384,7 +387,6 @@ base::Result<void> PeerDevice::settle(const VolumeState& peer, DiskState peer_di
             if (peer.disk == DiskState::Negotiating) {
                 // It waits for our side to come to the same verdict, and then gives up the attach.
                 peer_disk = DiskState::Diskless;
-                announce_uuids();
                 announce_state();
             } else {
                 return refusal(decision.log.empty() ? "refused" : decision.log.back().text);
@@ -445,7 +447,9 @@ base::Result<void> PeerDevice::settle(const VolumeState& peer, DiskState peer_di
     if (fresh) {
         announce_state();
     } else if (peer_attached) {
-        announce_uuids();
+        if (peer.disk != DiskState::Negotiating) {
+            announce_uuids();
+        }
         announce_state();
     } else if (own.conn > ConnState::WFReportParams && next.conn > ConnState::Connected &&
                own.conn == ConnState::Connected && peer.conn <= ConnState::Connected &&
