@@ -106,6 +106,7 @@ base::Result<void> PeerWrites::on_write(
     write.payload = std::move(payload);
     write.epoch = epoch.serial;
     write.flushed = !data.has(proto::kDataFlush);
+    write.must_log = must_log(write);  // as the peer is now: it may be gone when the turn comes
     queue_.push_back(std::move(write));
     core_.progress = true;
     return {};
@@ -171,7 +172,7 @@ void PeerWrites::submit(Write write) {
     Write& active = active_.emplace(key, std::move(write)).first->second;
     if (!device.local_usable()) {
         finish(key, EIO);
-    } else if (must_log(active)) {
+    } else if (active.must_log) {
         active.holds_log = active.waits_log = true;
         const base::Sector last{active.data.sector.value + active.length / base::kSectorBytes - 1};
         device.log.request(key | kLogKey,

@@ -83,6 +83,7 @@ private:
         io::Slice payload;
         std::uint64_t epoch = 0;
         bool flushed = false;  // the flush that DP_FLUSH asks for is done
+        bool must_log = false;
         bool holds_log = false;
         bool waits_log = false;  // for its extents, not submitted yet
         bool busy = false;       // entered in the device's ranges
