@@ -48,7 +48,8 @@ void Client::close() {
 
 Error Client::failed(const std::string& what, int error) const {
     const std::string text = what + " '" + path_ + "': " + std::strerror(error);
-    if (error == ENOENT || error == ECONNREFUSED) {
+    // A daemon that was killed a moment ago may still reset connections to its socket.
+    if (error == ENOENT || error == ECONNREFUSED || error == ECONNRESET || error == EPIPE) {
         return {ErrorCode::NotFound,
                 "drbdd is not running here (" + text +
                     "). 'drbdadm up RES' starts it; --run-dir or DRBDD_RUN_DIR name another one."};

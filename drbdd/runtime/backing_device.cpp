@@ -4,6 +4,7 @@
 
 #include <array>
 #include <cerrno>
+#include <chrono>
 #include <cstring>
 #include <fcntl.h>
 #include <fstream>
@@ -11,6 +12,7 @@
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
+#include <thread>
 #include <unistd.h>
 
 namespace runtime {
@@ -95,17 +97,32 @@ std::uint32_t file_block_bytes(int fd) {
     return ::pread(fd, sector.data(), sector.size(), 512) >= 0 ? 512 : 4096;
 }
 
-base::Result<void> probe_file(BackingDevice& device, const struct stat& info) {
+// The lock that drbdmeta asks for, too. A daemon that was killed keeps its own until the kernel has
+// ended its I/O, a moment later: that much is waited for.
+base::Result<void> claim(const BackingDevice& device) {
+    constexpr int kTries = 10;
+    constexpr auto kPause = std::chrono::milliseconds(50);
+
     struct flock lock {};
 
     lock.l_type = F_WRLCK;
     lock.l_whence = SEEK_SET;
-    if (::fcntl(device.fd.get(), F_OFD_SETLK, &lock) != 0) {
-        return failure(device.path, errno == EACCES ? EAGAIN : errno);
+    for (int i = 0; i < kTries; ++i) {
+        if (::fcntl(device.fd.get(), F_OFD_SETLK, &lock) == 0) {
+            return {};
+        }
+        if (errno != EACCES && errno != EAGAIN) {
+            return failure(device.path, errno);
+        }
+        std::this_thread::sleep_for(kPause);
     }
+    return failure(device.path, EAGAIN);
+}
+
+base::Result<void> probe_file(BackingDevice& device, const struct stat& info) {
     const std::uint32_t block = file_block_bytes(device.fd.get());
-    const auto bytes = static_cast<std::uint64_t>(info.st_size);
-    device.geometry.size_bytes = bytes / block * block;
+    // Not rounded: the place of the metadata follows from the exact size, as drbdmeta computes it.
+    device.geometry.size_bytes = static_cast<std::uint64_t>(info.st_size);
     device.geometry.logical_block_bytes = block;
     device.geometry.physical_block_bytes = 4096;
     device.geometry.can_discard = true;
@@ -122,6 +139,9 @@ base::Result<void> probe(BackingDevice& device) {
                                          : probe_file(device, info);
     if (!probed) {
         return probed;
+    }
+    if (auto claimed = claim(device); !claimed) {
+        return claimed;
     }
     if (device.geometry.read_only) {
         return failure(device.path, EROFS);

@@ -2,6 +2,7 @@
 
 #include <array>
 #include <cerrno>
+#include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -11,6 +12,7 @@
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <thread>
 #include <unistd.h>
 
 namespace runtime {
@@ -59,6 +61,23 @@ bool write_file(const char* path, const char* text) {
 
 }  // namespace
 
+namespace {
+
+// A daemon that was killed keeps its lock until the kernel has ended it, a moment later.
+bool lock_soon(int file) {
+    constexpr int kTries = 20;
+    constexpr auto kPause = std::chrono::milliseconds(50);
+    for (int i = 0; i < kTries; ++i) {
+        if (::flock(file, LOCK_EX | LOCK_NB) == 0) {
+            return true;
+        }
+        std::this_thread::sleep_for(kPause);
+    }
+    return false;
+}
+
+}  // namespace
+
 base::Result<FileDescriptor> claim_run_directory(const std::string& folder) {
     if (::mkdir(folder.c_str(), 0755) != 0 && errno != EEXIST) {
         return io_error("make the run directory", folder);
@@ -68,7 +87,7 @@ base::Result<FileDescriptor> claim_run_directory(const std::string& folder) {
     if (file.get() < 0) {
         return io_error("open", name);
     }
-    if (::flock(file.get(), LOCK_EX | LOCK_NB) != 0) {
+    if (!lock_soon(file.get())) {
         std::array<char, 32> pid{};
         (void)!::read(file.get(), pid.data(), pid.size() - 1);
         return base::Error{

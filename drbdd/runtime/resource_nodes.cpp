@@ -1,4 +1,5 @@
 // The part of ResourceCore that keeps device nodes in step with the role.
+#include "drbdd/runtime/parallel.h"
 #include "drbdd/runtime/resource_core.h"
 
 #include <boost/asio/post.hpp>
@@ -47,12 +48,16 @@ void ResourceCore::attach_nodes(std::function<void(std::string trouble)> then) {
     const auto outcome = std::make_shared<Outcome>();
     on_worker(
         [jobs, outcome] {
-            for (const auto& [volume, node, block_bytes] : jobs) {
-                if (auto attached = node->attach(block_bytes); !attached) {
-                    outcome->trouble +=
-                        (outcome->trouble.empty() ? "" : "\n") + attached.error().text;
+            std::vector<std::string> troubles(jobs.size());
+            in_parallel(jobs.size(), [&](std::size_t i) {
+                if (auto attached = jobs[i].node->attach(jobs[i].block_bytes); !attached) {
+                    troubles[i] = attached.error().text;
                 }
-                outcome->frontends.emplace_back(volume, node->frontend());
+            });
+            for (std::size_t i = 0; i < jobs.size(); ++i) {
+                outcome->trouble +=
+                    (outcome->trouble.empty() || troubles[i].empty() ? "" : "\n") + troubles[i];
+                outcome->frontends.emplace_back(jobs[i].volume, jobs[i].node->frontend());
             }
         },
         [this, outcome, then = std::move(then)] {
@@ -84,13 +89,17 @@ void ResourceCore::release_volumes(std::function<void(std::string who)> then) {
             for (const auto& node : nodes) {
                 add(node->in_use());
             }
-            for (const auto& node : nodes) {
-                if (!who->empty()) {
-                    return;
+            if (!who->empty()) {
+                return;
+            }
+            std::vector<std::string> troubles(nodes.size());
+            in_parallel(nodes.size(), [&](std::size_t i) {
+                if (auto detached = nodes[i]->detach(); !detached) {
+                    troubles[i] = detached.error().text;
                 }
-                if (auto detached = node->detach(); !detached) {
-                    add(detached.error().text);
-                }
+            });
+            for (const std::string& trouble : troubles) {
+                add(trouble);
             }
         },
         [this, who, then = std::move(then)] {

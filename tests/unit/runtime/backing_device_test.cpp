@@ -16,7 +16,7 @@ TEST(BackingDevice, TellsTheGeometryOfAFile) {
     const auto device = open_backing_device(folder.make_file("disk", 3 * kMebibyte + 100));
     ASSERT_TRUE(device) << device.error().text;
     EXPECT_FALSE(device->is_block_device);
-    EXPECT_EQ(device->geometry.size_bytes, 3 * kMebibyte);
+    EXPECT_EQ(device->geometry.size_bytes, 3 * kMebibyte + 100);
     EXPECT_TRUE(device->geometry.can_discard);
     EXPECT_FALSE(device->geometry.read_only);
 }
