@@ -113,9 +113,13 @@ void Device::after_change(const VolumeState& old) {
         peer.consider_resync();  // the peer was forced: its data count now
     }
     update_flags();
-    const bool alone = (lost_contact(old, state_) && (primary || state_.peer == Role::Primary)) ||
-                       (old.peer == Role::Secondary && state_.peer == Role::Primary &&
-                        state_.pdsk < DiskState::Inconsistent);
+    // A Primary without a disk that only now connects may refuse our data: see
+    // PeerDevice::settle().
+    const bool fresh = old.conn < ConnState::Connected && state_.conn >= ConnState::Connected;
+    const bool alone =
+        (lost_contact(old, state_) && (primary || (state_.peer == Role::Primary && !fresh))) ||
+        (old.peer == Role::Secondary && state_.peer == Role::Primary &&
+         state_.pdsk < DiskState::Inconsistent);
     if (alone && store.is_open() && state_.disk == DiskState::UpToDate && ids().bitmap == 0) {
         new_current_uuid();
     }

@@ -418,8 +418,9 @@ base::Result<void> PeerDevice::settle(const VolumeState& peer, DiskState peer_di
     // Nobody would be left to say that our data lack writes.
     if (fresh && own.disk == DiskState::Outdated && peer.role == Role::Primary &&
         peer_disk < DiskState::Inconsistent) {
-        return base::Error{base::ErrorCode::Busy,
-                           "our data are outdated and the Primary has no disk: waiting for its disk"};
+        return base::Error{
+            base::ErrorCode::Busy,
+            "our data are outdated and the Primary has no disk: waiting for its disk"};
     }
     if (decided && own.disk == DiskState::Negotiating &&
         (next.conn == ConnState::Connected || next.conn == ConnState::WFBitMapS)) {
@@ -456,6 +457,13 @@ base::Result<void> PeerDevice::settle(const VolumeState& peer, DiskState peer_di
                peer.disk != DiskState::Negotiating) {
         announce_uuids();
         announce_state();
+    }
+    // The diskless Primary has accepted our data: from now on they go their own way, apart from
+    // those on its disk.
+    if (!fresh && peer.conn >= ConnState::Connected && peer.role == Role::Primary &&
+        peer_disk < DiskState::Inconsistent && device_.state().disk == DiskState::UpToDate &&
+        device_.ids().bitmap == 0) {
+        device_.new_current_uuid();
     }
     if (fresh && device_.state().role == Role::Primary &&
         device_.state().disk < DiskState::Inconsistent && peer_ids_) {
