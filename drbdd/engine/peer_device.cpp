@@ -54,6 +54,7 @@ void PeerDevice::on_connection_lost() {
     source.stop();
     held_sync_uuid_.reset();
     target_bitmap_ = 0;
+    stale_replies_ = 0;
     storing_sync_uuid_ = starting_sync_ = false;
     finish_ = Finish::None;
     left_handshake_ = false;
@@ -489,11 +490,16 @@ std::optional<StateCode> PeerDevice::take_reply() {
 }
 
 void PeerDevice::forget_request() {
+    stale_replies_ += request_pending_ ? 1 : 0;
     request_pending_ = false;
     reply_.reset();
 }
 
 void PeerDevice::on_state_reply(const proto::StateChgReply& packet) {
+    if (stale_replies_ > 0) {
+        --stale_replies_;  // replies come in the order of the requests and carry no name
+        return;
+    }
     if (request_pending_) {
         request_pending_ = false;
         reply_ = static_cast<StateCode>(packet.code);

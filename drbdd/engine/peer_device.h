@@ -128,6 +128,7 @@ private:
     std::uint64_t peer_max_bio_ = 0;
 
     bool request_pending_ = false;
+    std::uint32_t stale_replies_ = 0;  // still to come, to requests that were given up
     std::optional<StateCode> reply_;
 
     std::optional<std::uint64_t> held_sync_uuid_;  // arrived before we were ready for it

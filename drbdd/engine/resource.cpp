@@ -190,19 +190,19 @@ void Resource::done(const Running& running, StateCode code) {
 // The deadline has come. What was begun goes on (a detach, a down) or is taken back (a request to
 // the peer); the answer says what it waited for.
 void Resource::give_up(const Running& running) {
-    if (std::holds_alternative<Promote>(running.command)) {
-        for (const auto& device : devices_) {
-            if (device->peer.request_pending()) {
-                device->peer.forget_request();
-                device->peer.announce_state();
-            }
+    bool asked_peer = false;
+    for (const auto& device : devices_) {
+        if (device->peer.request_pending()) {
+            device->peer.forget_request();
+            device->peer.announce_state();
+            asked_peer = true;
         }
     }
     std::string what = "no answer from the peer in time";
-    if (std::holds_alternative<Attach>(running.command)) {
+    if (!asked_peer && std::holds_alternative<Attach>(running.command)) {
         what = "still reading the metadata: the backing disk is slow";
-    } else if (std::holds_alternative<Detach>(running.command) ||
-               std::holds_alternative<Down>(running.command)) {
+    } else if (!asked_peer && (std::holds_alternative<Detach>(running.command) ||
+                               std::holds_alternative<Down>(running.command))) {
         what = "still waiting for the backing disk; it goes on in the background";
     } else if (std::holds_alternative<Demote>(running.command)) {
         what = "requests are still waiting for the disk or the peer; try again";
