@@ -529,16 +529,20 @@ void Cluster::note_promotion(Node node) {
     if (primary && !was_primary_[index(node)]) {
         for (std::size_t i = 0; i < options_.volumes; ++i) {
             const engine::VolumeState& state = now.volumes[i].state;
+            History& history = oracles_->history(i);
+            const auto look = [this, i](Node n, std::uint64_t s) { return peek(n, i, s); };
+            if (state.conn >= ConnState::Connected && state.disk < DiskState::Inconsistent &&
+                history.holds(other(node)) == Holds::Stale) {
+                // The only disk with everything is lost, and by the identifiers nobody can tell.
+                history.overrule(other(node), look);
+            }
             if (state.conn < ConnState::Connected && state.disk == DiskState::UpToDate) {
                 world_.trace.add(world_.now(),
                                  node,
                                  "= promoted alone; volume, holds",
                                  i,
-                                 static_cast<std::uint64_t>(oracles_->history(i).holds(node)));
-                oracles_->history(i).promoted_alone(
-                    node, is_split(node, i, now.volumes[i]), [this, i](Node n, std::uint64_t s) {
-                        return peek(n, i, s);
-                    });
+                                 static_cast<std::uint64_t>(history.holds(node)));
+                history.promoted_alone(node, is_split(node, i, now.volumes[i]), look);
             }
         }
     }

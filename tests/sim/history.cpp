@@ -78,6 +78,11 @@ bool History::sync_begins(Node source) {
     return !loses;
 }
 
+void History::overrule(Node source, const PeekOf& peek) {
+    lineage(source).adopt([&](std::uint64_t sector) { return peek(source, sector); });
+    nodes_[index(source)].holds = Holds::All;
+}
+
 void History::in_sync() {
     if (last_source_ && diverged()) {
         nodes_[index(other(*last_source_))].lineage = nodes_[index(*last_source_)].lineage;

@@ -43,6 +43,8 @@ public:
     void promoted_alone(Node node, bool split, const PeekOf& peek);
     // `source` overwrites the other node. False: it lacks what the other one has.
     bool sync_begins(Node source);
+    // The administrator wants this node's data, whatever they lack.
+    void overrule(Node source, const PeekOf& peek);
     // Both are connected and UpToDate; the source of the last resync decides the lineage.
     void in_sync();
     // Everything acknowledged has reached both nodes' disks.

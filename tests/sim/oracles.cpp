@@ -142,7 +142,14 @@ void Oracles::look_at_volume(Node node, std::size_t volume, const engine::Volume
     n.state = status.state;
     if (begins) {
         ++resyncs_begun_;
-        if (!v.history.sync_begins(node) && !data_loss_allowed_) {
+        const bool keeps_all = v.history.sync_begins(node);
+        if (!keeps_all && data_loss_allowed_) {
+            v.history.overrule(node, [this, volume](Node source, std::uint64_t sector) {
+                std::array<std::uint8_t, kSectorBytes> bytes;
+                hosts_[index(source)]->volume(volume).disk->peek({sector}, bytes);
+                return read_stamp(bytes, sector);
+            });
+        } else if (!keeps_all) {
             world_.fail(std::string(name(node)) +
                         " becomes sync source although it lacks acknowledged writes");
         }

@@ -197,6 +197,7 @@ void RandomRun::act_on_disk() {
     const std::size_t volume = any_volume();
     SimDisk& disk = cluster_.disk(node, volume);
     faulty_ = node;
+    had_disk_faults_ = true;  // generations may part without a promotion
     switch (chance_.below(8)) {
         case 0:
             return disk.fail_operation(1 + chance_.below(20), EIO);
@@ -277,21 +278,32 @@ bool RandomRun::try_to_sync() {
            cluster_.in_sync();
 }
 
+// As an administrator does it: everybody steps back, the node with less is the victim.
 void RandomRun::resolve_split_brain() {
-    const Node victim = any_node();
+    cluster_.oracles().allow_data_loss();
     for (const Node node : kNodes) {
-        cluster_.disconnect(node);
+        cluster_.disconnect(node, true);
     }
     cluster_.run_for(1s);
+    for (const Node node : kNodes) {
+        cluster_.demote(node);
+    }
     attach_missing();  // an attach is refused while the peer's history does not fit
-    cluster_.demote(victim);
+    Node victim = any_node();
+    for (const Node node : kNodes) {
+        for (std::size_t i = 0; i < volumes_; ++i) {
+            const bool less = cluster_.oracles().history(i).holds(node) <
+                              cluster_.oracles().history(i).holds(other(node));
+            victim = less ? node : victim;
+        }
+    }
     cluster_.connect(other(victim));
     cluster_.connect(victim, true);
 }
 
 void RandomRun::finish() {
     bring_up();
-    if (!try_to_sync() && has_split_) {
+    if (!try_to_sync() && (has_split_ || had_disk_faults_)) {
         resolve_split_brain();
     }
     if (cluster_.violation().empty()) {

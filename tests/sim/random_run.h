@@ -57,6 +57,7 @@ private:
     Cluster cluster_;
     bool may_split_ = false;
     bool has_split_ = false;
+    bool had_disk_faults_ = false;
     std::optional<Node> faulty_;  // whose disks may fail: never both
 };
 
