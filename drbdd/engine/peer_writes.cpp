@@ -36,11 +36,18 @@ void PeerWrites::start() {
 
 void PeerWrites::on_connection_lost() {
     acking_ = false;
-    for (Write& write : queue_) {
+    // The log spoke for the writes of a diskless Primary; without the Primary only the bitmap does.
+    const auto forget = [](Write& write) {
         write.acked = false;
+        if (write.must_log) {
+            write.device->mark_out_of_sync(write.data.sector, write.length);
+        }
+    };
+    for (Write& write : queue_) {
+        forget(write);
     }
     for (auto& [key, write] : active_) {
-        write.acked = false;
+        forget(write);
     }
     if (!epochs_.empty()) {
         epochs_.back().closed = true;  // no barrier will come
@@ -124,8 +131,7 @@ void PeerWrites::on_barrier(const proto::Barrier& barrier) {
     core_.progress = true;
 }
 
-// --- To the disk
-// ----------------------------------------------------------------------------------
+// --- To the disk ---
 
 bool PeerWrites::may_submit(const Write& write) const {
     if (in_order() && !epochs_.empty() && epochs_.front().serial < write.epoch) {
@@ -287,8 +293,7 @@ void PeerWrites::acknowledge(const Write& write, int error) {
                          write.length);
 }
 
-// --- Epochs
-// ---------------------------------------------------------------------------------------
+// --- Epochs ---
 
 PeerWrites::Epoch* PeerWrites::find_epoch(std::uint64_t serial) {
     for (Epoch& epoch : epochs_) {
