@@ -30,12 +30,15 @@ inline void store(Bytes out, std::size_t offset, T value) {
 inline std::uint16_t swap(std::uint16_t v) {
     return __builtin_bswap16(v);
 }
+
 inline std::uint32_t swap(std::uint32_t v) {
     return __builtin_bswap32(v);
 }
+
 inline std::uint64_t swap(std::uint64_t v) {
     return __builtin_bswap64(v);
 }
+
 static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__);
 
 }  // namespace detail
@@ -44,19 +47,24 @@ static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__);
 inline std::uint16_t get_be16(ConstBytes in, std::size_t offset) {
     return detail::swap(detail::load<std::uint16_t>(in, offset));
 }
+
 inline std::uint32_t get_be32(ConstBytes in, std::size_t offset) {
     return detail::swap(detail::load<std::uint32_t>(in, offset));
 }
+
 inline std::uint64_t get_be64(ConstBytes in, std::size_t offset) {
     return detail::swap(detail::load<std::uint64_t>(in, offset));
 }
+
 inline std::uint64_t get_le64(ConstBytes in, std::size_t offset) {
     return detail::load<std::uint64_t>(in, offset);
 }
+
 // Opaque values that a peer must get back byte for byte.
 inline std::uint64_t get_raw64(ConstBytes in, std::size_t offset) {
     return detail::load<std::uint64_t>(in, offset);
 }
+
 inline std::uint32_t get_raw32(ConstBytes in, std::size_t offset) {
     return detail::load<std::uint32_t>(in, offset);
 }
@@ -64,18 +72,23 @@ inline std::uint32_t get_raw32(ConstBytes in, std::size_t offset) {
 inline void put_be16(Bytes out, std::size_t offset, std::uint16_t value) {
     detail::store(out, offset, detail::swap(value));
 }
+
 inline void put_be32(Bytes out, std::size_t offset, std::uint32_t value) {
     detail::store(out, offset, detail::swap(value));
 }
+
 inline void put_be64(Bytes out, std::size_t offset, std::uint64_t value) {
     detail::store(out, offset, detail::swap(value));
 }
+
 inline void put_le64(Bytes out, std::size_t offset, std::uint64_t value) {
     detail::store(out, offset, value);
 }
+
 inline void put_raw64(Bytes out, std::size_t offset, std::uint64_t value) {
     detail::store(out, offset, value);
 }
+
 inline void put_raw32(Bytes out, std::size_t offset, std::uint32_t value) {
     detail::store(out, offset, value);
 }

@@ -1,9 +1,9 @@
 // CRC-32C (Castagnoli). Two conventions meet in DRBD: see each function.
 #pragma once
 
-#include <cstdint>
-
 #include "base/bytes.h"
+
+#include <cstdint>
 
 namespace base {
 

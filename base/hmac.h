@@ -1,12 +1,12 @@
-// Keyed digests for the handshake's authentication, by the kernel's names of the algorithms ("sha1",
-// "sha256", "md5" ...). Wire specification, section 3.2.
+// Keyed digests for the handshake's authentication, by the kernel's names of the algorithms
+// ("sha1", "sha256", "md5" ...). Wire specification, section 3.2.
 #pragma once
-
-#include <string>
-#include <vector>
 
 #include "base/bytes.h"
 #include "base/result.h"
+
+#include <string>
+#include <vector>
 
 namespace base {
 

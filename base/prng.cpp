@@ -1,8 +1,8 @@
 #include "base/prng.h"
 
-#include <bit>
-
 #include "base/require.h"
+
+#include <bit>
 
 namespace base {
 

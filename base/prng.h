@@ -1,5 +1,6 @@
-// A seeded pseudo random source (xoshiro256**): the same seed gives the same run. The engine's uuids
-// and challenges come from one that its owner seeded (from the operating system in production).
+// A seeded pseudo random source (xoshiro256**): the same seed gives the same run. The engine's
+// uuids and challenges come from one that its owner seeded (from the operating system in
+// production).
 #pragma once
 
 #include <cstdint>

@@ -3,11 +3,11 @@
 // alias once the compiler has it.
 #pragma once
 
+#include "base/require.h"
+
 #include <string>
 #include <utility>
 #include <variant>
-
-#include "base/require.h"
 
 namespace base {
 
@@ -35,31 +35,39 @@ template <typename T>
 class [[nodiscard]] Result {
 public:
     Result(T value) : data_(std::in_place_index<0>, std::move(value)) {}
+
     Result(Error error) : data_(std::in_place_index<1>, std::move(error)) {}
 
     bool has_value() const { return data_.index() == 0; }
+
     explicit operator bool() const { return has_value(); }
 
     T& value() & {
         REQUIRE(has_value());
         return std::get<0>(data_);
     }
+
     const T& value() const& {
         REQUIRE(has_value());
         return std::get<0>(data_);
     }
+
     T&& value() && {
         REQUIRE(has_value());
         return std::get<0>(std::move(data_));
     }
+
     const Error& error() const {
         REQUIRE(!has_value());
         return std::get<1>(data_);
     }
 
     T& operator*() & { return value(); }
+
     const T& operator*() const& { return value(); }
+
     T* operator->() { return &value(); }
+
     const T* operator->() const { return &value(); }
 
 private:
@@ -70,10 +78,13 @@ template <>
 class [[nodiscard]] Result<void> {
 public:
     Result() = default;
+
     Result(Error error) : failed_(true), error_(std::move(error)) {}
 
     bool has_value() const { return !failed_; }
+
     explicit operator bool() const { return has_value(); }
+
     const Error& error() const {
         REQUIRE(failed_);
         return error_;

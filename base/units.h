@@ -8,10 +8,10 @@
 namespace base {
 
 inline constexpr std::uint64_t kSectorBytes = 512;
-inline constexpr std::uint64_t kSectorsPerBit = 8;                 // 4 KiB of data a bitmap bit
+inline constexpr std::uint64_t kSectorsPerBit = 8;  // 4 KiB of data a bitmap bit
 inline constexpr std::uint64_t kBytesPerBit = 4096;
-inline constexpr std::uint64_t kSectorsPerAlExtent = 8192;         // 4 MiB
-inline constexpr std::uint64_t kSectorsPerBmExtent = 32768;        // 16 MiB, the unit of resync
+inline constexpr std::uint64_t kSectorsPerAlExtent = 8192;   // 4 MiB
+inline constexpr std::uint64_t kSectorsPerBmExtent = 32768;  // 16 MiB, the unit of resync
 inline constexpr std::uint64_t kBitsPerAlExtent = 1024;
 
 // A position on a device, or a number of sectors, in units of 512 bytes.
@@ -23,6 +23,7 @@ struct Sector {
 inline Sector operator+(Sector a, Sector b) {
     return {a.value + b.value};
 }
+
 inline Sector operator-(Sector a, Sector b) {
     return {a.value - b.value};
 }
@@ -42,21 +43,27 @@ struct AlExtent {
 inline std::uint64_t to_bytes(Sector s) {
     return s.value * kSectorBytes;
 }
+
 inline Sector sectors_rounding_down(std::uint64_t bytes) {
     return {bytes / kSectorBytes};
 }
+
 inline Sector sectors_rounding_up(std::uint64_t bytes) {
     return {bytes / kSectorBytes + (bytes % kSectorBytes != 0 ? 1 : 0)};
 }
+
 inline BitIndex bit_rounding_down(Sector s) {
     return {s.value / kSectorsPerBit};
 }
+
 inline BitIndex bit_rounding_up(Sector s) {
     return {s.value / kSectorsPerBit + (s.value % kSectorsPerBit != 0 ? 1 : 0)};
 }
+
 inline Sector first_sector(BitIndex b) {
     return {b.value * kSectorsPerBit};
 }
+
 inline AlExtent al_extent_rounding_down(Sector s) {
     return {static_cast<std::uint32_t>(s.value / kSectorsPerAlExtent)};
 }

@@ -35,8 +35,7 @@ void Device::log_line(base::LogLevel level, const std::string& text) const {
     core_.sink.write(level, base::format("block drbd%u: ", settings_.minor) + text);
 }
 
-// --- State
-// ----------------------------------------------------------------------------------------
+// --- State ---
 
 void Device::change_conn(ConnState conn) {
     VolumeState next = state_;
@@ -181,8 +180,7 @@ void Device::new_current_uuid() {
     peer.announce_uuids();
 }
 
-// --- Disk
-// -----------------------------------------------------------------------------------------
+// --- Disk ---
 
 void Device::attach(const io::DiskGeometry& geometry) {
     REQUIRE(state_.disk == DiskState::Diskless && !disk.is_open());
@@ -300,8 +298,8 @@ void Device::remember_exposed_data() {
                          state_.pdsk == DiskState::UpToDate && peer.peer_ids().has_value();
     if (at_peer) {
         exposed_uuid_ = peer.peer_ids()->current;
-    } else if (store.is_open()) {
-        exposed_uuid_ = ids().current;
+    } else if (store.is_open() && state_.disk >= DiskState::Inconsistent) {
+        exposed_uuid_ = ids().current;  // not those of a disk whose attach was refused
     }
 }
 
@@ -443,8 +441,7 @@ bool Device::peer_busy(base::Sector sector, std::uint64_t bytes) const {
     return peer_ranges.overlaps(sector, bytes) || peer.target.writing(sector, bytes);
 }
 
-// --- Progress and status
-// --------------------------------------------------------------------------
+// --- Progress and status ---
 
 void Device::advance() {
     if (attacher_.running()) {

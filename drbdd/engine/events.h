@@ -97,8 +97,7 @@ struct SocketWritten {
     std::uint64_t bytes_total = 0;
 };
 
-// --- Administrator's commands: each is answered by exactly one AdminDone within about a second
-// -------
+// --- Administrator's commands: each is answered by exactly one AdminDone within about a second ---
 
 struct Attach {
     VolumeNumber volume;

@@ -148,8 +148,7 @@ private:
     Comparison out_;
 };
 
-// --- After split brain, 5.5: -1 we lose, 1 we win, 0 undecided
-// -----------------------------------------
+// --- After split brain, 5.5: -1 we lose, 1 we win, 0 undecided ---
 
 int tie(const SyncPolicy& policy) {
     return policy.resolve_conflicts ? -1 : 1;

@@ -77,8 +77,7 @@ void MetaStore::advance() {
     advance_superblock();
 }
 
-// --- Superblock
-// -----------------------------------------------------------------------------------
+// --- Superblock ---
 
 void MetaStore::advance_superblock() {
     if (super_ != Super::Idle || durable_ == generation_) {
@@ -115,8 +114,7 @@ void MetaStore::submit_superblock() {
            md_flushes_);
 }
 
-// --- Bitmap pages
-// ---------------------------------------------------------------------------------
+// --- Bitmap pages ---
 
 void MetaStore::start_page_run() {
     pages_running_ = pages_wanted_;
@@ -185,8 +183,7 @@ void MetaStore::submit_pages() {
     }
 }
 
-// --- Activity log
-// ---------------------------------------------------------------------------------
+// --- Activity log ---
 
 void MetaStore::advance_log() {
     if (al_ == Al::Idle && log_.wants_transaction()) {
@@ -238,8 +235,7 @@ void MetaStore::submit_log_block() {
            md_flushes_);
 }
 
-// --- FULL_SYNC
-// ------------------------------------------------------------------------------------
+// --- FULL_SYNC ---
 
 void MetaStore::advance_full_sync() {
     if (full_sync_ == FullSync::Flagging && durable_ >= full_sync_generation_) {
@@ -261,8 +257,7 @@ void MetaStore::advance_full_sync() {
     }
 }
 
-// --- Completions
-// ----------------------------------------------------------------------------------
+// --- Completions ---
 
 void MetaStore::on_disk_done(const DiskTicket& ticket) {
     core_.progress = true;

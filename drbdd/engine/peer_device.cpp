@@ -64,8 +64,7 @@ void PeerDevice::on_connection_lost() {
     }
 }
 
-// --- Announcements
-// --------------------------------------------------------------------------------
+// --- Announcements ---
 
 void PeerDevice::announce(proto::Command command, std::vector<std::uint8_t> body) {
     announcements_.push_back({device_.store.generation(), command, std::move(body)});
@@ -157,8 +156,7 @@ void PeerDevice::send_ack(proto::Command command,
             proto::BlockAck{sector, block_id, static_cast<std::uint32_t>(bytes), next_sequence()}));
 }
 
-// --- Handshake
-// ------------------------------------------------------------------------------------
+// --- Handshake ---
 
 base::Result<void> PeerDevice::on_sync_param(const proto::SyncParam89& packet) {
     if (!packet.verify_alg.empty() || !packet.csums_alg.empty()) {
@@ -246,8 +244,7 @@ void PeerDevice::on_uuids(const proto::Uuids& packet) {
     }
 }
 
-// --- P_STATE (4.5)
-// --------------------------------------------------------------------------------
+// --- P_STATE (4.5) ---
 
 base::Result<void> PeerDevice::on_state(const proto::State& packet) {
     const VolumeState peer = from_wire(packet.value);
@@ -473,8 +470,7 @@ base::Result<void> PeerDevice::settle(const VolumeState& peer, DiskState peer_di
     return {};
 }
 
-// --- Changes with consent
-// -------------------------------------------------------------------------
+// --- Changes with consent ---
 
 void PeerDevice::request(std::uint32_t mask, std::uint32_t value) {
     REQUIRE(!request_pending_);
@@ -528,8 +524,7 @@ void PeerDevice::on_state_request(const proto::StateChgReq& packet) {
                           encoded(proto::StateChgReply{static_cast<std::int32_t>(code)}));
 }
 
-// --- Resync
-// ---------------------------------------------------------------------------------------
+// --- Resync ---
 
 void PeerDevice::start_full_sync(ConnState conn) {
     device_.change_conn(conn);

@@ -84,8 +84,7 @@ void Requests::submit(AppRequest request) {
     }
 }
 
-// --- Reads
-// ----------------------------------------------------------------------------------------
+// --- Reads ---
 
 void Requests::start_read(std::uint64_t key) {
     Read& read = reads_.at(key);
@@ -172,8 +171,7 @@ bool Requests::peer_has_data() const {
            device_.state().pdsk == DiskState::UpToDate;
 }
 
-// --- Writes: admission
-// ----------------------------------------------------------------------------
+// --- Writes: admission ---
 
 // Application writes start only while nothing forbids it: a new data generation that must be
 // durable first, a bitmap about to be sent, a handshake that decides where the data are.
@@ -315,8 +313,7 @@ void Requests::replicate(std::uint64_t key, Write& write) {
     connection.transfer_log.add(device_, key);
 }
 
-// --- Flushes
-// --------------------------------------------------------------------------------------
+// --- Flushes ---
 
 // One flush at a time; those that come meanwhile are answered by the next one together. It covers
 // what was completed before: on our disk, and under protocol C on the peer's as well.
@@ -351,8 +348,7 @@ void Requests::start_flush() {
     }
 }
 
-// --- Progress
-// -------------------------------------------------------------------------------------
+// --- Progress ---
 
 void Requests::on_disk_done(const DiskTicket& ticket, int error) {
     core_.progress = true;

@@ -41,8 +41,7 @@ const Device* Resource::find(VolumeNumber volume) const {
     return found == devices_.end() ? nullptr : found->get();
 }
 
-// --- The step
-// -------------------------------------------------------------------------------------
+// --- The step ---
 
 void Resource::step(io::Instant now, Event event, Effects& effects) {
     REQUIRE(now >= core_.now);
@@ -147,8 +146,7 @@ ResourceStatus Resource::status(io::Instant now) const {
     return status;
 }
 
-// --- Commands
-// -------------------------------------------------------------------------------------
+// --- Commands ---
 
 void Resource::advance_admin() {
     while (!commands_.empty()) {
@@ -345,8 +343,7 @@ bool Resource::run(Running& running, const Disconnect& command) {
     return true;
 }
 
-// --- Promotion and demotion
-// -----------------------------------------------------------------------
+// --- Promotion and demotion ---
 
 VolumeState Resource::promoted(const Device& device, bool force) const {
     VolumeState next = device.state();
@@ -502,8 +499,7 @@ bool Resource::run(Running& running, const Demote&) {
     return true;
 }
 
-// --- Invalidate
-// -----------------------------------------------------------------------------------
+// --- Invalidate ---
 
 bool Resource::full_sync(Running& running, Device& device, ConnState conn) {
     if (running.stage == 0) {
@@ -570,8 +566,7 @@ bool Resource::run(Running& running, const InvalidateRemote& command) {
     return full_sync(running, *device, ConnState::StartingSyncS);
 }
 
-// --- The rest
-// -------------------------------------------------------------------------------------
+// --- The rest ---
 
 bool Resource::run(Running& running, const Down&) {
     if (running.stage == 0) {

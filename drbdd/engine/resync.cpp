@@ -25,8 +25,7 @@ bool on_device(const Device& device, base::Sector sector, std::uint64_t bytes) {
 
 }  // namespace
 
-// --- Pace
-// -----------------------------------------------------------------------------------------
+// --- Pace ---
 
 std::uint64_t ResyncPacer::window(const DiskSettings& settings, bool application_busy) {
     const std::uint64_t fill = std::uint64_t{settings.c_fill_target} * base::kSectorBytes;
@@ -64,8 +63,7 @@ io::Instant ResyncPacer::next_refill(const DiskSettings& settings) const {
     return rate_limit(settings) != 0 && tokens_ <= 0 ? last_refill_ + kRefill : io::kNever;
 }
 
-// --- Target
-// ---------------------------------------------------------------------------------------
+// --- Target ---
 
 void ResyncTarget::start() {
     REQUIRE(!running_);
@@ -258,8 +256,7 @@ void ResyncTarget::forget(base::Sector sector, std::uint64_t bytes) {
     core_.progress = true;
 }
 
-// --- Source
-// ---------------------------------------------------------------------------------------
+// --- Source ---
 
 void ResyncSource::stop() {
     queue_.clear();

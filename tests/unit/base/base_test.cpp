@@ -1,13 +1,13 @@
-#include <gtest/gtest.h>
-
-#include <vector>
-
 #include "base/bytes.h"
 #include "base/crc32c.h"
 #include "base/log.h"
 #include "base/prng.h"
 #include "base/result.h"
 #include "base/units.h"
+
+#include <gtest/gtest.h>
+
+#include <vector>
 
 namespace {
 
