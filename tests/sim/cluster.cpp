@@ -200,7 +200,13 @@ RequestNumber Cluster::issue(Node node, Op op, std::uint64_t sector, std::uint64
                 request.payload.bytes().subspan(i * kSectorBytes, kSectorBytes), sector + i, stamp);
         }
     }
-    open_[id] = {node, io.volume, op, io.fua, world_.now(), lineage.mark()};
+    open_[id] = {node,
+                 io.volume,
+                 op,
+                 io.fua,
+                 world_.now(),
+                 lineage.mark(),
+                 oracles_->history(io.volume).shared_lineage(node)};
     host(node).step(std::move(request));
     return id;
 }
@@ -457,8 +463,9 @@ void Cluster::on_write_acked(Node node, RequestNumber id, const OpenRequest& req
         mine.conn >= ConnState::Connected && mine.pdsk == DiskState::UpToDate &&
         (!host(other(node)).running() ||
          status(other(node), request.volume).state.disk == DiskState::UpToDate);
+    request.lineage->acked(id, request.fua);
     oracles_->history(request.volume)
-        .write_acked(node, id, request.fua, mine.disk == DiskState::UpToDate, reached_peer);
+        .write_acked(node, mine.disk == DiskState::UpToDate, reached_peer);
 }
 
 void Cluster::on_app_done(Node node, const engine::CompleteApp& done) {
@@ -469,7 +476,7 @@ void Cluster::on_app_done(Node node, const engine::CompleteApp& done) {
     const OpenRequest request = found->second;
     open_.erase(found);
     results_[done.id.value] = done.error;
-    Lineage& lineage = oracles_->history(request.volume).lineage(node);
+    Lineage& lineage = *request.lineage;
     const bool ok = done.error == 0;
     failed_requests_ += ok ? 0 : 1;
     switch (request.op) {
@@ -556,7 +563,10 @@ void Cluster::note_promotion(Node node) {
     was_primary_[index(node)] = primary;
     receiving_[index(node)] =
         std::any_of(now.volumes.begin(), now.volumes.end(), [](const engine::VolumeStatus& volume) {
-            return volume.state.conn >= ConnState::Connected && volume.state.peer == Role::Primary;
+            // A Primary without a disk waits for ours, whatever the protocol.
+            return volume.state.conn >= ConnState::Connected &&
+                   volume.state.peer == Role::Primary &&
+                   volume.state.pdsk >= DiskState::Inconsistent;
         });
 }
 
@@ -573,7 +583,7 @@ void Cluster::on_process_gone(Node node) {
             ++it;
             continue;
         }
-        Lineage& lineage = oracles_->history(it->second.volume).lineage(node);
+        Lineage& lineage = *it->second.lineage;
         if (it->second.op == Op::Read) {
             lineage.read_failed(it->first);
         } else if (it->second.op != Op::Flush) {

@@ -204,6 +204,7 @@ private:
         bool fua = false;
         io::Instant issued{};
         std::uint64_t flush_mark = 0;
+        std::shared_ptr<Lineage> lineage;  // that it was made on
     };
 
     struct OpenAdmin {

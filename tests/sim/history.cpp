@@ -15,8 +15,7 @@ void History::lower(Node node, Holds to) {
     holds = std::min(holds, to);
 }
 
-void History::write_acked(Node node, std::uint64_t write, bool durable, bool mine, bool peers) {
-    lineage(node).acked(write, durable);
+void History::write_acked(Node node, bool mine, bool peers) {
     if (!mine) {
         lower(node, Holds::Stale);
     }
@@ -64,10 +63,12 @@ void History::promoted_alone(Node node, bool split, const PeekOf& peek) {
 }
 
 bool History::sync_begins(Node source) {
-    last_source_ = source;
     View& from = nodes_[index(source)];
     const View& to = nodes_[index(other(source))];
     if (diverged()) {
+        // What the target had is discarded; until the end it can only read from the source.
+        nodes_[index(other(source))].lineage = from.lineage;
+        nodes_[index(other(source))].holds = Holds::Stale;
         return true;
     }
     if (from.holds == Holds::Flushed) {
@@ -84,9 +85,6 @@ void History::overrule(Node source, const PeekOf& peek) {
 }
 
 void History::in_sync() {
-    if (last_source_ && diverged()) {
-        nodes_[index(other(*last_source_))].lineage = nodes_[index(*last_source_)].lineage;
-    }
     // Without a resync a node whose cache was lost is as good as the other: both are read from.
     for (View& view : nodes_) {
         if (view.holds == Holds::Flushed) {
@@ -94,7 +92,6 @@ void History::in_sync() {
         }
         view.holds = Holds::All;
     }
-    last_source_.reset();
 }
 
 void History::settled() {

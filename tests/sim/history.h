@@ -26,12 +26,14 @@ public:
 
     Lineage& lineage(Node node) { return *nodes_[index(node)].lineage; }
 
+    std::shared_ptr<Lineage> shared_lineage(Node node) { return nodes_[index(node)].lineage; }
+
     Holds holds(Node node) const { return nodes_[index(node)].holds; }
 
     bool diverged() const { return nodes_[0].lineage != nodes_[1].lineage; }
 
     // An application's write on `node` was acknowledged. `mine`, `peers`: which disks it reached.
-    void write_acked(Node node, std::uint64_t write, bool durable, bool mine, bool peers);
+    void write_acked(Node node, bool mine, bool peers);
     // `receiving`: a Primary's writes were coming in.
     void process_killed(Node node, bool receiving);
     void power_cut(Node node, bool receiving);
@@ -45,7 +47,7 @@ public:
     bool sync_begins(Node source);
     // The administrator wants this node's data, whatever they lack.
     void overrule(Node source, const PeekOf& peek);
-    // Both are connected and UpToDate; the source of the last resync decides the lineage.
+    // Both are connected and UpToDate.
     void in_sync();
     // Everything acknowledged has reached both nodes' disks.
     void settled();
@@ -60,7 +62,6 @@ private:
 
     engine::ReplicationProtocol protocol_;
     std::array<View, 2> nodes_;
-    std::optional<Node> last_source_;
 };
 
 }  // namespace sim
