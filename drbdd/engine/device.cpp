@@ -58,7 +58,9 @@ void Device::change_role(Role role) {
 void Device::change_state(const VolumeState& wanted, bool quiet) {
     VolumeState next = wanted;
     if (next.conn < ConnState::Connected && next.disk == DiskState::Negotiating) {
-        next.disk = disk_when_attached_;  // the peer will not be asked any more
+        // The peer will not be asked any more. Data other than those in use are none for us (4.4).
+        refuse_attached_ = other_data_exposed(ids().current);
+        next.disk = refuse_attached_ ? DiskState::Outdated : disk_when_attached_;
     }
     next = sanitise(next);
     keep_verdict(next);
@@ -220,7 +222,6 @@ void Device::finish_attach() {
     }
     superblock.al_nr_extents = log.slots();
     store.touch();
-    exposed_uuid_ = next.current;
 
     VolumeState wanted = state_;
     if (state_.conn >= ConnState::Connected) {
@@ -230,6 +231,7 @@ void Device::finish_attach() {
         peer.announce_uuids();
         peer.announce_state();
     } else {
+        exposed_uuid_ = next.current;
         wanted.disk = disk_when_attached_;
         wanted.pdsk = peer_outdated ? DiskState::Outdated : DiskState::DUnknown;
         change_state(wanted);
@@ -290,6 +292,10 @@ void Device::disk_failed(bool metadata, const std::string& what) {
     peer_writes_.on_disk_lost(*this);
     detaching_ = true;
     detach_stored_ = true;
+}
+
+bool Device::other_data_exposed(std::uint64_t current) const {
+    return exposed_uuid_ != 0 && ((exposed_uuid_ ^ current) & ~kUuidPrimaryBit) != 0;
 }
 
 // Without a disk a Primary goes on with these data, and accepts no others (3.6).
@@ -455,6 +461,10 @@ void Device::advance() {
     if (core_.now >= age_log_at_ && local_usable()) {
         age_log_at_ = core_.now + kLogAge;
         log.age();
+    }
+    if (std::exchange(refuse_attached_, false)) {
+        disk_failed(true,
+                    "Can only attach to data with current UUID=" + base::hex64(exposed_uuid_));
     }
     store.advance();
     for (const std::uint64_t key : log.take_ready()) {

@@ -119,6 +119,7 @@ private:
     void update_flags();
     void finish_attach();
     void finish_detach();
+    bool other_data_exposed(std::uint64_t current) const;
     void remember_exposed_data();
     void advance_detach();
     static bool lost_contact(const VolumeState& old, const VolumeState& now);
@@ -135,6 +136,7 @@ private:
     MetaStore::Ticket detach_ticket_ = 0;
     MetaStore::Generation detach_generation_ = 0;
     std::uint64_t exposed_uuid_ = 0;
+    bool refuse_attached_ = false;  // the disk being attached holds other data than those in use
     DiskState disk_when_attached_ = DiskState::Inconsistent;
     std::uint64_t size_sectors_ = 0;
     bool last_usable_ = false;
