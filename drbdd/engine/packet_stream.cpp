@@ -97,13 +97,16 @@ base::Result<bool> PacketStream::start_packet() {
 // Moves what is in the head room to where it belongs; true when the packet is whole.
 bool PacketStream::fill_body() {
     const std::size_t body = std::min(head_used_, packet_.body.size() - body_filled_);
-    std::memcpy(packet_.body.data() + body_filled_, head_.data(), body);
+    std::copy_n(
+        head_.data(), body, packet_.body.data() + body_filled_);  // a packet may have no body
     body_filled_ += body;
     std::size_t used = body;
     if (body_filled_ == packet_.body.size() && payload_filled_ < packet_.payload.length) {
         const std::size_t more =
             std::min(head_used_ - used, packet_.payload.length - payload_filled_);
-        std::memcpy(packet_.payload.bytes().data() + payload_filled_, head_.data() + used, more);
+        std::copy_n(head_.begin() + static_cast<std::ptrdiff_t>(used),
+                    more,
+                    packet_.payload.bytes().begin() + static_cast<std::ptrdiff_t>(payload_filled_));
         payload_filled_ += more;
         used += more;
     }

@@ -5,6 +5,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <cstring>
 
@@ -70,7 +71,7 @@ std::vector<Packet> cut(const std::vector<std::uint8_t>& stream,
         const std::size_t n =
             std::min({fits, stream.size() - at, std::size_t{1} + prng.below(most)});
         const std::size_t first = std::min(n, room.payload.size());
-        std::memcpy(room.payload.data(), stream.data() + at, first);
+        std::copy_n(stream.data() + at, first, room.payload.data());  // which may be empty
         std::memcpy(room.head.data(), stream.data() + at + first, n - first);
         at += n;
         EXPECT_TRUE(packets.commit(n, out));
