@@ -463,9 +463,13 @@ void Cluster::on_write_acked(Node node, RequestNumber id, const OpenRequest& req
         mine.conn >= ConnState::Connected && mine.pdsk == DiskState::UpToDate &&
         (!host(other(node)).running() ||
          status(other(node), request.volume).state.disk == DiskState::UpToDate);
+    const bool reached_us = mine.disk == DiskState::UpToDate;
+    if (!reached_us || !reached_peer) {
+        world_.trace.add(
+            world_.now(), node, "= acked on one; id us peer", id, reached_us, reached_peer);
+    }
     request.lineage->acked(id, request.fua);
-    oracles_->history(request.volume)
-        .write_acked(node, mine.disk == DiskState::UpToDate, reached_peer);
+    oracles_->history(request.volume).write_acked(node, reached_us, reached_peer);
 }
 
 void Cluster::on_app_done(Node node, const engine::CompleteApp& done) {

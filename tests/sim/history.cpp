@@ -22,7 +22,7 @@ void History::write_acked(Node node, bool mine, bool peers) {
     if (diverged()) {
         return;  // what the peer holds is measured on its own lineage
     }
-    if (!peers || protocol_ == ReplicationProtocol::A) {
+    if (!peers || (mine && protocol_ == ReplicationProtocol::A)) {
         lower(other(node), Holds::Stale);  // A: it may still be on its way
     }
 }

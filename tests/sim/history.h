@@ -30,6 +30,10 @@ public:
 
     Holds holds(Node node) const { return nodes_[index(node)].holds; }
 
+    bool may_lack_writes() const {  // of a Secondary that takes over
+        return protocol_ == engine::ReplicationProtocol::A;
+    }
+
     bool diverged() const { return nodes_[0].lineage != nodes_[1].lineage; }
 
     // An application's write on `node` was acknowledged. `mine`, `peers`: which disks it reached.
