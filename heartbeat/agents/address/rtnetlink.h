@@ -1,0 +1,73 @@
+// Addresses, routes and interfaces of this network namespace, over rtnetlink.
+#pragma once
+
+#include "heartbeat/agents/address/address_spec.h"
+#include "heartbeat/agents/address/link_packets.h"
+
+#include <optional>
+#include <string>
+#include <vector>
+
+struct mnl_socket;
+
+namespace hb {
+
+struct HeldAddress {
+    IpAddress ip;
+    unsigned prefix = 0;
+    unsigned interface_index = 0;
+    std::string interface;
+    std::string label;  // IPv4: eth0:1, or the name of the interface
+};
+
+struct Route {
+    IpAddress network;
+    unsigned prefix = 0;
+    unsigned interface_index = 0;
+};
+
+struct Interface {
+    unsigned index = 0;
+    std::string name;
+    MacAddress mac{};
+    bool announces = false;  // has an Ethernet address and speaks ARP
+};
+
+class Rtnetlink {
+public:
+    static base::Result<Rtnetlink> open();
+    ~Rtnetlink();
+    Rtnetlink(Rtnetlink&& other) noexcept;
+    Rtnetlink& operator=(Rtnetlink&&) = delete;
+
+    base::Result<std::vector<HeldAddress>> addresses(bool v6);
+
+    // Of the main and the local tables, those with an interface.
+    base::Result<std::vector<Route>> routes(bool v6);
+
+    // An address that is there already is no error. IPv6: usable at once, without the kernel's own
+    // duplicate address detection.
+    base::Result<void> add(const HeldAddress& address, const std::optional<IpAddress>& broadcast);
+
+    // An address that is not there is no error.
+    base::Result<void> remove(const HeldAddress& address);
+
+private:
+    explicit Rtnetlink(mnl_socket* socket) : socket_(socket) {}
+
+    int exchange(const void* request, int (*callback)(const void*, void*), void* data);
+
+    mnl_socket* socket_ = nullptr;
+    unsigned sequence_ = 0;
+};
+
+// NotFound: no such interface. Brings it up if it is down.
+base::Result<Interface> use_interface(const std::string& name);
+
+// The most specific route that leads to the address; a default route only if there is no other.
+const Route* best_route(const std::vector<Route>& routes, const IpAddress& ip);
+
+// The first of INTERFACE:0, INTERFACE:1... that no address has.
+std::string free_label(const std::string& interface, const std::vector<HeldAddress>& held);
+
+}  // namespace hb
