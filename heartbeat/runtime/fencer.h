@@ -1,0 +1,67 @@
+// Resets a node by calling programs out. Heartbeat specification 6.1, 6.2: a command of ours
+// (fence_command), an external plugin, or the `stonith` command line for all other types. With
+// meatware a person does it, and says so by `meatclient -c NODE` or by confirming the takeover.
+#pragma once
+
+#include "base/log.h"
+#include "base/result.h"
+#include "config/ha/ha_cf.h"
+#include "config/ha/ha_policy.h"
+#include "heartbeat/runtime/programs.h"
+
+#include <functional>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace hb {
+
+struct FencingDevice {
+    std::string type;           // of stonith; empty: only fence_command
+    std::string parameters;     // in the order of the plugin's getconfignames
+    std::string config_file;    // they come from there; read at the start
+    std::string fence_command;  // wins over `type`
+};
+
+// The device that this node uses, its file read. An error: the file cannot be read.
+base::Result<std::optional<FencingDevice>> fencing_device(const config::HaCf& conf,
+                                                          const config::HaPolicy& policy,
+                                                          const std::string& node);
+
+class Fencer {
+public:
+    using Callback = std::function<void(bool ok, const std::string& text)>;
+
+    Fencer(std::optional<FencingDevice> device, Programs& programs, base::LogSink& log);
+
+    // `done` comes once, never from inside.
+    void reset(const std::string& node, Callback done);
+    // A person has reset the node. False: nobody waits for that.
+    bool confirm(const std::string& node);
+
+private:
+    void run(const std::string& node, Program program);
+    void run_plugin(const std::string& node, const std::string& path);
+    void finish(const std::string& node, bool ok, const std::string& text);
+
+    struct Waiting {
+        Callback done;
+        JobId job = 0;
+    };
+
+    const std::optional<FencingDevice> device_;
+    Programs& programs_;
+    base::LogSink& log_;
+    std::map<std::string, Waiting> waiting_;  // by node
+};
+
+// The first line of a stonith configuration file that is no comment.
+std::string first_parameter_line(std::string_view text);
+
+// NAME=value for an external plugin: the words of `parameters` in the order of `names`, the last
+// name takes what is left; words that are NAME=value already stay.
+std::vector<std::string> plugin_variables(std::string_view names, std::string_view parameters);
+
+}  // namespace hb

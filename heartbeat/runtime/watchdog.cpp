@@ -1,0 +1,67 @@
+#include "heartbeat/runtime/watchdog.h"
+
+#include <cerrno>
+#include <cstring>
+#include <fcntl.h>
+#include <linux/watchdog.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+#include <utility>
+
+namespace hb {
+
+int watchdog_seconds(std::chrono::milliseconds deadtime) {
+    const auto margin = deadtime + std::chrono::milliseconds(10);
+    return static_cast<int>(std::chrono::ceil<std::chrono::seconds>(margin).count());
+}
+
+Watchdog::Watchdog(std::string device, std::chrono::milliseconds deadtime, base::LogSink& log)
+    : device_(std::move(device)), timeout_seconds_(watchdog_seconds(deadtime)), log_(log) {
+}
+
+void Watchdog::open() {
+    const auto fail = [this](const char* what) {
+        refused_ = true;
+        log_.write(base::LogLevel::Error,
+                   base::format("watchdog: cannot %s %s: %s; this node goes on without it",
+                                what,
+                                device_.c_str(),
+                                std::strerror(errno)));
+    };
+    file_ = FileDescriptor(::open(device_.c_str(), O_WRONLY | O_CLOEXEC));
+    if (!file_.open()) {
+        fail("open");
+        return;
+    }
+    int seconds = timeout_seconds_;
+    if (::ioctl(file_.get(), WDIOC_SETTIMEOUT, &seconds) != 0) {
+        log_.write(
+            base::LogLevel::Warning,
+            base::format(
+                "watchdog: %s keeps its own timeout: %s", device_.c_str(), std::strerror(errno)));
+        return;
+    }
+    log_.write(base::LogLevel::Info,
+               base::format("Using watchdog device: %s, timeout %d s", device_.c_str(), seconds));
+}
+
+void Watchdog::tickle() {
+    if (device_.empty() || refused_) {
+        return;
+    }
+    if (!file_.open()) {
+        open();
+    }
+    if (file_.open()) {
+        (void)!::write(file_.get(), "\0", 1);
+    }
+}
+
+void Watchdog::close() {
+    if (file_.open()) {
+        (void)!::write(file_.get(), "V", 1);
+        file_ = FileDescriptor();
+    }
+}
+
+}  // namespace hb
