@@ -1,0 +1,50 @@
+// A resource group of haresources and what this node knows of it.
+#pragma once
+
+#include "config/ha/haresources.h"
+#include "heartbeat/engine/events.h"
+#include "heartbeat/engine/timer.h"
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace hb {
+
+enum class ResourceState : std::uint8_t { stopped, starting, running, stopping, failed, unknown };
+
+enum class GroupState : std::uint8_t {
+    stopped,
+    starting,
+    running,
+    stopping,
+    failed,   // could not be started, has been given up
+    blocked,  // a resource is in an unknown state: nothing is started on guesswork
+};
+
+std::string_view name_of(ResourceState state);
+std::string_view name_of(GroupState state);
+
+struct Group {
+    config::ResourceGroup config;
+    bool local = false;  // we are its home
+    GroupState state = GroupState::stopped;
+    std::string reason;                    // of failed and blocked
+    std::vector<ResourceState> resources;  // as many as config.words
+    bool wanted = false;                   // it is to run here
+    Time taken_at{};                       // when it last became wanted
+    Timer recheck;                         // of a blocked group
+    Timer hand_over;                       // of a failed group: standby for it
+
+    const std::string& key() const { return config.key(); }
+
+    bool all(ResourceState state_of_all) const;
+    bool any(ResourceState state_of_one) const;
+};
+
+// What the end and the output of `status` say. The words are those of the original; an agent that
+// did not end by itself, prints binary, or says "unknown" (LSB 4) has said nothing.
+ResourceState verdict_of_status(const AgentDone& done);
+
+}  // namespace hb

@@ -1,0 +1,455 @@
+#include "heartbeat/engine/groups.h"
+
+#include "heartbeat/engine/core.h"
+#include "heartbeat/engine/text.h"
+
+#include <algorithm>
+
+namespace hb {
+
+namespace {
+
+constexpr Time kRecheck{10'000};  // of a blocked group
+constexpr Time kStopRetryAfter{1000};
+constexpr unsigned kStopRetries = 10;
+constexpr Time kHandOverAfter{30'000};  // of a group that was given up
+constexpr std::size_t kOutputShown = 200;
+
+// How an agent's result reads in a log line.
+std::string outcome(const AgentDone& done) {
+    std::string text;
+    switch (done.end) {
+        case AgentEnd::exited:
+            text = "exit code " + std::to_string(done.exit_code);
+            break;
+        case AgentEnd::timed_out:
+            text = "it did not end in time";
+            break;
+        case AgentEnd::killed:
+            text = "it was killed";
+            break;
+        case AgentEnd::missing:
+            text = "there is no such agent, or it cannot be executed";
+            break;
+    }
+    std::string said;
+    for (const char c : done.output.substr(0, kOutputShown)) {
+        said += c >= ' ' && c <= '~' ? c : ' ';
+    }
+    while (!said.empty() && said.back() == ' ') {
+        said.pop_back();
+    }
+    return said.empty() ? text : text + ", it said: " + said;
+}
+
+Group make_group(const config::ResourceGroup& config, const std::string& node) {
+    Group group;
+    group.config = config;
+    group.local = config.node == node;
+    group.resources.assign(config.words.size(), ResourceState::stopped);
+    return group;
+}
+
+}  // namespace
+
+void Groups::start() {
+    for (const config::ResourceGroup& config : core_.settings.resources.groups) {
+        groups_.push_back(make_group(config, core_.settings.node));
+    }
+}
+
+std::vector<std::size_t> Groups::indexes(Hold which) const {
+    std::vector<std::size_t> list;
+    for (std::size_t i = 0; i < groups_.size(); ++i) {
+        if (has(which, groups_[i].local ? Hold::local : Hold::foreign)) {
+            list.push_back(i);
+        }
+    }
+    return list;
+}
+
+std::optional<std::size_t> Groups::find(std::string_view key) const {
+    for (std::size_t i = 0; i < groups_.size(); ++i) {
+        if (groups_[i].key() == key) {
+            return i;
+        }
+    }
+    return std::nullopt;
+}
+
+void Groups::look() {
+    Batch batch;
+    batch.kind = Kind::look;
+    batch.result = BatchResult{Purpose::look, indexes(Hold::all), true};
+    enqueue(std::move(batch));
+}
+
+void Groups::take(Purpose purpose, std::vector<std::size_t> groups) {
+    for (const std::size_t index : groups) {
+        Group& wanted = groups_[index];
+        wanted.hand_over.clear();
+        wanted.recheck.clear();
+        if (!wanted.wanted) {
+            wanted.wanted = true;
+            wanted.taken_at = core_.now;
+        }
+    }
+    Batch batch;
+    batch.kind = Kind::take;
+    batch.result = BatchResult{purpose, std::move(groups), true};
+    enqueue(std::move(batch));
+}
+
+void Groups::give(Purpose purpose, std::vector<std::size_t> groups) {
+    for (const std::size_t index : groups) {
+        groups_[index].wanted = false;
+        groups_[index].hand_over.clear();
+        groups_[index].recheck.clear();
+    }
+    Batch batch;
+    batch.kind = Kind::give;
+    batch.result = BatchResult{purpose, std::move(groups), true};
+    enqueue(std::move(batch));
+}
+
+void Groups::restart(Purpose purpose, std::size_t group, std::size_t from) {
+    Batch batch;
+    batch.kind = Kind::restart;
+    batch.from = from;
+    batch.result = BatchResult{purpose, {group}, true};
+    enqueue(std::move(batch));
+}
+
+void Groups::abandon() {
+    queue_.clear();
+    if (current_) {
+        current_->abandoned = true;
+        current_->silent = true;
+    }
+}
+
+void Groups::kill_agent() {
+    if (job_ != 0) {
+        core_.emit(KillAgent{job_});
+    }
+}
+
+bool Groups::anything_up() const {
+    return std::any_of(groups_.begin(), groups_.end(), [](const Group& group) {
+        return !group.all(ResourceState::stopped);
+    });
+}
+
+Hold Groups::found() const {
+    return found_;
+}
+
+void Groups::enqueue(Batch batch) {
+    queue_.push_back(std::move(batch));
+    run_next();
+}
+
+void Groups::run_next() {
+    while (!current_ && !queue_.empty()) {
+        current_ = std::move(queue_.front());
+        queue_.pop_front();
+        begin_group();
+    }
+}
+
+// Starts the work on the batch's next group, or reports the batch.
+void Groups::begin_group() {
+    if (current_->next_group == current_->result.groups.size() || current_->abandoned) {
+        const Batch done = std::move(*current_);
+        current_.reset();
+        if (!done.silent) {
+            core_.on_batch_done(done.result);
+        }
+        return;
+    }
+    current_->retries = 0;
+    current_->giving_up = false;
+    if (current_->kind == Kind::give || current_->kind == Kind::restart) {
+        begin_giving();
+    } else {
+        begin_taking();
+    }
+}
+
+void Groups::end_group() {
+    ++current_->next_group;
+    begin_group();
+    run_next();
+}
+
+void Groups::set_state(Group& changed, GroupState state) {
+    if (changed.state == state) {
+        return;
+    }
+    changed.state = state;
+    if (state != GroupState::failed && state != GroupState::blocked) {
+        changed.reason.clear();
+    }
+    core_.monitors.on_group_changed();
+}
+
+void Groups::begin_taking() {
+    current_->giving = false;
+    current_->resource = 0;
+    if (current_->kind != Kind::look) {
+        if (!group().wanted) {
+            end_group();  // given away while this waited in the queue
+            return;
+        }
+        set_state(group(), GroupState::starting);
+        core_.journal.info("Acquiring resource group: " + group().config.node + " " +
+                           group().key());
+    }
+    current_->step = Step::status;
+    run_agent(AgentOperation::status);
+}
+
+void Groups::begin_giving() {
+    current_->giving = true;
+    current_->resource = group().config.words.size() - 1;
+    set_state(group(), GroupState::stopping);
+    core_.journal.info("Releasing resource group: " + group().config.node + " " + group().key());
+    current_->step = Step::stop;
+    run_agent(AgentOperation::stop);
+}
+
+void Groups::run_agent(AgentOperation operation) {
+    const config::HaPolicy& policy = core_.settings.policy;
+    RunAgent run{core_.new_job(), word(), operation, Time{0}};
+    ResourceState& state = group().resources[current_->resource];
+    if (operation == AgentOperation::start) {
+        run.limit = policy.start_timeout.value_or(Time{0});
+        state = ResourceState::starting;
+    } else if (operation == AgentOperation::stop) {
+        run.limit = policy.stop_timeout.value_or(Time{0});
+        state = ResourceState::stopping;
+    } else {
+        run.limit = policy.status_timeout.value_or(Time{0});
+    }
+    job_ = run.job;
+    core_.emit(std::move(run));
+}
+
+void Groups::on_agent_done(const AgentDone& done) {
+    if (!current_ || done.job == 0 || done.job != job_) {
+        return;  // of a job that nobody waits for
+    }
+    job_ = 0;
+    switch (current_->step) {
+        case Step::status:
+            on_status(done);
+            break;
+        case Step::start:
+            on_started(done);
+            break;
+        case Step::stop:
+            on_stopped(done);
+            break;
+        case Step::stop_status:
+            on_stop_status(done);
+            break;
+        case Step::pause:
+            break;
+    }
+}
+
+void Groups::on_status(const AgentDone& done) {
+    const ResourceState verdict = verdict_of_status(done);
+    group().resources[current_->resource] = verdict;
+    if (current_->kind == Kind::look) {
+        if (verdict == ResourceState::running) {
+            found_ = found_ | (group().local ? Hold::local : Hold::foreign);
+        }
+        next_to_take();
+        return;
+    }
+    if (verdict == ResourceState::running) {
+        next_to_take();
+    } else if (verdict == ResourceState::stopped && !current_->abandoned && group().wanted) {
+        current_->step = Step::start;
+        run_agent(AgentOperation::start);
+    } else if (verdict == ResourceState::stopped) {
+        end_group();
+    } else if (done.end == AgentEnd::missing) {
+        give_up(done);
+    } else {
+        block(done);
+    }
+}
+
+void Groups::on_started(const AgentDone& done) {
+    if (done.end == AgentEnd::exited && done.exit_code == 0) {
+        group().resources[current_->resource] = ResourceState::running;
+        next_to_take();
+        return;
+    }
+    group().resources[current_->resource] = ResourceState::failed;
+    give_up(done);
+}
+
+void Groups::next_to_take() {
+    if (current_->abandoned || (current_->kind != Kind::look && !group().wanted)) {
+        end_group();
+        return;
+    }
+    if (++current_->resource < group().config.words.size()) {
+        current_->step = Step::status;
+        run_agent(AgentOperation::status);
+        return;
+    }
+    if (current_->kind != Kind::look) {
+        set_state(group(), GroupState::running);
+    } else if (group().any(ResourceState::running)) {
+        core_.journal.critical("Resource group " + group().key() + " is active at our start");
+    }
+    end_group();
+}
+
+// A hung or babbling status: the resource may run, here or not. Starting it again could run it
+// twice, giving it to the partner too.
+void Groups::block(const AgentDone& done) {
+    current_->result.ok = false;
+    group().reason = "the state of " + word().text + " is unknown: " + outcome(done);
+    set_state(group(), GroupState::blocked);
+    group().recheck.set(core_.now + kRecheck);
+    core_.journal.alarm(AlarmKind::resource,
+                        "Resource group " + group().key() + " is blocked: " + group().reason);
+    end_group();
+}
+
+void Groups::give_up(const AgentDone& done) {
+    current_->result.ok = false;
+    group().reason = word().text + " cannot be started: " + outcome(done);
+    core_.journal.critical("Giving up resources due to failure of " + word().text);
+    core_.journal.alarm(AlarmKind::resource,
+                        "Resource group " + group().key() + " is given up: " + group().reason);
+    const std::string reason = group().reason;
+    current_->giving_up = true;
+    current_->giving = true;
+    current_->resource = group().config.words.size() - 1;
+    set_state(group(), GroupState::stopping);
+    group().reason = reason;
+    current_->step = Step::stop;
+    run_agent(AgentOperation::stop);
+}
+
+void Groups::on_stopped(const AgentDone& done) {
+    if (done.end == AgentEnd::exited && done.exit_code == 0) {
+        group().resources[current_->resource] = ResourceState::stopped;
+        next_to_give();
+        return;
+    }
+    // An agent that does not exist has never started anything.
+    if (done.end == AgentEnd::missing) {
+        core_.journal.error("Resource " + word().text + " cannot be stopped: " + outcome(done));
+        group().resources[current_->resource] = ResourceState::stopped;
+        next_to_give();
+        return;
+    }
+    core_.journal.error("Stopping " + word().text + " failed: " + outcome(done));
+    if (current_->retries < kStopRetries) {
+        ++current_->retries;
+        current_->step = Step::pause;
+        pause_.set(core_.now + kStopRetryAfter);
+        return;
+    }
+    current_->step = Step::stop_status;
+    run_agent(AgentOperation::status);
+}
+
+void Groups::on_stop_status(const AgentDone& done) {
+    if (verdict_of_status(done) != ResourceState::stopped) {
+        group().resources[current_->resource] = ResourceState::unknown;
+        reboot("Resource " + word().text + " cannot be stopped and may still run");
+        return;
+    }
+    core_.journal.error("Resource " + word().text + " is not running although its stop failed");
+    group().resources[current_->resource] = ResourceState::stopped;
+    next_to_give();
+}
+
+void Groups::next_to_give() {
+    current_->retries = 0;
+    const std::size_t last =
+        current_->kind == Kind::restart && !current_->giving_up ? current_->from : 0;
+    if (current_->resource > last) {
+        --current_->resource;
+        current_->step = Step::stop;
+        run_agent(AgentOperation::stop);
+        return;
+    }
+    if (current_->giving_up) {
+        set_state(group(), GroupState::failed);
+        group().wanted = false;
+        group().hand_over.set(core_.now + kHandOverAfter);
+        end_group();
+        return;
+    }
+    if (current_->kind == Kind::restart && group().wanted && !current_->abandoned) {
+        begin_taking();
+        return;
+    }
+    set_state(group(), GroupState::stopped);
+    end_group();
+}
+
+void Groups::reboot(const std::string& why) {
+    core_.journal.alarm(AlarmKind::resource, why);
+    core_.journal.critical("Resource STOP failure. Reboot required!");
+    core_.reboot(why);
+}
+
+void Groups::on_time() {
+    if (pause_.take(core_.now) && current_ && current_->step == Step::pause) {
+        current_->step = Step::stop;
+        run_agent(AgentOperation::stop);
+    }
+    for (std::size_t i = 0; i < groups_.size(); ++i) {
+        if (groups_[i].recheck.take(core_.now) && groups_[i].wanted) {
+            take(Purpose::retry, {i});
+        }
+        if (groups_[i].hand_over.take(core_.now)) {
+            core_.standby.hand_over_failed(groups_[i]);
+        }
+    }
+}
+
+Time Groups::next() const {
+    Time soonest = pause_.at();
+    for (const Group& group : groups_) {
+        soonest = std::min({soonest, group.recheck.at(), group.hand_over.at()});
+    }
+    return soonest;
+}
+
+void Groups::clear_failures(std::string_view key) {
+    for (std::size_t i = 0; i < groups_.size(); ++i) {
+        Group& group = groups_[i];
+        const bool meant = key.empty() || group.key() == key;
+        const bool ours = has(core_.holdings.hold(), group.local ? Hold::local : Hold::foreign);
+        const bool bad = group.state == GroupState::failed || group.state == GroupState::blocked;
+        if (meant && ours && bad) {
+            take(Purpose::retry, {i});
+        }
+    }
+}
+
+void Groups::replace(const config::Haresources& resources) {
+    if (busy() || anything_up()) {
+        core_.journal.warning(
+            "haresources has changed; it is used once no resource runs here and nothing is under "
+            "way");
+        return;
+    }
+    groups_.clear();
+    core_.settings.resources = resources;
+    start();
+    core_.journal.info("haresources has been read anew");
+}
+
+}  // namespace hb

@@ -1,0 +1,124 @@
+// The resource manager: starts groups left to right, stops them right to left, one agent at a time,
+// in the order in which it was asked. Heartbeat specification, sections 1.4 and 4.2 to 4.5.
+#pragma once
+
+#include "heartbeat/engine/effects.h"
+#include "heartbeat/engine/group.h"
+#include "heartbeat/engine/hold.h"
+
+#include <deque>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace hb {
+
+struct Core;
+
+// On whose behalf groups are taken or given; told back with the result.
+enum class Purpose : std::uint8_t {
+    look,      // what runs at our start?
+    own,       // our own groups (req_our_resources)
+    takeover,  // the dead node's (mach_down)
+    standby_give,
+    standby_take,
+    legacy_give,
+    legacy_take,
+    adopt,      // found running at our start
+    retry,      // blocked before, or asked for by a person
+    monitor,    // a probe failed
+    conflict,   // the partner keeps them
+    isolation,  // nobody can be reached
+    shutdown,
+};
+
+struct BatchResult {
+    Purpose purpose = Purpose::look;
+    std::vector<std::size_t> groups;
+    bool ok = true;  // all taken run, all given are stopped
+};
+
+class Groups {
+public:
+    explicit Groups(Core& core) : core_(core) {}
+
+    void start();
+    void on_time();
+    Time next() const;
+    void on_agent_done(const AgentDone& done);
+
+    const std::vector<Group>& all() const { return groups_; }
+
+    std::vector<std::size_t> indexes(Hold which) const;
+    std::optional<std::size_t> find(std::string_view key) const;
+
+    // Each ends in one BatchResult, also if `groups` is empty (then at once).
+    void look();
+    void take(Purpose purpose, std::vector<std::size_t> groups);
+    void give(Purpose purpose, std::vector<std::size_t> groups);
+    // Stops from the right down to resource `from`, then starts again.
+    void restart(Purpose purpose, std::size_t group, std::size_t from);
+
+    // What waits is dropped, what runs ends after the present agent: the node gives everything up.
+    void abandon();
+    void kill_agent();
+
+    bool busy() const { return current_.has_value() || !queue_.empty(); }
+
+    bool anything_up() const;  // a resource that runs, or may run
+    Hold found() const;        // groups of which something ran at our start, before anything else
+    void clear_failures(std::string_view key);
+    // haresources was read anew: groups that are idle here get their new words.
+    void replace(const config::Haresources& resources);
+
+private:
+    enum class Kind { look, take, give, restart };
+    enum class Step { status, start, stop, stop_status, pause };
+
+    struct Batch {
+        BatchResult result;
+        Kind kind = Kind::take;
+        std::size_t from = 0;  // restart
+        std::size_t next_group = 0;
+        std::size_t resource = 0;
+        Step step = Step::status;
+        unsigned retries = 0;
+        bool giving = false;     // going right to left
+        bool giving_up = false;  // ... because a start failed
+        bool abandoned = false;
+        bool silent = false;  // the same purpose's result has been told, or nobody waits
+    };
+
+    void enqueue(Batch batch);
+    void run_next();
+    void begin_group();
+    void end_group();
+    void run_agent(AgentOperation operation);
+
+    Group& group() { return groups_[current_->result.groups[current_->next_group]]; }
+
+    const config::ResourceWord& word() { return group().config.words[current_->resource]; }
+
+    void begin_taking();
+    void begin_giving();
+    void on_status(const AgentDone& done);
+    void on_started(const AgentDone& done);
+    void on_stopped(const AgentDone& done);
+    void on_stop_status(const AgentDone& done);
+    void next_to_take();
+    void next_to_give();
+    void block(const AgentDone& done);
+    void give_up(const AgentDone& done);
+    void reboot(const std::string& why);
+    void set_state(Group& changed, GroupState state);
+
+    Core& core_;
+    std::vector<Group> groups_;
+    std::deque<Batch> queue_;
+    std::optional<Batch> current_;
+    JobId job_ = 0;  // of the agent that runs; 0: none
+    Timer pause_;    // before a failed stop is tried again
+    Hold found_ = Hold::none;
+};
+
+}  // namespace hb

@@ -1,0 +1,79 @@
+#include "heartbeat/engine/heartbeat.h"
+
+#include "heartbeat/engine/core.h"
+#include "heartbeat/engine/text.h"
+
+namespace hb {
+
+namespace {
+
+// A daemon that has just started is slow: it announces more than its deadtime for a while.
+constexpr Time kStartPhase{5000};
+constexpr Time kStartAllowance{2000};
+
+}  // namespace
+
+void Heartbeat::start() {
+    started_ = core_.now;
+    send_status();
+    state_ = NodeState::up;
+    send_status();
+    send_status();
+    beat_.set(core_.now + core_.settings.ha_cf.keepalive);
+}
+
+Time Heartbeat::announced() const {
+    const Time deadtime = core_.settings.ha_cf.deadtime + pause_;
+    return core_.now - started_ < kStartPhase ? deadtime + kStartAllowance : deadtime;
+}
+
+void Heartbeat::send_status() {
+    wire::Message status("status");
+    status.set("st", name_of(state_));
+    status.set("dt", to_hex(static_cast<std::uint64_t>(announced().count())));
+    status.set("protocol", "1");
+    core_.messenger.send(std::move(status));
+    for (const Node& node : core_.members.nodes()) {
+        if (node.ping) {
+            core_.messenger.send_ping(node);
+        }
+    }
+    if (!core_.settings.ha_cf.watchdog.empty() && !watchdog_closed_) {
+        core_.emit(TickleWatchdog{});
+    }
+    last_sent_ = core_.now;
+}
+
+void Heartbeat::become_active() {
+    state_ = NodeState::active;
+    send_status();
+}
+
+void Heartbeat::on_time() {
+    const Time planned = beat_.at();
+    if (!beat_.take(core_.now)) {
+        return;
+    }
+    send_status();
+    const Time keepalive = core_.settings.ha_cf.keepalive;
+    const Time next_beat = planned + keepalive;
+    beat_.set(next_beat > core_.now ? next_beat : core_.now + keepalive);
+}
+
+Time Heartbeat::next() const {
+    return beat_.at();
+}
+
+Time Heartbeat::stall() const {
+    const Time silence = core_.now - last_sent_;
+    return beat_.is_set() && silence >= announced() ? silence : Time{0};
+}
+
+void Heartbeat::close_watchdog() {
+    if (!core_.settings.ha_cf.watchdog.empty() && !watchdog_closed_) {
+        watchdog_closed_ = true;
+        core_.emit(CloseWatchdog{});
+    }
+}
+
+}  // namespace hb

@@ -1,0 +1,305 @@
+#include "heartbeat/engine/holdings.h"
+
+#include "heartbeat/engine/core.h"
+#include "heartbeat/engine/text.h"
+
+#include <algorithm>
+
+namespace hb {
+
+namespace {
+
+constexpr Time kSettle{10'000};
+constexpr Time kFailbackAgain{1000};
+
+}  // namespace
+
+std::string_view name_of(Phase phase) {
+    switch (phase) {
+        case Phase::init:
+            return "init";
+        case Phase::starting:
+            return "starting";
+        case Phase::both_starting:
+            return "both-starting";
+        case Phase::received:
+            return "received";
+        case Phase::stable:
+            return "stable";
+        case Phase::shutdown:
+            return "shutdown";
+    }
+    return "init";
+}
+
+// After a quick restart the resources have gone on running.
+void Holdings::start() {
+    hold_ = core_.start.restart_hold;
+    needs_failback_ = has(hold_, Hold::foreign);
+    for (const std::size_t index : core_.groups.indexes(hold_)) {
+        core_.groups.take(Purpose::adopt, {index});
+    }
+    core_.groups.look();
+}
+
+bool Holdings::both_stable() const {
+    return phase_ == Phase::stable && other_stable_ && !taking_over_;
+}
+
+bool Holdings::in_transition() const {
+    return phase_ != Phase::stable || !other_stable_ || taking_over_ || core_.groups.busy() ||
+           !core_.standby.idle();
+}
+
+void Holdings::report(bool stable, std::string_view info) {
+    if (core_.legacy()) {
+        return;
+    }
+    wire::Message message("resource");
+    message.set("rsc_hold", word_of(hold_))
+        .set("rtype", "full")
+        .set("isstable", stable ? "1" : "0");
+    if (!info.empty()) {
+        message.set("info", info);
+    }
+    core_.messenger.send(std::move(message));
+}
+
+void Holdings::on_communication_up() {
+    if (core_.legacy()) {
+        phase_ = Phase::stable;
+        other_stable_ = true;
+        return;
+    }
+    phase_ = Phase::starting;
+    core_.messenger.send(wire::Message("starting"));
+    if (core_.members.partner() == nullptr) {
+        other_stable_ = other_known_ = true;
+        resolve_found();
+        note_received();
+    }
+}
+
+void Holdings::on_starting(const Node& from) {
+    core_.journal.info("remote resource transition: " + from.name + " is starting");
+    if (phase_ == Phase::starting) {
+        phase_ = Phase::both_starting;
+    }
+    other_stable_ = false;
+    other_left_ = false;
+    report();
+    note_received();  // our own report counts, too
+}
+
+void Holdings::note_received() {
+    if (phase_ == Phase::starting || phase_ == Phase::both_starting) {
+        phase_ = Phase::received;
+        settle_.set(core_.now + kSettle);
+    }
+}
+
+void Holdings::on_resource(const Node& from, const wire::Message& message) {
+    const auto word = hold_of(message.get("rsc_hold"));
+    if (!word) {
+        core_.messenger.count_dropped();
+        core_.journal.error("node " + from.name + " reports a hold of [" +
+                            std::string(message.get("rsc_hold").substr(0, 40)) + "]");
+        return;
+    }
+    const bool full = message.get("rtype") == "full";
+    other_ = full || *word == Hold::none ? *word : other_ | *word;
+    other_known_ = true;
+    resolve_found();
+    note_received();
+    const std::string_view stable = message.get("isstable");
+    if (stable == "0") {
+        other_stable_ = false;
+        return;
+    }
+    if (stable != "1") {
+        return;  // a script's message, says nothing about it
+    }
+    const bool newly = !other_stable_;
+    other_stable_ = true;
+    if (newly) {
+        core_.journal.info("remote resource transition completed.");
+        report();
+    }
+    if (phase_ != Phase::stable && phase_ != Phase::shutdown && phase_ != Phase::init) {
+        become_stable();
+    }
+    core_.partition.on_partner_reported();
+    try_failback();
+    core_.ipfail.on_partner_stable();
+}
+
+void Holdings::become_stable() {
+    if (core_.takeover.pending()) {
+        settle_.set(core_.now + kFailbackAgain);  // what is ours is not known yet
+        return;
+    }
+    settle_.clear();
+    const bool acquire = !has(hold_, Hold::local) && !has(other_, Hold::foreign);
+    if (acquire) {
+        hold_ = hold_ | Hold::local;
+    }
+    phase_ = Phase::stable;
+    core_.journal.info("local resource transition completed.");
+    report(true);
+    if (acquire) {
+        core_.groups.take(Purpose::own, core_.groups.indexes(Hold::local));
+    }
+}
+
+void Holdings::acquire_local() {
+    hold_ = hold_ | Hold::local;
+    report();
+    core_.groups.take(Purpose::own, core_.groups.indexes(Hold::local));
+}
+
+void Holdings::on_time() {
+    if (settle_.is_set() && core_.now >= settle_.at()) {
+        if (looked_ && phase_ == Phase::received) {
+            become_stable();
+        } else if (phase_ == Phase::received) {
+            settle_.set(core_.now + kFailbackAgain);
+        } else {
+            settle_.clear();
+        }
+    }
+    if (failback_.take(core_.now)) {
+        try_failback();
+    }
+}
+
+Time Holdings::next() const {
+    return std::min(settle_.at(), failback_.at());
+}
+
+// We hold the partner's groups only because it was gone.
+void Holdings::try_failback() {
+    if (core_.settings.ha_cf.auto_failback != config::AutoFailback::On || !needs_failback_ ||
+        !has(hold_, Hold::foreign) || phase_ == Phase::shutdown || core_.shutdown.running() ||
+        !core_.members.partner_alive() || other_left_) {
+        failback_.clear();
+        return;
+    }
+    if (both_stable() && core_.standby.idle() && !core_.groups.busy() &&
+        !core_.takeover.pending() && !core_.partition.unsettled()) {
+        core_.journal.decide("Groups of " + core_.members.partner()->name + " go home",
+                             fact("auto_failback", "on") + fact("hold", word_of(hold_)) +
+                                 fact("partner_hold", word_of(other_)));
+        core_.standby.give(Hold::foreign);
+        return;
+    }
+    failback_.set(core_.now + kFailbackAgain);
+}
+
+void Holdings::retry_failback() {
+    needs_failback_ = needs_failback_ || has(hold_, Hold::foreign);
+    try_failback();
+}
+
+// The partner has stopped all of its groups and leaves: no fencing, no waiting.
+void Holdings::on_shutdone(const Node& from) {
+    core_.journal.info("Received shutdown notice from '" + from.name + "'.");
+    other_ = Hold::none;
+    other_stable_ = true;
+    other_known_ = true;
+    other_left_ = true;
+    core_.standby.on_partner_gone();
+    core_.takeover.on_partner_left();
+}
+
+void Holdings::on_partner_restarted() {
+    other_stable_ = false;
+    other_left_ = false;
+    other_known_ = false;
+}
+
+void Holdings::partner_is_gone() {
+    other_stable_ = true;
+    resolve_found();
+}
+
+void Holdings::take_over(bool partner_left) {
+    other_ = Hold::none;
+    other_stable_ = true;
+    other_left_ = partner_left;
+    hold_ = Hold::all;
+    taking_over_ = true;
+    needs_failback_ = true;
+    found_resolved_ = true;
+    core_.groups.take(Purpose::takeover, core_.groups.indexes(Hold::foreign));
+    core_.groups.take(Purpose::own, core_.groups.indexes(Hold::local));
+    note_received();
+}
+
+void Holdings::takeover_done() {
+    taking_over_ = false;
+    if (!core_.legacy()) {
+        wire::Message message("resource");
+        message.set("rsc_hold", "foreign").set("info", "mach_down");
+        core_.messenger.send(std::move(message));
+    }
+    core_.journal.info("mach_down takeover complete.");
+    core_.emit(Announce{});
+    try_failback();
+}
+
+void Holdings::claim(Hold more) {
+    hold_ = hold_ | more;
+}
+
+void Holdings::release(Hold less) {
+    hold_ = without(hold_, less);
+}
+
+void Holdings::begin_shutdown() {
+    phase_ = Phase::shutdown;
+    hold_ = Hold::none;
+    taking_over_ = false;
+    settle_.clear();
+    failback_.clear();
+}
+
+void Holdings::on_looked() {
+    looked_ = true;
+    resolve_found();
+}
+
+// Something of ours runs already: this daemon was killed and has come back. The partner may have
+// taken it over meanwhile; then ours must stop. Otherwise it goes on under our care.
+void Holdings::resolve_found() {
+    const Hold found = without(core_.groups.found(), hold_);
+    if (found_resolved_ || !looked_ || core_.shutdown.running()) {
+        return;
+    }
+    const bool alone = core_.joining.done() && !core_.members.partner_alive();
+    if ((!other_known_ && !alone) || core_.takeover.pending()) {
+        return;
+    }
+    found_resolved_ = true;
+    if (found == Hold::none) {
+        return;
+    }
+    const Hold theirs = found & mirror(other_);
+    const Hold ours = without(found, theirs);
+    core_.journal.decide("Resources were found running at our start",
+                         fact("found", word_of(found)) + fact("partner_holds", word_of(theirs)) +
+                             fact("adopted", word_of(ours)));
+    if (theirs != Hold::none) {
+        core_.journal.alarm(AlarmKind::dual_claim,
+                            "Resources ran here at our start although the partner holds them: "
+                            "they are stopped here");
+        core_.groups.give(Purpose::conflict, core_.groups.indexes(theirs));
+    }
+    if (ours != Hold::none) {
+        hold_ = hold_ | ours;
+        needs_failback_ = needs_failback_ || has(ours, Hold::foreign);
+        core_.groups.take(Purpose::adopt, core_.groups.indexes(ours));
+        report();
+    }
+}
+
+}  // namespace hb

@@ -1,0 +1,98 @@
+// Who holds what, and when it is certain: the resource state machine of auto_failback on and off.
+// A hold is a claim, made before the agents run. Heartbeat specification, section 3.6.
+#pragma once
+
+#include "heartbeat/engine/groups.h"
+#include "heartbeat/engine/hold.h"
+#include "heartbeat/engine/node.h"
+#include "heartbeat/wire/message.h"
+
+#include <string_view>
+
+namespace hb {
+
+struct Core;
+
+enum class Phase : std::uint8_t { init, starting, both_starting, received, stable, shutdown };
+
+std::string_view name_of(Phase phase);
+
+class Holdings {
+public:
+    explicit Holdings(Core& core) : core_(core) {}
+
+    void start();
+    void on_time();
+    Time next() const;
+
+    void on_communication_up();
+    void on_starting(const Node& from);
+    void on_resource(const Node& from, const wire::Message& message);
+    void on_shutdone(const Node& from);
+    void on_partner_restarted();
+    void on_looked();  // what runs at our start is known
+
+    Hold hold() const { return hold_; }
+
+    Hold other() const { return other_; }
+
+    Phase phase() const { return phase_; }
+
+    bool other_stable() const { return other_stable_; }
+
+    bool other_left() const { return other_left_; }
+
+    // The partner has told us what it holds since it last started (or since we did).
+    bool other_known() const { return other_known_; }
+
+    // Both sides are certain, and nothing is moving.
+    bool both_stable() const;
+
+    // Resource state "transition" of cl_status.
+    bool in_transition() const;
+
+    // The takeover has begun: everything is ours now.
+    void take_over(bool partner_left);
+    void takeover_done();
+
+    bool taking_over() const { return taking_over_; }
+
+    void claim(Hold more);
+    void release(Hold less);
+    void begin_shutdown();
+
+    void needs_failback(bool needed) { needs_failback_ = needed; }
+
+    // The announcement of what we hold. `info` may be empty.
+    void report(bool stable, std::string_view info = {});
+
+    void report() { report(phase_ == Phase::stable); }
+
+    // Runs what the phase "own groups" asks for, unless the partner has them.
+    void acquire_local();
+    // The partner reaches the world as well as we do again: groups may go home.
+    void retry_failback();
+    void partner_is_gone();  // dead: what it held is nobody's now, as far as we may take it
+
+private:
+    void become_stable();
+    void try_failback();
+    void resolve_found();
+    void note_received();
+
+    Core& core_;
+    Phase phase_ = Phase::init;
+    Hold hold_ = Hold::none;
+    Hold other_ = Hold::none;  // from the partner's view
+    bool other_stable_ = false;
+    bool other_known_ = false;
+    bool other_left_ = false;  // it has sent "shutdone" in this life
+    bool taking_over_ = false;
+    bool needs_failback_ = false;
+    bool looked_ = false;
+    bool found_resolved_ = false;
+    Timer settle_;    // 10 s in which both sides wait for each other
+    Timer failback_;  // try again
+};
+
+}  // namespace hb

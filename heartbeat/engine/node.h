@@ -1,0 +1,53 @@
+// What is known of a member of the cluster, or of a ping node. Heartbeat specification, 2.7, 3.3.
+#pragma once
+
+#include "heartbeat/engine/timer.h"
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace hb {
+
+enum class NodeState : std::uint8_t { init, up, active, dead, ping };
+
+std::string_view name_of(NodeState state);
+
+struct Link {
+    std::string name;
+    bool up = false;
+    Time last{};  // when something came over it
+};
+
+// Where we are in the sequence of messages of a node's present generation.
+struct Sequence {
+    std::optional<std::uint64_t> last;      // none: the next message is taken as it comes
+    std::uint64_t status = 0;               // of the last status message
+    std::uint64_t floor = 0;                // nothing up to here is taken any more
+    std::map<std::uint64_t, Time> missing;  // number -> when to ask for it (again)
+};
+
+struct Node {
+    std::string name;
+    bool ping = false;
+    bool ping_group = false;
+    NodeState state = NodeState::init;
+    bool heard = false;  // since our start
+    Time last_status{};  // our start if it was never heard
+    Time deadtime{};     // what it announced, for a ping node deadping
+    bool late_told = false;
+    std::vector<Link> links;
+    std::string uuid;  // 16 bytes, or empty
+    std::uint64_t generation = 0;
+    std::uint64_t last_ts = 0;
+    Sequence sequence;
+    std::uint64_t acked = 0;  // the highest of our numbers that it has acknowledged
+    Time answered_sent{};     // ping node: when the echo request was sent that it answered last
+
+    bool alive() const { return heard && state != NodeState::dead; }
+};
+
+}  // namespace hb

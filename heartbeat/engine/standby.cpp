@@ -1,0 +1,187 @@
+#include "heartbeat/engine/standby.h"
+
+#include "heartbeat/engine/core.h"
+#include "heartbeat/engine/text.h"
+
+namespace hb {
+
+namespace {
+
+constexpr Time kReplyLimit{10'000};
+constexpr Time kWorkLimit{3'600'000};
+// A group that failed here is not taken back from a partner on which it fails, too, before this.
+constexpr Time kFailureRemembered{600'000};
+
+}  // namespace
+
+void Standby::ask(Hold which, std::string_view phase) {
+    wire::Message message("ask_resources");
+    message.set("rsc_hold", word_of(which)).set("info", phase);
+    core_.messenger.send(std::move(message));
+}
+
+std::string Standby::give(Hold which) {
+    if (core_.legacy()) {
+        return "auto_failback legacy knows no standby: set it to on or off";
+    }
+    if (!core_.members.partner_alive() || core_.holdings.other_left()) {
+        return "there is no other node to take the resources";
+    }
+    if (!idle() || core_.groups.busy() || !core_.holdings.both_stable() ||
+        core_.shutdown.running() || core_.takeover.pending() || core_.partition.unsettled()) {
+        return "resources are in transition: try again when `cl_status rscstatus` shows none, "
+               "local, foreign or all";
+    }
+    core_.journal.info(core_.settings.node + " wants to go standby [" +
+                       std::string(word_of(which)) + "]");
+    which_ = which;
+    phase_ = StandbyPhase::me;
+    timer_.set(core_.now + kReplyLimit);
+    ask(which, "me");
+    return {};
+}
+
+void Standby::on_ask(const Node& from, const wire::Message& message) {
+    const auto which = hold_of(message.get("rsc_hold"));
+    const std::string_view info = message.get("info");
+    if (!which || *which == Hold::none || core_.legacy() || core_.shutdown.running()) {
+        return;
+    }
+    if (info == "me") {
+        on_offer(from, *which);
+    } else if (info == "other") {
+        on_accepted(*which);
+    } else if (info == "done" && phase_ == StandbyPhase::other) {
+        on_partner_stopped(*which);
+    } else if (info == "done" && phase_ == StandbyPhase::done) {
+        on_partner_took(*which);
+    }
+}
+
+void Standby::on_offer(const Node& from, Hold which) {
+    // Both asked at once: the one with the lesser name goes first, the other's wish is void.
+    const bool yield = phase_ == StandbyPhase::me && from.name < core_.settings.node;
+    const bool busy = (!idle() && !yield) || !core_.holdings.both_stable() || core_.groups.busy() ||
+                      core_.takeover.pending() || core_.partition.unsettled();
+    if (busy) {
+        core_.journal.warning("standby request of " + from.name + " ignored: in transition");
+        return;
+    }
+    if (we_failed_lately(mirror(which))) {
+        core_.journal.alarm(AlarmKind::resource,
+                            "Node " + from.name +
+                                " offers groups that have failed here: not taken. "
+                                "Repair them and run hb_takeover");
+        return;
+    }
+    core_.journal.info(from.name + " wants to go standby [" + std::string(word_of(which)) + "]");
+    phase_ = StandbyPhase::other;
+    which_ = which;
+    timer_.set(core_.now + kWorkLimit);
+    ask(which, "other");
+}
+
+void Standby::on_accepted(Hold which) {
+    if (phase_ != StandbyPhase::me || which != which_) {
+        return;
+    }
+    core_.journal.decide(
+        "Giving resources to the partner",
+        fact("which", word_of(which)) + fact("hold", word_of(core_.holdings.hold())));
+    phase_ = StandbyPhase::giving;
+    timer_.clear();
+    core_.holdings.release(which);
+    core_.holdings.report(false, "standby");
+    core_.groups.give(Purpose::standby_give, core_.groups.indexes(which));
+}
+
+void Standby::on_given() {
+    if (phase_ != StandbyPhase::giving) {
+        return;
+    }
+    phase_ = StandbyPhase::done;
+    timer_.set(core_.now + kWorkLimit);
+    ask(which_, "done");
+}
+
+void Standby::on_partner_stopped(Hold which) {
+    if (which != which_) {
+        return;
+    }
+    const Hold ours = mirror(which);
+    phase_ = StandbyPhase::taking;
+    timer_.clear();
+    core_.holdings.claim(ours);
+    core_.groups.take(Purpose::standby_take, core_.groups.indexes(ours));
+}
+
+void Standby::on_taken(bool ok) {
+    if (phase_ != StandbyPhase::taking) {
+        return;
+    }
+    phase_ = StandbyPhase::idle;
+    ask(which_, "done");
+    core_.holdings.report(true);
+    core_.journal.decide(
+        ok ? "Took resources from the partner"
+           : "Took resources from the partner, but not all of them could be started",
+        fact("which", word_of(mirror(which_))));
+}
+
+void Standby::on_partner_took(Hold which) {
+    if (which != which_) {
+        return;
+    }
+    phase_ = StandbyPhase::idle;
+    timer_.clear();
+    core_.journal.info("Standby resource acquisition done [" + std::string(word_of(which)) + "].");
+    core_.holdings.report(true);
+}
+
+void Standby::on_time() {
+    if (!timer_.take(core_.now)) {
+        return;
+    }
+    if (phase_ == StandbyPhase::me) {
+        core_.journal.warning("No reply to standby request. Standby request cancelled.");
+    } else {
+        core_.journal.alarm(AlarmKind::resource,
+                            "The hand-over of resources did not end within an hour: look at both "
+                            "nodes with hb_status");
+    }
+    phase_ = StandbyPhase::idle;
+}
+
+void Standby::on_partner_gone() {
+    if (idle()) {
+        return;
+    }
+    core_.journal.warning("Standby cancelled: the other node is gone");
+    if (phase_ == StandbyPhase::taking) {
+        core_.holdings.report(true);
+    }
+    phase_ = StandbyPhase::idle;
+    timer_.clear();
+}
+
+bool Standby::we_failed_lately(Hold ours) const {
+    return gave_failed_ != Hold::none && overlaps(gave_failed_, ours) &&
+           core_.now - gave_failed_at_ < kFailureRemembered;
+}
+
+void Standby::hand_over_failed(const Group& group) {
+    const Hold which = group.local ? Hold::local : Hold::foreign;
+    if (!has(core_.holdings.hold(), which)) {
+        return;
+    }
+    const std::string refused = give(which);
+    if (!refused.empty()) {
+        core_.journal.alarm(AlarmKind::resource,
+                            "Resource group " + group.key() + " stays down: " + refused);
+        return;
+    }
+    gave_failed_ = gave_failed_ | which;
+    gave_failed_at_ = core_.now;
+}
+
+}  // namespace hb

@@ -1,0 +1,271 @@
+#include "heartbeat/engine/takeover.h"
+
+#include "heartbeat/engine/core.h"
+#include "heartbeat/engine/text.h"
+
+#include <algorithm>
+
+namespace hb {
+
+namespace {
+
+constexpr Time kFenceAgain{5000};
+constexpr Time kCutLimit{5000};  // a storage daemon that does not answer has nothing to cut
+
+}  // namespace
+
+bool Takeover::fencing_configured() const {
+    return config::stonith_for(core_.settings.ha_cf, core_.settings.node) != nullptr ||
+           !core_.settings.policy.fence_command.empty();
+}
+
+Time Takeover::quorum_grace() const {
+    return std::max(core_.settings.policy.takeover_delay, core_.settings.ha_cf.deadtime);
+}
+
+void Takeover::announce_fencing(std::string_view result) {
+    wire::Message message("stonith");
+    message.set("node", core_.members.partner()->name).set("result", result);
+    core_.messenger.send(std::move(message));
+}
+
+void Takeover::on_partner_dead(const Node& node) {
+    if (core_.shutdown.running()) {
+        return;
+    }
+    decided_ = core_.now;
+    left_ = core_.holdings.other_left();
+    fenced_ = confirmed_ = delayed_ = quorate_ = false;
+    core_.holdings.partner_is_gone();
+    const bool all_ours = core_.holdings.hold() == Hold::all;
+    if (left_ || (all_ours && core_.holdings.other() == Hold::none)) {
+        core_.journal.info("Node " + node.name + " held nothing: no fencing is needed.");
+        announce_fencing("unneeded");
+        if (all_ours) {
+            return;
+        }
+    }
+    step_ = Step::communication;
+    go_on();
+}
+
+void Takeover::on_partner_left() {
+    if (core_.shutdown.running() || core_.holdings.hold() == Hold::all) {
+        return;
+    }
+    left_ = true;
+    core_.journal.decide("Taking over: the partner has stopped its resources and leaves",
+                         fact("hold", word_of(core_.holdings.hold())));
+    go_on();
+}
+
+bool Takeover::cancel(const std::string& why) {
+    if (!pending()) {
+        return false;
+    }
+    step_ = Step::none;
+    timer_.clear();
+    fence_job_ = 0;
+    core_.journal.decide("The takeover is off: " + why, fact("waited_ms", core_.now - decided_));
+    return true;
+}
+
+void Takeover::on_communication_up() {
+    if (step_ == Step::communication) {
+        go_on();
+    }
+}
+
+// To the next step that is configured and not yet done.
+void Takeover::go_on() {
+    timer_.clear();
+    if (!core_.joining.done()) {
+        step_ = Step::communication;
+        return;
+    }
+    if (left_) {
+        begin();  // its replication has nothing to fear either
+        return;
+    }
+    const config::HaPolicy& policy = core_.settings.policy;
+    if (policy.quorum_ping > 0 && !quorate_) {
+        step_ = Step::quorum;
+        on_quorum();
+        return;
+    }
+    if (!delayed_) {
+        begin_delay();
+        return;
+    }
+    if (policy.takeover == config::Takeover::Manual && !confirmed_) {
+        step_ = Step::manual;
+        core_.journal.alarm(AlarmKind::takeover,
+                            "Node " + core_.members.partner()->name +
+                                " is dead. Make sure that it is off, then run hb_takeover");
+        return;
+    }
+    if (fencing_configured() && !fenced_) {
+        begin_fencing();
+        return;
+    }
+    if (!fenced_) {
+        core_.journal.warning("No STONITH device configured.");
+        core_.journal.warning("Shared disks are not protected.");
+        announce_fencing("n_stnth");
+    }
+    begin_cut();
+}
+
+void Takeover::on_quorum() {
+    if (step_ != Step::quorum) {
+        return;
+    }
+    const int answers = core_.isolation.answers_since(decided_);
+    if (answers < static_cast<int>(core_.settings.policy.quorum_ping)) {
+        return;
+    }
+    quorate_ = true;
+    core_.journal.decide(
+        "Quorum: enough ping nodes answer",
+        fact("answers", answers) + fact("needed", core_.settings.policy.quorum_ping));
+    go_on();
+}
+
+void Takeover::begin_delay() {
+    delayed_ = true;
+    Time delay = core_.settings.policy.takeover_delay;
+    // The partner has lost its quorum if it lives; it must have stopped before we start.
+    if (quorate_ && !fencing_configured()) {
+        delay = quorum_grace();
+    }
+    if (delay == Time{0}) {
+        go_on();
+        return;
+    }
+    step_ = Step::delay;
+    timer_.set(core_.now + delay);
+    core_.journal.alarm(AlarmKind::takeover,
+                        "Node " + core_.members.partner()->name + " is dead: takeover in " +
+                            std::to_string(delay.count()) + " ms unless it returns");
+}
+
+bool Takeover::confirm() {
+    if (!pending() || core_.settings.policy.takeover != config::Takeover::Manual) {
+        return false;
+    }
+    confirmed_ = true;
+    core_.journal.decide("Takeover confirmed by an operator", fact("step", waiting_for()));
+    if (step_ == Step::manual) {
+        go_on();
+    }
+    return true;
+}
+
+void Takeover::begin_fencing() {
+    step_ = Step::fencing;
+    fence_job_ = core_.new_job();
+    core_.journal.decide("Resetting node " + core_.members.partner()->name,
+                         fact("silence_ms", core_.now - core_.members.partner()->last_status));
+    core_.emit(Fence{fence_job_, core_.members.partner()->name});
+}
+
+void Takeover::on_fence_done(const FenceDone& done) {
+    if (step_ != Step::fencing || done.job != fence_job_ || done.job == 0) {
+        return;
+    }
+    fence_job_ = 0;
+    const std::string& node = core_.members.partner()->name;
+    if (!done.ok) {
+        core_.journal.alarm(AlarmKind::fencing,
+                            "STONITH of " + node + " failed (" + done.text +
+                                "). Retrying; nothing is taken over meanwhile");
+        announce_fencing("bad");
+        timer_.set(core_.now + kFenceAgain);
+        return;
+    }
+    fenced_ = true;
+    core_.journal.decide("Node " + node + " has been reset", fact("text", done.text));
+    announce_fencing("OK");
+    go_on();
+}
+
+void Takeover::begin_cut() {
+    step_ = Step::cut;
+    core_.emit(CutReplication{});
+    timer_.set(core_.now + kCutLimit);
+}
+
+void Takeover::on_replication_cut(const ReplicationCut& done) {
+    if (step_ != Step::cut) {
+        return;
+    }
+    if (!done.ok) {
+        core_.journal.warning("The replication could not be told that the partner is dead: " +
+                              done.text);
+    }
+    begin();
+}
+
+void Takeover::begin() {
+    step_ = Step::none;
+    timer_.clear();
+    core_.journal.decide("Taking over from " + core_.members.partner()->name,
+                         fact("hold", word_of(core_.holdings.hold())) +
+                             fact("partner_held", word_of(core_.holdings.other())) +
+                             fact("left", yes_no(left_)) + fact("fenced", yes_no(fenced_)) +
+                             fact("pings", core_.members.pings_alive()));
+    core_.journal.alarm(AlarmKind::takeover,
+                        "Resources of " + core_.members.partner()->name + " are taken over");
+    core_.isolation.ended();
+    core_.holdings.take_over(left_);
+}
+
+void Takeover::on_time() {
+    if (!timer_.take(core_.now)) {
+        return;
+    }
+    switch (step_) {
+        case Step::delay:
+            if (quorate_ && !core_.isolation.quorate()) {
+                quorate_ = delayed_ = false;  // lost while we waited
+                decided_ = core_.now;
+            }
+            go_on();
+            break;
+        case Step::fencing:
+            begin_fencing();
+            break;
+        case Step::cut:
+            core_.journal.warning("The replication does not answer; going on without");
+            begin();
+            break;
+        default:
+            break;
+    }
+}
+
+Time Takeover::next() const {
+    return timer_.at();
+}
+
+std::string Takeover::waiting_for() const {
+    switch (step_) {
+        case Step::none:
+            return {};
+        case Step::communication:
+            return "communication";
+        case Step::quorum:
+            return "answers of ping nodes";
+        case Step::delay:
+            return "takeover delay";
+        case Step::manual:
+            return "an operator: run hb_takeover";
+        case Step::fencing:
+            return "fencing";
+        case Step::cut:
+            return "the replication";
+    }
+    return {};
+}
+
+}  // namespace hb
