@@ -39,6 +39,10 @@ const std::map<std::string, std::vector<std::string>>& positional_names() {
         {"portblock", {"protocol", "portno", "action"}},
         {"WAS", {"config"}},
         {"ldirectord", {"configfile"}},
+        {"iSCSITarget", {"iqn", "tid", "implementation"}},
+        {"iSCSILogicalUnit", {"target_iqn", "lun", "path", "implementation"}},
+        {"exportfs", {"clientspec", "directory", "fsid", "options"}},
+        {"nfsserver", {"nfs_shared_infodir"}},
     };
     return names;
 }

@@ -12,9 +12,14 @@ namespace hb {
 
 using OcfParameters = std::vector<std::pair<std::string, std::string>>;
 
-// `name=value` words become the parameters as they are. Else the words are positional, which only
-// the agents that had a wrapper in the original's resource.d know: Filesystem, IPaddr, IPaddr2,
-// IPv6addr, SendArp, IPsrcaddr, MailTo, Delay, LVM, apache, db2, Raid1, portblock, WAS, ldirectord.
+// `name=value` words become the parameters as they are. Else the words are positional, which works
+// for the agents that had a wrapper in the original's resource.d (Filesystem, IPaddr, IPaddr2,
+// IPv6addr, SendArp, IPsrcaddr, MailTo, Delay, LVM, apache, db2, Raid1, portblock, WAS) and for
+//   ldirectord::configfile
+//   iSCSITarget::iqn[::tid[::implementation]]
+//   iSCSILogicalUnit::target_iqn::lun::path[::implementation]
+//   exportfs::clientspec::directory::fsid[::options]
+//   nfsserver[::nfs_shared_infodir]
 base::Result<OcfParameters> ocf_parameters(const std::string& agent,
                                            const std::vector<std::string>& args);
 

@@ -88,11 +88,14 @@ base::Result<std::string> start(const AddressCommand& command, Rtnetlink& kernel
     if (!place) {
         return place.error();
     }
-    const base::Result<Interface> interface = use_interface(place->interface);
+    const base::Result<Interface> interface = find_interface(place->interface);
     if (!interface) {
         return interface.error();
     }
     place->interface_index = interface->index;
+    if (const auto up = bring_up(*interface); !up) {
+        return up.error();
+    }
     if (here.empty()) {
         if (const auto free = refuse_if_in_use(command, *interface); !free) {
             return free.error();
@@ -145,7 +148,7 @@ base::Result<std::string> announce_only(const AddressCommand& command) {
         end_announcer(command.spec.ip);
         return to_text(command.spec.ip) + " is no longer announced";
     }
-    const base::Result<Interface> interface = use_interface(command.spec.interface);
+    const base::Result<Interface> interface = find_interface(command.spec.interface);
     if (!interface) {
         return interface.error();
     }

@@ -262,18 +262,12 @@ base::Result<void> Rtnetlink::remove(const HeldAddress& address) {
     return {};
 }
 
-base::Result<Interface> use_interface(const std::string& name) {
+base::Result<Interface> find_interface(const std::string& name) {
     InterfaceSocket socket(name);
     if (name.empty() || name.size() >= IFNAMSIZ || !socket.ask(SIOCGIFFLAGS)) {
         return base::Error{base::ErrorCode::NotFound, "there is no interface " + name};
     }
     const int flags = socket.request().ifr_flags;
-    if ((flags & IFF_UP) == 0) {
-        socket.request().ifr_flags = static_cast<short>(flags | IFF_UP);
-        if (!socket.ask(SIOCSIFFLAGS)) {
-            return failed("interface " + name + " is down and cannot be brought up", errno);
-        }
-    }
     Interface out;
     out.name = name;
     out.index = ::if_nametoindex(name.c_str());
@@ -282,6 +276,22 @@ base::Result<Interface> use_interface(const std::string& name) {
         out.announces = (flags & IFF_NOARP) == 0;
     }
     return out;
+}
+
+base::Result<void> bring_up(const Interface& interface) {
+    InterfaceSocket socket(interface.name);
+    if (!socket.ask(SIOCGIFFLAGS)) {
+        return failed("interface " + interface.name, errno);
+    }
+    const int flags = socket.request().ifr_flags;
+    if ((flags & IFF_UP) != 0) {
+        return {};
+    }
+    socket.request().ifr_flags = static_cast<short>(flags | IFF_UP);
+    if (!socket.ask(SIOCSIFFLAGS)) {
+        return failed("interface " + interface.name + " is down and cannot be brought up", errno);
+    }
+    return {};
 }
 
 const Route* best_route(const std::vector<Route>& routes, const IpAddress& ip) {

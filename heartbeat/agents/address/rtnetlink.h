@@ -61,8 +61,11 @@ private:
     unsigned sequence_ = 0;
 };
 
-// NotFound: no such interface. Brings it up if it is down.
-base::Result<Interface> use_interface(const std::string& name);
+// NotFound: no such interface.
+base::Result<Interface> find_interface(const std::string& name);
+
+// If it is down.
+base::Result<void> bring_up(const Interface& interface);
 
 // The most specific route that leads to the address; a default route only if there is no other.
 const Route* best_route(const std::vector<Route>& routes, const IpAddress& ip);

@@ -270,17 +270,20 @@ base::Result<FilesystemCommand> parse_filesystem_command(const std::vector<std::
     return command;
 }
 
-// `rw` keeps mount from falling back to a read-only mount of a write-protected device, which a
+// -w keeps mount from falling back to a read-only mount of a write-protected device, which a
 // Secondary is.
 std::vector<std::string> mount_arguments(const FilesystemCommand& command) {
     std::vector<std::string> out;
+    if (!has_option(command.options, "ro")) {
+        out.emplace_back("-w");
+    }
     if (!command.type.empty()) {
         out.insert(out.end(), {"-t", command.type});
     }
-    const bool read_only = has_option(command.options, "ro");
-    const std::string options =
-        command.options.empty() ? "rw" : command.options + (read_only ? "" : ",rw");
-    out.insert(out.end(), {"-o", options, command.device, command.directory});
+    if (!command.options.empty()) {
+        out.insert(out.end(), {"-o", command.options});
+    }
+    out.insert(out.end(), {command.device, command.directory});
     return out;
 }
 
