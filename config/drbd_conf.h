@@ -110,9 +110,9 @@ public:
 struct LoadedConf {
     DrbdConf conf;
     std::vector<std::string> errors;
-    std::vector<std::string> warnings;
-    bool unreadable = false;    // the first file could not be read
-    bool syntax_error = false;  // what follows the error was not read
+    std::vector<std::string> warnings;  // of options without an effect, each option once
+    bool unreadable = false;            // the first file could not be read
+    bool syntax_error = false;          // what follows the error was not read
 };
 
 // `node` is this host's name: minors, disks and addresses must be unique on this host.

@@ -80,6 +80,14 @@ OptionSpec only(OptionSpec spec, std::string_view value) {
     return spec;
 }
 
+// Accepted from a file that serves a kernel node too; what it asks for has no meaning here.
+OptionSpec moot(OptionSpec spec, std::string_view value, std::string_view why) {
+    spec.support = Support::Moot;
+    spec.only = value;
+    spec.why = why;
+    return spec;
+}
+
 constexpr std::string_view kFencing[] = {"dont-care", "resource-only", "resource-and-stonith"};
 constexpr std::string_view kOnCongestion[] = {"block", "pull-ahead", "disconnect"};
 constexpr std::string_view kOnNoData[] = {"io-error", "suspend-io"};
@@ -101,7 +109,9 @@ std::span<const OptionSpec> net_options() {
         number("timeout", 1, 600),
         number("max-epoch-size", 1, 20000),
         number("max-buffers", 32, 131072),
-        number("unplug-watermark", 1, 131072),
+        moot(number("unplug-watermark", 1, 131072),
+             "128",
+             "requests go to the disk at once, there is no queue to unplug"),
         number("connect-int", 1, 120),
         number("ping-int", 1, 120),
         number("sndbuf-size", 0, 10485760),
@@ -117,7 +127,8 @@ std::span<const OptionSpec> net_options() {
         choice("rr-conflict", words<RrConflict>()),
         number("ping-timeout", 1, 300),
         text("data-integrity-alg", kMaxAlg, kNo),
-        boolean("tcp-cork"),
+        moot(
+            boolean("tcp-cork"), "yes", "packets that are ready together are always sent together"),
         only(choice("on-congestion", kOnCongestion), "block"),
         only(number("congestion-fill", 0, 20971520, 's'), "0"),
         number("congestion-extents", 67, 65534, ' ', kNo),
@@ -140,7 +151,7 @@ std::span<const OptionSpec> disk_options() {
         only(choice("fencing", kFencing), "dont-care"),
         boolean("disk-barrier"),
         boolean("disk-flushes"),
-        boolean("disk-drain"),
+        only(boolean("disk-drain"), "yes"),
         boolean("md-flushes"),
         number("resync-rate", 1, kMaxRate, 'k'),
         text("resync-after", 0, kNo),
@@ -149,7 +160,9 @@ std::span<const OptionSpec> disk_options() {
         boolean("discard-zeroes-if-aligned", kNo),
         boolean("disable-write-same", kNo),
         number("c-plan-ahead", 0, 300),
-        number("c-delay-target", 1, 100),
+        moot(number("c-delay-target", 1, 100),
+             "10",
+             "it is told to the peer, while this node paces a resync by what is in flight"),
         number("c-fill-target", 0, 1048576, 's'),
         number("c-max-rate", 250, kMaxRate, 'k'),
         number("c-min-rate", 0, kMaxRate, 'k'),
@@ -379,6 +392,15 @@ std::string check_support(const OptionSpec& spec, Section section, std::string_v
         text_ += " with the value '" + cut(value) + "': only '" + std::string(spec.only) + "' is";
     }
     return text_;
+}
+
+std::string check_effect(const OptionSpec& spec, Section section, std::string_view value) {
+    if (spec.support != Support::Moot || value == spec.only) {
+        return "";
+    }
+    return "WARN: option '" + std::string(spec.name) + "' of section '" +
+           std::string(section_name(section)) +
+           "' is accepted and has no effect here: " + std::string(spec.why);
 }
 
 }  // namespace config

@@ -17,8 +17,9 @@ std::string_view section_name(Section section);  // "net"
 
 struct OptionSpec {
     enum class Kind { Number, Bool, Enum, String, Words };
-    // Supported with every value, with one value only (`only`), or not at all.
-    enum class Support { Yes, Only, No };
+    // Supported with every value, with one value only (`only`), or not at all. Moot: accepted, but
+    // any value other than `only` does nothing here, for the reason `why`.
+    enum class Support { Yes, Only, No, Moot };
 
     std::string_view name;
     Kind kind = Kind::String;
@@ -31,6 +32,7 @@ struct OptionSpec {
     std::span<const std::string_view> words = {};  // Enum
     std::uint64_t max_length = 0;                  // String, 0: no limit of its own
     std::string_view only = {};
+    std::string_view why = {};
 };
 
 // All options of a section, in the order in which the original prints them.
@@ -55,5 +57,8 @@ std::string check_value(const OptionSpec& spec, std::string_view value);
 
 // The refusal of an option or value that DRBD knows and this version does not; empty: supported.
 std::string check_support(const OptionSpec& spec, Section section, std::string_view value);
+
+// The warning about a value that does nothing here; empty: it does what it says.
+std::string check_effect(const OptionSpec& spec, Section section, std::string_view value);
 
 }  // namespace config

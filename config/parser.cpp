@@ -729,6 +729,9 @@ void Parser::add_option(Options& options,
     }
     if (!problem.empty()) {
         complain(option.place, problem);
+    } else if (const std::string warning = check_effect(spec, section, option.value);
+               !warning.empty() && warned_.insert(spec.name).second) {
+        out_.warnings.push_back(prefix(option.place) + warning);
     }
     options.push_back(std::move(option));
 }

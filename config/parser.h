@@ -92,6 +92,7 @@ private:
     Source* source_ = nullptr;
     UniqueUses uses_;
     std::set<std::string> files_read_;
+    std::set<std::string_view> warned_;  // options that were warned of
     bool stopped_ = false;
     Token end_;
 };

@@ -61,6 +61,11 @@ int load_configuration(Context& context) {
     if (!loaded.errors.empty()) {
         return cli::kExitConfig;
     }
+    if (context.line.command == "up" || context.line.command == "adjust") {
+        for (const std::string& warning : loaded.warnings) {
+            std::fprintf(stderr, "%s\n", warning.c_str());
+        }
+    }
     context.conf = std::move(loaded.conf);
     return 0;
 }
@@ -88,7 +93,7 @@ int check_usage(const CommandLine& line) {
     }
     const bool about_file = line.command == "dump" || line.command == "status" ||
                             line.command == "sh-nop" || line.command == "sh-resources" ||
-                            line.command == "sh-mod-parms";
+                            line.command == "sh-mod-parms" || line.command == "sh-status";
     if (line.operands.empty() && !about_file) {
         print_usage(stdout);
         return fail(cli::kExitBadName, "No resource names specified");

@@ -37,6 +37,27 @@ TEST(Options, AreRefusedByNameWhenDrbdHasThemAndWeDoNot) {
               "of drbdd\n");
 }
 
+TEST(Options, ThatMeanNothingHereAreAcceptedWithAWarningEach) {
+    const std::string unusual = "net { no-tcp-cork; unplug-watermark 16; }";
+    const config::LoadedConf loaded =
+        load("common { " + unusual + " disk { c-delay-target 5; } }\n" + resource(unusual));
+    EXPECT_EQ(joined(loaded.errors), "");
+    ASSERT_EQ(loaded.warnings.size(), 3u);
+    EXPECT_EQ(loaded.warnings[0],
+              "f:1: WARN: option 'tcp-cork' of section 'net' is accepted and has no effect here: "
+              "packets that are ready together are always sent together");
+    const config::LoadedConf usual = load(resource(
+        "net { tcp-cork; unplug-watermark 128; } disk { c-delay-target 10; c-min-rate 10M; }"));
+    EXPECT_EQ(joined(usual.warnings), "");
+}
+
+TEST(Options, ThatWouldLoseDataSafetyAreRefused) {
+    const config::LoadedConf loaded = load(resource("disk { no-disk-drain; }"));
+    EXPECT_EQ(joined(loaded.errors),
+              "f:2: option 'disk-drain' of section 'disk' is known but not supported by this "
+              "version of drbdd with the value 'no': only 'yes' is\n");
+}
+
 TEST(Options, ThatNobodyKnowsAreASyntaxError) {
     const config::LoadedConf loaded = load(resource("disk { c-max-speed 1; }"));
     EXPECT_EQ(joined(loaded.errors),
