@@ -124,7 +124,8 @@ engine::DiskSettings disk_settings(const config::DiskSettings& from) {
     engine::DiskSettings disk;
     disk.on_io_error = on_io_error(from.on_io_error);
     disk.al_extents = from.al_extents;
-    disk.disk_flushes = from.disk_flushes;
+    // There are no barriers below us: whoever asks for them gets the order by flushes.
+    disk.disk_flushes = from.disk_flushes || from.disk_barrier;
     disk.md_flushes = from.md_flushes;
     disk.size_sectors = from.size_sectors;
     disk.resync_rate_fixed = from.c_plan_ahead.count() == 0;
