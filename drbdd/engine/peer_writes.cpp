@@ -14,8 +14,9 @@ namespace {
 // the same for one epoch and for many.
 constexpr io::Duration kFlushDelay = std::chrono::milliseconds(20);
 constexpr std::size_t kManyEpochs = 512;
-// Payload received and not on the disk yet; beyond it the peer is made to wait.
-constexpr std::uint64_t kMaxMemory = 16u << 20;
+// Two of the largest packets: one on its way to the disk, one arriving.
+constexpr std::uint64_t kLeastMemory = 2u << 20;
+constexpr std::uint64_t kPageBytes = 4096;  // the unit of max-buffers
 // Set in keys of the activity log, which the application's writes use too.
 constexpr std::uint64_t kLogKey = std::uint64_t{1} << 63;
 
@@ -79,6 +80,11 @@ bool PeerWrites::in_order() const {
            !connection_.has(proto::kFeatureExplicitFlush);
 }
 
+// Payload received and not on the disk yet; beyond it the peer is made to wait.
+std::uint64_t PeerWrites::most_memory() const {
+    return std::max(core_.settings.net.max_buffers * kPageBytes, kLeastMemory);
+}
+
 base::Result<void> PeerWrites::on_write(
     Device& device, Kind kind, const proto::Data& data, std::uint64_t length, io::Slice payload) {
     const bool flush_only = length == 0 && kind == Kind::Write && data.has(proto::kDataFlush);
@@ -98,7 +104,7 @@ base::Result<void> PeerWrites::on_write(
     ++epoch.received;
     ++epoch.active;
     memory_bytes_ += payload.length;
-    if (memory_bytes_ > kMaxMemory) {
+    if (memory_bytes_ > most_memory()) {
         connection_.pause_reading(true);
     }
     device.counters.received += length / base::kSectorBytes;
@@ -240,7 +246,7 @@ void PeerWrites::finish(std::uint64_t key, int error) {
     Write write = std::move(active_.at(key));
     active_.erase(key);
     memory_bytes_ -= write.payload.length;
-    if (memory_bytes_ <= kMaxMemory / 2) {
+    if (memory_bytes_ <= most_memory() / 2) {
         connection_.pause_reading(false);
     }
     Device& device = *write.device;

@@ -103,6 +103,7 @@ private:
     void finish_flush();
     void ack_barriers();
     bool in_order() const;
+    std::uint64_t most_memory() const;
 
     Core& core_;
     Connection& connection_;
