@@ -43,6 +43,21 @@ std::uint64_t ResyncPacer::rate_limit(const DiskSettings& settings) {
     return std::uint64_t{settings.c_max_rate_kib} * 1024;
 }
 
+// A resync that was fast for long has no credit for being slow as long: what it is ahead is
+// forgotten but for a second, or one large request.
+bool ResyncPacer::gives_way(io::Instant now, const DiskSettings& settings, bool application_busy) {
+    const std::int64_t rate = std::int64_t{settings.c_min_rate_kib} * 1024;
+    if (const io::Duration elapsed = now - last_owed_; elapsed >= kRefill) {
+        const double seconds = std::min(std::chrono::duration<double>(elapsed).count(), 1.0);
+        const std::int64_t ahead = std::max<std::int64_t>(rate, proto::kMaxDataBytes);
+        owed_ = std::max(owed_, -ahead) +
+                static_cast<std::int64_t>(static_cast<double>(rate) * seconds);
+        owed_ = std::min(owed_, rate);
+        last_owed_ = now;
+    }
+    return application_busy && rate != 0 && owed_ <= 0;
+}
+
 bool ResyncPacer::may_send(io::Instant now, const DiskSettings& settings) {
     const std::uint64_t rate = rate_limit(settings);
     if (rate == 0) {
@@ -95,9 +110,12 @@ void ResyncTarget::advance() {
     if (!running_ || state.conn != ConnState::SyncTarget || !device_.local_usable()) {
         return;
     }
+    const DiskSettings& settings = device_.settings().disk;
     const bool busy = application_busy();
-    while (in_flight_ < ResyncPacer::window(device_.settings().disk, busy) &&
-           pacer_.may_send(core_.now, device_.settings().disk) && request_next(busy)) {
+    bool narrow = pacer_.gives_way(core_.now, settings, busy);
+    while (in_flight_ < ResyncPacer::window(settings, narrow) &&
+           pacer_.may_send(core_.now, settings) && request_next(narrow)) {
+        narrow = pacer_.gives_way(core_.now, settings, busy);
     }
 }
 

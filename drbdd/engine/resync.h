@@ -22,7 +22,12 @@ public:
     void start(io::Instant now) {
         last_refill_ = now;
         tokens_ = 0;
+        last_owed_ = now;
+        owed_ = 0;
     }
+
+    // The application is busy and the resync has had at least c-min-rate lately.
+    bool gives_way(io::Instant now, const DiskSettings& settings, bool application_busy);
 
     // Bytes that may be in flight in all.
     static std::uint64_t window(const DiskSettings& settings, bool application_busy);
@@ -31,13 +36,18 @@ public:
     static std::uint64_t rate_limit(const DiskSettings& settings);
     bool may_send(io::Instant now, const DiskSettings& settings);
 
-    void spend(std::uint64_t bytes) { tokens_ -= static_cast<std::int64_t>(bytes); }
+    void spend(std::uint64_t bytes) {
+        tokens_ -= static_cast<std::int64_t>(bytes);
+        owed_ -= static_cast<std::int64_t>(bytes);
+    }
 
     io::Instant next_refill(const DiskSettings& settings) const;
 
 private:
     io::Instant last_refill_{};
     std::int64_t tokens_ = 0;
+    io::Instant last_owed_{};
+    std::int64_t owed_ = 0;  // bytes that are missing to c-min-rate
 };
 
 class ResyncTarget {
@@ -49,6 +59,8 @@ public:
     void stop();
 
     bool running() const { return running_; }
+
+    std::uint64_t in_flight_bytes() const { return in_flight_; }
 
     void advance();
     io::Instant next_deadline() const;
