@@ -1,0 +1,225 @@
+#include "tests/hbsim/cluster.h"
+
+#include "base/require.h"
+
+#include <algorithm>
+
+namespace hbsim {
+namespace {
+
+constexpr Time kBootTime = 8s;
+
+std::string ha_cf_text(const Options& options) {
+    std::string text = "keepalive " + options.keepalive + "\ndeadtime " + options.deadtime +
+                       "\ninitdead " + options.initdead + "\nauto_failback " + options.failback +
+                       "\nlogfacility none\nuse_logd off\nlogfile /var/log/ha-log\n";
+    for (std::size_t i = 0; i < options.links; ++i) {
+        text += "bcast eth" + std::to_string(i + 1) + "\n";
+    }
+    for (unsigned i = 0; i < options.pings; ++i) {
+        text += "ping 10.0.0." + std::to_string(250 + i) + "\n";
+    }
+    if (options.fencing) {
+        text += "stonith_host * test /dev/null\n";
+    }
+    if (options.watchdog) {
+        text += "watchdog /dev/watchdog\n";
+    }
+    return text + "node node-a node-b\n";
+}
+
+template <typename T>
+T good(config::HaParsed<T> parsed) {
+    REQUIRE(parsed.ok());
+    return std::move(parsed.value);
+}
+
+hb::Settings settings_of(const Options& options) {
+    return {.ha_cf = good(config::parse_ha_cf("ha.cf", ha_cf_text(options))),
+            .resources = good(config::parse_haresources("haresources", options.haresources)),
+            .policy = good(config::parse_ha_policy("ha_policy.cf", options.policy)),
+            .node = {}};
+}
+
+}  // namespace
+
+config::Authkeys cluster_keys() {
+    return {1, {{1, config::AuthMethod::Crc, ""}, {2, config::AuthMethod::Sha1, "secret"}}};
+}
+
+Cluster::Cluster(const Options& options)
+    : options_(options),
+      world_(options.seed),
+      network_(world_,
+               options.links,
+               [this](Node to, const std::string& medium, const std::string& bytes) {
+                   daemon(to).receive(medium, bytes);
+               }),
+      settings_(settings_of(options)) {
+    world_.set_verbose(options.verbose);
+    fence_.cut_power = [this](Node target) { power_cut(target, kBootTime); };
+    for (const config::ResourceGroup& group : settings_.resources.groups) {
+        for (const config::ResourceWord& word : group.words) {
+            if (word.script == "drbddisk") {
+                storages_.push_back(
+                    std::make_unique<Storage>(world_, word.args.at(0), [this, word](Node primary) {
+                        daemon(primary).deliver(hb::OutdateRequest{1, word.args.at(0), {}});
+                    }));
+                storages_.back()->must_not_split = options.exclusive;
+            }
+        }
+    }
+    for (const Node node : kNodes) {
+        machines_[index(node)] = std::make_unique<Machine>(world_, node, storages_);
+        machine(node).set_groups(settings_.resources);
+        machine(node).on_change = [this] { check_exclusive(); };
+        hb::Settings own = settings_;
+        own.node = name(node);
+        daemons_[index(node)] = std::make_unique<Daemon>(
+            Daemon::Environment{world_,
+                                network_,
+                                machine(node),
+                                storages_,
+                                fence_,
+                                [this](Node target) { power_cut(target, kBootTime); }},
+            std::move(own),
+            cluster_keys());
+        daemon(node).watchdog = options.watchdog;
+    }
+}
+
+void Cluster::start_both() {
+    daemon(Node::A).start();
+    world_.after(world_.between(0s, 1s), [this] { daemon(Node::B).start(); });
+    if (!settle(90s)) {
+        world_.fail("the cluster does not start: " + unsettled());
+    }
+}
+
+void Cluster::power_cut(Node node, Time back_after) {
+    if (!machine(node).powered()) {
+        return;
+    }
+    machine(node).power_off();
+    daemon(node).effects_until_power_cut = -1;
+    daemon(node).kill();
+    if (back_after > Time{0}) {
+        world_.after(back_after, [this, node] { boot(node); });
+    }
+}
+
+void Cluster::boot(Node node) {
+    if (machine(node).powered()) {
+        return;
+    }
+    machine(node).power_on();
+    daemon(node).start();
+}
+
+void Cluster::heal() {
+    network_.heal();
+    fence_.works = true;
+    for (const auto& storage : storages_) {
+        storage->set_link(true);
+    }
+    for (const Node node : kNodes) {
+        machine(node).ailments().clear();
+        daemon(node).effects_until_power_cut = -1;
+        boot(node);
+        if (!daemon(node).running()) {
+            daemon(node).start();
+        }
+        daemon(node).command(hb::Command::Verb::clear);
+    }
+}
+
+bool Cluster::runs(Node node, std::size_t group) const {
+    const auto& words = settings_.resources.groups[group].words;
+    return std::ranges::all_of(words, [&](const config::ResourceWord& word) {
+        return machines_[index(node)]->runs(word.text);
+    });
+}
+
+bool Cluster::runs_nothing(Node node, std::size_t group) const {
+    const auto& words = settings_.resources.groups[group].words;
+    return std::ranges::none_of(words, [&](const config::ResourceWord& word) {
+        return machines_[index(node)]->runs(word.text);
+    });
+}
+
+Node Cluster::home(std::size_t group) const {
+    return settings_.resources.groups[group].node == name(Node::A) ? Node::A : Node::B;
+}
+
+std::optional<Node> Cluster::holder(std::size_t group) const {
+    for (const Node node : kNodes) {
+        if (runs(node, group) && runs_nothing(other(node), group)) {
+            return node;
+        }
+    }
+    return std::nullopt;
+}
+
+// Stricter than the address and the file system both on both nodes: not even one word of a group
+// may run twice.
+void Cluster::check_exclusive() {
+    if (!options_.exclusive) {
+        return;
+    }
+    for (const config::ResourceGroup& group : settings_.resources.groups) {
+        for (const config::ResourceWord& word : group.words) {
+            if (machine(Node::A).runs(word.text) && machine(Node::B).runs(word.text)) {
+                world_.fail(word.text + " runs on both nodes although a defence is configured");
+            }
+        }
+    }
+}
+
+std::string Cluster::unsettled_group(std::size_t group) const {
+    const std::string& key = settings_.resources.groups[group].key();
+    const auto where = holder(group);
+    if (!where) {
+        return "group " + key + " does not run on exactly one node";
+    }
+    if (options_.failback == "on" && *where != home(group)) {
+        return "group " + key + " is not at home";
+    }
+    return {};
+}
+
+std::string Cluster::unsettled_daemon(Node node) {
+    if (!daemon(node).running()) {
+        return std::string("no daemon on ") + name(node);
+    }
+    const hb::Snapshot status = daemon(node).status();
+    if (status.phase != "stable" || status.standby != "not" || !status.pending.empty() ||
+        status.shutting_down || status.resources == "transition") {
+        return std::string(name(node)) + " waits: phase " + status.phase + ", standby " +
+               status.standby + ", resources " + status.resources + ", pending " + status.pending;
+    }
+    return {};
+}
+
+std::string Cluster::unsettled() {
+    for (std::size_t i = 0; i < settings_.resources.groups.size(); ++i) {
+        if (std::string problem = unsettled_group(i); !problem.empty()) {
+            return problem;
+        }
+    }
+    for (const Node node : kNodes) {
+        if (std::string problem = unsettled_daemon(node); !problem.empty()) {
+            return problem;
+        }
+    }
+    return {};
+}
+
+bool Cluster::settle(Time limit) {
+    const Time end = world_.now() + limit;
+    while (!unsettled().empty() && world_.now() < end && world_.violation().empty()) {
+        world_.run_for(100ms);
+    }
+    return unsettled().empty();
+}
+
+}  // namespace hbsim

@@ -1,0 +1,400 @@
+#include "tests/hbsim/daemon.h"
+
+#include "base/require.h"
+
+#include <charconv>
+
+namespace hbsim {
+namespace {
+
+constexpr std::int64_t kEpochSeconds = 1'800'000'000;
+
+std::optional<std::uint64_t> parse_hex(std::string_view text) {
+    std::uint64_t number = 0;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number, 16);
+    if (error != std::errc() || end != text.data() + text.size()) {
+        return std::nullopt;
+    }
+    return number;
+}
+
+std::string summary(const hb::wire::Message& message) {
+    std::string out;
+    for (const char* field : {"t",
+                              "dest",
+                              "seq",
+                              "st",
+                              "rsc_hold",
+                              "isstable",
+                              "rtype",
+                              "info",
+                              "node",
+                              "result",
+                              "dop_value"}) {
+        if (message.has(field)) {
+            out +=
+                std::string(out.empty() ? "" : " ") + field + "=" + std::string(message.get(field));
+        }
+    }
+    return out;
+}
+
+}  // namespace
+
+Daemon::Daemon(Environment environment, hb::Settings settings, config::Authkeys keys)
+    : env_(std::move(environment)), settings_(std::move(settings)), keys_(std::move(keys)) {
+}
+
+void Daemon::start(hb::Hold restart_hold) {
+    REQUIRE(env_.machine.powered() && !running());
+    hb::Start start{.generation = ++env_.machine.generation,
+                    .seed = env_.world.prng.next(),
+                    .restart_hold = restart_hold};
+    start.uuid.fill(name(env_.machine.node())[5]);
+    env_.world.trace(name(env_.machine.node()),
+                     "daemon starts, generation " + std::to_string(start.generation));
+    engine_.emplace(settings_, start);
+    ++incarnation_;
+    last_seq_ = 0;
+    exited_ = false;
+    stalled_until_ = Time{0};
+    step(hb::Started{});
+}
+
+void Daemon::kill() {
+    if (running()) {
+        env_.world.trace(name(env_.machine.node()), "daemon is gone");
+    }
+    end();
+}
+
+void Daemon::end() {
+    engine_.reset();
+    ++incarnation_;
+    waiting_.clear();
+    probes_.clear();
+    if (tick_) {
+        env_.world.cancel(*tick_);
+        tick_.reset();
+    }
+    if (!env_.machine.powered() && watchdog_) {
+        env_.world.cancel(*watchdog_);
+        watchdog_.reset();
+    }
+    env_.machine.kill_all_agents();
+}
+
+void Daemon::stall(Time duration) {
+    env_.world.trace(name(env_.machine.node()),
+                     "daemon stands still for " + std::to_string(duration.count()) + " ms");
+    stalled_until_ = env_.world.now() + duration;
+    later(duration, [this] {
+        if (env_.world.now() < stalled_until_) {
+            return;
+        }
+        for (hb::Event::What& what : std::exchange(waiting_, {})) {
+            deliver(std::move(what));
+        }
+        deliver(hb::Tick{});
+    });
+}
+
+void Daemon::receive(const std::string& medium, const std::string& bytes) {
+    if (!running()) {
+        return;
+    }
+    auto message = hb::wire::decode(bytes, keys_);
+    if (!message) {
+        ++refused_;
+        return;
+    }
+    deliver(hb::Received{medium, std::move(*message)});
+}
+
+void Daemon::deliver(hb::Event::What what) {
+    if (!running()) {
+        return;
+    }
+    if (env_.world.now() < stalled_until_) {
+        waiting_.push_back(std::move(what));
+        return;
+    }
+    step(std::move(what));
+}
+
+hb::CommandId Daemon::command(hb::Command::Verb verb, const std::string& arg) {
+    const hb::CommandId id = ++last_command_;
+    env_.world.trace(name(env_.machine.node()),
+                     "command " + std::to_string(static_cast<int>(verb)) + " " + arg);
+    deliver(hb::Command{id, verb, arg});
+    return id;
+}
+
+std::optional<hb::CommandDone> Daemon::result(hb::CommandId id) const {
+    const auto found = results_.find(id);
+    return found == results_.end() ? std::nullopt : std::optional(found->second);
+}
+
+std::size_t Daemon::decided(std::string_view words) const {
+    return static_cast<std::size_t>(std::ranges::count_if(
+        decisions_, [&](const std::string& each) { return each.find(words) != each.npos; }));
+}
+
+void Daemon::step(hb::Event::What what) {
+    hb::Effects effects;
+    const std::uint64_t incarnation = incarnation_;
+    engine_->step(
+        {.now = env_.world.now(), .wall_seconds = wall_seconds(), .what = std::move(what)},
+        effects);
+    execute(effects.list());
+    if (incarnation == incarnation_) {
+        schedule_tick();
+    }
+}
+
+void Daemon::execute(const std::vector<hb::Effect>& effects) {
+    const std::uint64_t incarnation = incarnation_;
+    for (const hb::Effect& effect : effects) {
+        if (effects_until_power_cut >= 0 && effects_until_power_cut-- == 0) {
+            env_.reboot(env_.machine.node());
+        }
+        if (incarnation != incarnation_) {
+            return;
+        }
+        std::visit([this](const auto& each) { perform(each); }, effect);
+    }
+}
+
+void Daemon::schedule_tick() {
+    if (tick_) {
+        env_.world.cancel(*tick_);
+        tick_.reset();
+    }
+    if (const auto wakeup = engine_->next_wakeup()) {
+        // A timer of the real world is never early and a little late. Always ahead of now, so that
+        // an engine that wants to be woken in the past is slow, but does not stop the world.
+        tick_ = env_.world.at(std::max(*wakeup, env_.world.now() + Time(1)), [this] {
+            tick_.reset();
+            deliver(hb::Tick{});
+        });
+    }
+}
+
+std::int64_t Daemon::wall_seconds() const {
+    return kEpochSeconds + clock_offset_ + env_.world.now().count() / 1000;
+}
+
+void Daemon::later(Time delay, std::function<void()> what) {
+    env_.world.after(delay, [this, incarnation = incarnation_, what = std::move(what)] {
+        if (incarnation == incarnation_) {
+            what();
+        }
+    });
+}
+
+// Generations and sequence numbers only grow; but for retransmissions, which have an old number.
+void Daemon::check_message(const hb::wire::Message& message) {
+    const std::string_view type = message.type();
+    if (type.empty() || message.get("src") != name(env_.machine.node())) {
+        env_.world.fail("a message without type or with a foreign sender was sent");
+        return;
+    }
+    const auto generation = parse_hex(message.get("hg"));
+    if (!generation || *generation != env_.machine.generation) {
+        env_.world.fail("a message with a wrong generation was sent: " + summary(message));
+    }
+    if (type.starts_with("NS_")) {
+        return;
+    }
+    const auto seq = parse_hex(message.get("seq"));
+    if (!seq || *seq == 0 || *seq > last_seq_ + 1) {
+        env_.world.fail("a message with a wrong sequence number was sent: " + summary(message));
+        return;
+    }
+    last_seq_ = std::max(last_seq_, *seq);
+}
+
+void Daemon::perform(const hb::Send& effect) {
+    check_message(effect.message);
+    hb::wire::Message message = effect.message;
+    if (message.has("ld")) {
+        message.set("ld", "0.10 0.20 0.30 1/100 1000");
+    }
+    if (message.type() != "status" && message.type() != "NS_ackmsg") {
+        env_.world.trace(name(env_.machine.node()), "-> " + summary(message));
+    }
+    env_.network.send(env_.machine.node(), encode_netstring(message, keys_, true));
+}
+
+void Daemon::perform(const hb::SendPing& effect) {
+    env_.network.ping(
+        env_.machine.node(), effect.node, encode_netstring(effect.message, keys_, true));
+}
+
+void Daemon::perform(const hb::RunAgent& effect) {
+    env_.machine.run_agent(effect, [this, incarnation = incarnation_](const hb::AgentDone& done) {
+        if (incarnation == incarnation_) {
+            deliver(done);
+        }
+    });
+}
+
+void Daemon::perform(const hb::KillAgent& effect) {
+    env_.machine.kill_agent(effect.job);
+}
+
+// The device acts whether or not who asked lives to hear of it.
+void Daemon::perform(const hb::Fence& effect) {
+    ++fencings_;
+    env_.world.trace(name(env_.machine.node()), "fences " + effect.node);
+    const Node target = other(env_.machine.node());
+    const bool works = env_.fence.works;
+    const Time delay = env_.world.between(env_.fence.delay_min, env_.fence.delay_max);
+    env_.world.after(delay, [this, works, target, effect, incarnation = incarnation_] {
+        if (!env_.machine.powered()) {
+            return;  // the call died with the machine that made it
+        }
+        if (works) {
+            env_.fence.cut_power(target);
+        }
+        if (incarnation == incarnation_) {
+            deliver(hb::FenceDone{effect.job, effect.node, works, works ? "off" : "no answer"});
+        }
+    });
+}
+
+void Daemon::perform(const hb::CutReplication&) {
+    later(env_.world.between(1ms, 20ms), [this] {
+        for (const auto& storage : env_.storages) {
+            storage->drop_connection(env_.machine.node());
+        }
+        deliver(hb::ReplicationCut{true, "dropped"});
+    });
+}
+
+void Daemon::perform(const hb::RunOutdate& effect) {
+    later(env_.world.between(5ms, 50ms), [this, effect] {
+        for (const auto& storage : env_.storages) {
+            if (storage->resource() == effect.resource) {
+                deliver(hb::OutdateDone{effect.job, storage->outdate(env_.machine.node())});
+                return;
+            }
+        }
+        deliver(hb::OutdateDone{effect.job, 20});
+    });
+}
+
+void Daemon::perform(const hb::OutdateAnswer& effect) {
+    env_.world.trace(name(env_.machine.node()),
+                     "fence-peer handler exits " + std::to_string(effect.exit_code));
+    outdate_answers_.push_back(effect.exit_code);
+}
+
+void Daemon::perform(const hb::Alarm& effect) {
+    env_.world.trace(name(env_.machine.node()), "ALARM " + effect.text);
+    alarms_.push_back(effect.kind);
+}
+
+void Daemon::perform(const hb::Announce&) {
+    ++announcements_;
+}
+
+void Daemon::perform(const hb::StartProbe& effect) {
+    const std::uint64_t number = ++probe_number_;
+    probes_[effect.monitor] = number;
+    run_probe(effect.monitor, number);
+}
+
+void Daemon::run_probe(std::size_t monitor, std::uint64_t number) {
+    const config::HaMonitor& settings = settings_.policy.monitors.at(monitor);
+    later(settings.interval, [this, monitor, number, &settings] {
+        const auto probe = probes_.find(monitor);
+        if (probe == probes_.end() || probe->second != number) {
+            return;
+        }
+        bool ok = true;
+        for (const config::ResourceWord* word : monitored_words(settings, settings_.resources)) {
+            ok = ok && env_.machine.runs(word->text);
+        }
+        run_probe(monitor, number);
+        deliver(hb::ProbeDone{monitor, ok, ok ? "ok" : "no answer"});
+    });
+}
+
+void Daemon::perform(const hb::StopProbe& effect) {
+    probes_.erase(effect.monitor);
+}
+
+void Daemon::perform(const hb::StartClient&) {
+}
+
+void Daemon::perform(const hb::StopClients&) {
+}
+
+// The watchdog is hardware: it acts also when the daemon is killed or stands still.
+void Daemon::perform(const hb::TickleWatchdog&) {
+    if (!watchdog) {
+        return;
+    }
+    if (watchdog_) {
+        env_.world.cancel(*watchdog_);
+    }
+    const auto limit = std::chrono::ceil<std::chrono::seconds>(settings_.ha_cf.deadtime + Time(10));
+    watchdog_ = env_.world.after(limit, [this] {
+        watchdog_.reset();
+        env_.world.trace(name(env_.machine.node()), "the watchdog resets the machine");
+        env_.reboot(env_.machine.node());
+    });
+}
+
+void Daemon::perform(const hb::CloseWatchdog&) {
+    if (watchdog_) {
+        env_.world.cancel(*watchdog_);
+        watchdog_.reset();
+    }
+}
+
+void Daemon::perform(const hb::Log& effect) {
+    if (effect.severity != hb::Severity::debug) {
+        env_.world.trace(name(env_.machine.node()), "log: " + effect.text);
+    }
+}
+
+void Daemon::perform(const hb::Decision& effect) {
+    env_.world.trace(name(env_.machine.node()), "DECISION " + effect.text + " | " + effect.facts);
+    decisions_.push_back(effect.text);
+}
+
+void Daemon::perform(const hb::CommandDone& effect) {
+    env_.world.trace(name(env_.machine.node()),
+                     "command " + std::to_string(effect.id) + " -> " +
+                         std::to_string(effect.exit_code) + " " + effect.text);
+    results_[effect.id] = effect;
+}
+
+void Daemon::perform(const hb::RunRcScript&) {
+}
+
+void Daemon::perform(const hb::Restart& effect) {
+    env_.world.trace(name(env_.machine.node()), "daemon replaces itself");
+    ++restarts_;
+    end();
+    later(env_.world.between(100ms, 1s), [this, hold = effect.hold] {
+        if (env_.machine.powered() && !running()) {
+            start(hold);
+        }
+    });
+}
+
+void Daemon::perform(const hb::Exit&) {
+    env_.world.trace(name(env_.machine.node()), "daemon exits");
+    end();
+    exited_ = true;
+}
+
+void Daemon::perform(const hb::Reboot& effect) {
+    env_.world.trace(name(env_.machine.node()), "daemon resets the machine: " + effect.why);
+    env_.reboot(env_.machine.node());
+}
+
+}  // namespace hbsim

@@ -1,0 +1,135 @@
+// The failover daemon as a process on a machine: an engine, and the runtime's work done by the
+// simulator. It may be killed, stopped for a while, and started again.
+#pragma once
+
+#include "config/ha/authkeys.h"
+#include "heartbeat/engine/engine.h"
+#include "tests/hbsim/machine.h"
+#include "tests/hbsim/network.h"
+
+#include <algorithm>
+#include <memory>
+#include <optional>
+
+namespace hbsim {
+
+// The device that cuts the power of a node.
+struct FenceDevice {
+    bool works = true;
+    Time delay_min{200};
+    Time delay_max{1500};
+    std::function<void(Node target)> cut_power;
+};
+
+class Daemon {
+public:
+    struct Environment {
+        World& world;
+        Network& network;
+        Machine& machine;
+        Machine::Storages& storages;
+        FenceDevice& fence;
+        std::function<void(Node)> reboot;  // the engine or the watchdog resets the machine
+    };
+
+    Daemon(Environment environment, hb::Settings settings, config::Authkeys keys);
+
+    bool running() const { return engine_.has_value(); }
+
+    void start(hb::Hold restart_hold = hb::Hold::none);
+    void kill();  // SIGKILL, or the power went; the resources stay as they are
+
+    // It does not run for so long; what comes in waits.
+    void stall(Time duration);
+
+    void jump_clock(std::int64_t seconds) { clock_offset_ += seconds; }
+
+    void receive(const std::string& medium, const std::string& bytes);
+    void deliver(hb::Event::What what);  // now, or at the end of a stall
+    hb::CommandId command(hb::Command::Verb verb, const std::string& arg = {});
+    std::optional<hb::CommandDone> result(hb::CommandId id) const;
+
+    hb::Snapshot status() const { return engine_->status(); }
+
+    std::uint64_t restarts() const { return restarts_; }
+
+    std::uint64_t refused() const { return refused_; }
+
+    std::uint64_t fencings() const { return fencings_; }
+
+    std::uint64_t announcements() const { return announcements_; }
+
+    bool alarmed(hb::AlarmKind kind) const { return std::ranges::count(alarms_, kind) > 0; }
+
+    // The number of decisions whose text contains `words`.
+    std::size_t decided(std::string_view words) const;
+
+    const std::vector<int>& outdate_answers() const { return outdate_answers_; }
+
+    bool exited() const { return exited_; }  // it was told to stop, and has
+
+    // The power fails after so many more effects; negative: not.
+    int effects_until_power_cut = -1;
+    bool watchdog = false;
+
+private:
+    void step(hb::Event::What what);
+    void execute(const std::vector<hb::Effect>& effects);
+    void schedule_tick();
+    void end();
+    void check_message(const hb::wire::Message& message);
+    std::int64_t wall_seconds() const;
+    // Runs `what` later, unless this incarnation is gone by then.
+    void later(Time delay, std::function<void()> what);
+    void run_probe(std::size_t monitor, std::uint64_t number);
+
+    void perform(const hb::Send& effect);
+    void perform(const hb::SendPing& effect);
+    void perform(const hb::RunAgent& effect);
+    void perform(const hb::KillAgent& effect);
+    void perform(const hb::Fence& effect);
+    void perform(const hb::CutReplication& effect);
+    void perform(const hb::RunOutdate& effect);
+    void perform(const hb::OutdateAnswer& effect);
+    void perform(const hb::Alarm& effect);
+    void perform(const hb::Announce& effect);
+    void perform(const hb::StartProbe& effect);
+    void perform(const hb::StopProbe& effect);
+    void perform(const hb::StartClient& effect);
+    void perform(const hb::StopClients& effect);
+    void perform(const hb::TickleWatchdog& effect);
+    void perform(const hb::CloseWatchdog& effect);
+    void perform(const hb::Log& effect);
+    void perform(const hb::Decision& effect);
+    void perform(const hb::CommandDone& effect);
+    void perform(const hb::RunRcScript& effect);
+    void perform(const hb::Restart& effect);
+    void perform(const hb::Exit& effect);
+    void perform(const hb::Reboot& effect);
+
+    Environment env_;
+    hb::Settings settings_;
+    config::Authkeys keys_;
+    std::optional<hb::Engine> engine_;
+    std::uint64_t incarnation_ = 0;
+    std::optional<World::EventId> tick_;
+    std::optional<World::EventId> watchdog_;
+    Time stalled_until_{0};
+    std::vector<hb::Event::What> waiting_;  // for the end of a stall
+    std::int64_t clock_offset_ = 0;
+    std::map<std::size_t, std::uint64_t> probes_;  // monitor: the number of the run that counts
+    std::uint64_t probe_number_ = 0;
+    hb::CommandId last_command_ = 0;
+    std::map<hb::CommandId, hb::CommandDone> results_;
+    std::vector<hb::AlarmKind> alarms_;
+    std::vector<std::string> decisions_;
+    std::vector<int> outdate_answers_;
+    std::uint64_t last_seq_ = 0;
+    std::uint64_t announcements_ = 0;
+    std::uint64_t restarts_ = 0;
+    std::uint64_t refused_ = 0;
+    std::uint64_t fencings_ = 0;
+    bool exited_ = false;
+};
+
+}  // namespace hbsim

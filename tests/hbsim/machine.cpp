@@ -1,0 +1,218 @@
+#include "tests/hbsim/machine.h"
+
+#include "base/require.h"
+
+#include <algorithm>
+
+namespace hbsim {
+namespace {
+
+using hb::AgentDone;
+using hb::AgentEnd;
+using hb::AgentOperation;
+
+AgentDone exited(int code, std::string output = {}) {
+    AgentDone done;
+    done.exit_code = code;
+    done.output = std::move(output);
+    return done;
+}
+
+const char* name_of(AgentOperation operation) {
+    switch (operation) {
+        case AgentOperation::start:
+            return "start";
+        case AgentOperation::stop:
+            return "stop";
+        case AgentOperation::status:
+            break;
+    }
+    return "status";
+}
+
+}  // namespace
+
+Machine::Machine(World& world, Node node, Storages& storages)
+    : world_(world), node_(node), storages_(storages) {
+}
+
+void Machine::power_off() {
+    kill_all_agents();
+    powered_ = false;
+    running_.clear();
+    for (const auto& storage : storages_) {
+        storage->power_off(node_);
+    }
+    world_.trace(name(node_), "power off");
+}
+
+void Machine::power_on() {
+    REQUIRE(!powered_);
+    powered_ = true;
+    for (const auto& storage : storages_) {
+        storage->power_on(node_);
+    }
+    world_.trace(name(node_), "power on");
+}
+
+void Machine::run_agent(const hb::RunAgent& effect, Done done) {
+    const Ailment& ailment = ailments_[effect.resource.script];
+    if (effect.operation != AgentOperation::status) {
+        world_.trace(name(node_),
+                     "agent " + effect.resource.text + " " + name_of(effect.operation));
+    }
+    const Time duration =
+        ailment.hangs ? Time(24h) : world_.between(ailment.duration_min, ailment.duration_max);
+    jobs_[effect.job] = {effect, std::move(done), {}};
+    schedule(effect.job, duration);
+}
+
+// Ends by itself after `duration`, or is killed at its limit.
+void Machine::schedule(hb::JobId job, Time duration) {
+    const Time limit = jobs_.at(job).effect.limit;
+    const bool too_long = limit > Time{} && duration > limit;
+    jobs_.at(job).end =
+        world_.after(too_long ? limit : duration, [this, job, too_long] { finish(job, too_long); });
+}
+
+void Machine::kill_agent(hb::JobId job) {
+    if (!jobs_.contains(job)) {
+        return;
+    }
+    world_.cancel(jobs_.at(job).end);
+    jobs_.at(job).end = world_.after(1ms, [this, job] { abort(job, AgentEnd::killed); });
+}
+
+void Machine::kill_all_agents() {
+    for (const auto& [id, job] : jobs_) {
+        world_.cancel(job.end);
+    }
+    jobs_.clear();
+    promotion_tries_.clear();
+}
+
+void Machine::finish(hb::JobId job, bool timed_out) {
+    if (timed_out) {
+        abort(job, AgentEnd::timed_out);
+        return;
+    }
+    const hb::RunAgent effect = jobs_.at(job).effect;
+    if (may_retry_promotion(effect)) {
+        schedule(job, 1s);
+        return;
+    }
+    AgentDone result = execute(effect);
+    result.job = job;
+    const Done done = std::move(jobs_.extract(job).mapped().done);
+    promotion_tries_.erase(job);
+    on_change();
+    done(result);
+}
+
+// An agent that is killed may have done its work, or not.
+void Machine::abort(hb::JobId job, AgentEnd end) {
+    const auto entry = jobs_.extract(job);
+    promotion_tries_.erase(job);
+    if (!ailments_[entry.mapped().effect.resource.script].hangs && world_.prng.chance(0.5)) {
+        execute(entry.mapped().effect);
+        on_change();
+    }
+    AgentDone done;
+    done.job = job;
+    done.end = end;
+    entry.mapped().done(done);
+}
+
+// drbddisk tries six times, one second apart.
+bool Machine::may_retry_promotion(const hb::RunAgent& effect) {
+    Storage* storage = storage_of(effect.resource);
+    return storage != nullptr && effect.operation == AgentOperation::start &&
+           !runs(effect.resource.text) && !storage->promote(node_).empty() &&
+           ++promotion_tries_[effect.job] < 6;
+}
+
+AgentDone Machine::execute(const hb::RunAgent& effect) {
+    if (ailments_[effect.resource.script].missing) {
+        AgentDone none;
+        none.end = AgentEnd::missing;
+        return none;
+    }
+    AgentDone done;
+    switch (effect.operation) {
+        case AgentOperation::start:
+            done = start(effect.resource);
+            break;
+        case AgentOperation::stop:
+            done = stop(effect.resource);
+            break;
+        case AgentOperation::status:
+            return status(effect.resource);
+    }
+    world_.trace(name(node_),
+                 "agent " + effect.resource.text + " " + name_of(effect.operation) + " -> " +
+                     std::to_string(done.exit_code) + " " + done.output);
+    return done;
+}
+
+AgentDone Machine::start(const config::ResourceWord& word) {
+    if (world_.prng.chance(ailments_[word.script].start_fails)) {
+        return exited(1);
+    }
+    if (Storage* storage = storage_of(word)) {
+        if (const std::string refusal = storage->promote(node_); !refusal.empty()) {
+            return exited(1, refusal);
+        }
+    }
+    check_order(word);
+    running_.insert(word.text);
+    ++starts_;
+    return exited(0);
+}
+
+AgentDone Machine::stop(const config::ResourceWord& word) {
+    if (runs(word.text) && world_.prng.chance(ailments_[word.script].stop_fails)) {
+        return exited(1);
+    }
+    if (Storage* storage = storage_of(word)) {
+        storage->demote(node_);
+    }
+    running_.erase(word.text);
+    return exited(0);
+}
+
+AgentDone Machine::status(const config::ResourceWord& word) {
+    const Ailment& ailment = ailments_[word.script];
+    if (ailment.garbage) {
+        return exited(
+            static_cast<int>(world_.prng.below(256)),
+            world_.prng.chance(0.5) ? std::string("\x01\xff\x7f\0\x1b", 5) : "unknown state");
+    }
+    return runs(word.text) ? exited(0, "running\n") : exited(3, "stopped\n");
+}
+
+// Nothing may start on guesswork: what stands to the left must run, the disk first of all.
+void Machine::check_order(const config::ResourceWord& word) {
+    for (const config::ResourceGroup& group : resources_.groups) {
+        const auto found = std::ranges::find(group.words, word.text, &config::ResourceWord::text);
+        if (found == group.words.end()) {
+            continue;
+        }
+        for (auto before = group.words.begin(); before != found; ++before) {
+            if (!runs(before->text)) {
+                world_.fail(word.text + " was started on " + name(node_) + " without " +
+                            before->text);
+            }
+        }
+    }
+}
+
+Storage* Machine::storage_of(const config::ResourceWord& word) {
+    for (const auto& storage : storages_) {
+        if (word.script == "drbddisk" && word.args.at(0) == storage->resource()) {
+            return storage.get();
+        }
+    }
+    return nullptr;
+}
+
+}  // namespace hbsim
