@@ -11,7 +11,7 @@ from chain import MIB, Chain, expect
 from sandbox import out_of, run
 
 FIO = ["fio", "--name=load", "--ioengine=io_uring", "--direct=1", "--rw=randwrite", "--bs=4k", "--iodepth=16",
-       "--size=48M", "--rate_iops=2500", "--fsync=50", "--verify=crc32c", "--verify_fatal=1", "--randseed=7"]
+       "--size=48M", "--rate_iops=2500", "--fsync=50", "--verify=crc32c", "--verify_fatal=1", "--randseed=7", "--verify_state_save=0"]
 
 
 def kill_again_and_again(volume, load):
