@@ -85,8 +85,11 @@ void Holdings::on_starting(const Node& from) {
     if (phase_ == Phase::starting) {
         phase_ = Phase::both_starting;
     }
-    other_stable_ = false;
-    other_left_ = false;
+    // Messages overtake each other: a later report is the truth.
+    if (from.sequence.current > from.sequence.report) {
+        other_stable_ = false;
+        other_left_ = false;
+    }
     report();
     note_received();  // our own report counts, too
 }
@@ -98,7 +101,7 @@ void Holdings::note_received() {
     }
 }
 
-void Holdings::on_resource(const Node& from, const wire::Message& message) {
+void Holdings::on_resource(Node& from, const wire::Message& message) {
     const auto word = hold_of(message.get("rsc_hold"));
     if (!word) {
         core_.messenger.count_dropped();
@@ -107,6 +110,10 @@ void Holdings::on_resource(const Node& from, const wire::Message& message) {
         return;
     }
     const bool full = message.get("rtype") == "full";
+    if (from.sequence.current < from.sequence.report) {
+        return;  // overtaken by a later one
+    }
+    from.sequence.report = from.sequence.current;
     other_ = full || *word == Hold::none ? *word : other_ | *word;
     other_known_ = true;
     resolve_found();
@@ -201,8 +208,9 @@ void Holdings::retry_failback() {
 }
 
 // The partner has stopped all of its groups and leaves: no fencing, no waiting.
-void Holdings::on_shutdone(const Node& from) {
+void Holdings::on_shutdone(Node& from) {
     core_.journal.info("Received shutdown notice from '" + from.name + "'.");
+    from.sequence.report = std::max(from.sequence.report, from.sequence.current);
     other_ = Hold::none;
     other_stable_ = true;
     other_known_ = true;

@@ -27,8 +27,8 @@ public:
 
     void on_communication_up();
     void on_starting(const Node& from);
-    void on_resource(const Node& from, const wire::Message& message);
-    void on_shutdone(const Node& from);
+    void on_resource(Node& from, const wire::Message& message);
+    void on_shutdone(Node& from);
     void on_partner_restarted();
     void on_looked();  // what runs at our start is known
 

@@ -182,6 +182,7 @@ void Messenger::on_sequenced(Node& node, const wire::Message& message) {
         return;
     }
     if (is_for_us(message)) {
+        node.sequence.current = *seq;
         core_.deliver(node, message);
     }
 }

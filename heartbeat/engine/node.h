@@ -26,6 +26,8 @@ struct Link {
 struct Sequence {
     std::optional<std::uint64_t> last;      // none: the next message is taken as it comes
     std::uint64_t status = 0;               // of the last status message
+    std::uint64_t current = 0;              // of the message that is being delivered
+    std::uint64_t report = 0;               // of the last that told what the node holds
     std::uint64_t floor = 0;                // nothing up to here is taken any more
     std::map<std::uint64_t, Time> missing;  // number -> when to ask for it (again)
 };
