@@ -61,11 +61,7 @@ Cluster::Cluster(const Options& options)
     for (const config::ResourceGroup& group : settings_.resources.groups) {
         for (const config::ResourceWord& word : group.words) {
             if (word.script == "drbddisk") {
-                storages_.push_back(
-                    std::make_unique<Storage>(world_, word.args.at(0), [this, word](Node primary) {
-                        daemon(primary).deliver(hb::OutdateRequest{1, word.args.at(0), {}});
-                    }));
-                storages_.back()->must_not_split = options.exclusive;
+                add_storage(word.args.at(0));
             }
         }
     }
@@ -85,7 +81,24 @@ Cluster::Cluster(const Options& options)
             std::move(own),
             cluster_keys());
         daemon(node).watchdog = options.watchdog;
+        daemon(node).on_outdate_answer = [this, node](std::uint64_t id, int exit_code) {
+            storages_.at(id)->on_fence_peer_done(node, exit_code);
+        };
     }
+}
+
+// Without a daemon nobody can be asked about the peer: the handler says that it is unreachable.
+void Cluster::add_storage(const std::string& resource) {
+    const std::size_t id = storages_.size();
+    storages_.push_back(std::make_unique<Storage>(world_, resource, [this, id](Node primary) {
+        const Storage& asking = *storages_[id];
+        if (daemon(primary).running()) {
+            daemon(primary).deliver(hb::OutdateRequest{id, asking.resource(), {}});
+            return;
+        }
+        world_.after(1s, [this, id, primary] { storages_[id]->on_fence_peer_done(primary, 5); });
+    }));
+    storages_.back()->must_not_split = options_.storage_must_not_split;
 }
 
 void Cluster::start_both() {

@@ -26,6 +26,7 @@ struct Options {
     // Holding a group on two nodes is a violation; not for configurations without a defence against
     // what the scenario does.
     bool exclusive = true;
+    bool storage_must_not_split = false;
 };
 
 class Cluster {
@@ -78,6 +79,7 @@ public:
     bool settle(Time limit);
 
 private:
+    void add_storage(const std::string& resource);
     void check_exclusive();
     std::string unsettled_group(std::size_t group) const;
     std::string unsettled_daemon(Node node);

@@ -288,6 +288,7 @@ void Daemon::perform(const hb::OutdateAnswer& effect) {
     env_.world.trace(name(env_.machine.node()),
                      "fence-peer handler exits " + std::to_string(effect.exit_code));
     outdate_answers_.push_back(effect.exit_code);
+    on_outdate_answer(effect.id, effect.exit_code);
 }
 
 void Daemon::perform(const hb::Alarm& effect) {

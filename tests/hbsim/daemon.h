@@ -68,6 +68,8 @@ public:
 
     bool exited() const { return exited_; }  // it was told to stop, and has
 
+    // Hears what the fence-peer handler of the request with this number exits with.
+    std::function<void(std::uint64_t id, int exit_code)> on_outdate_answer = [](auto, auto) {};
     // The power fails after so many more effects; negative: not.
     int effects_until_power_cut = -1;
     bool watchdog = false;

@@ -23,7 +23,6 @@ std::string Storage::promote(Node node) {
     if (!own.connected) {
         fence_peer_(node);
     }
-    note_writes();
     return {};
 }
 
@@ -109,14 +108,16 @@ void Storage::lose_connection(Node node) {
     if (own.primary) {
         fence_peer_(node);
     }
-    note_writes();
 }
 
-void Storage::note_writes() {
-    for (const Node node : kNodes) {
-        Side& own = side(node);
-        own.wrote_alone = own.wrote_alone || (own.primary && !own.connected);
-    }
+void Storage::on_fence_peer_done(Node node, int exit_code) {
+    constexpr int kInconsistent = 3;
+    constexpr int kOutdated = 4;
+    constexpr int kUnreachable = 5;
+    Side& own = side(node);
+    const bool goes_on =
+        exit_code == kInconsistent || exit_code == kOutdated || exit_code == kUnreachable;
+    own.wrote_alone = own.wrote_alone || (goes_on && own.primary && !own.connected);
     if (side(Node::A).wrote_alone && side(Node::B).wrote_alone && !split_) {
         split_ = true;
         world_.trace("storage", "split brain: both sides have written");

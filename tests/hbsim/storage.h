@@ -30,6 +30,9 @@ public:
     // The daemon knows that the peer is dead: drop the connection without waiting for a time-out.
     void drop_connection(Node node);
 
+    // What the fence-peer handler said: until it has, the Primary's writes wait.
+    void on_fence_peer_done(Node node, int exit_code);
+
     void power_off(Node node);
     void power_on(Node node);
 
@@ -62,7 +65,6 @@ private:
 
     void lose_connection(Node node);
     void try_to_connect();
-    void note_writes();
     void sync(Node source);
 
     World& world_;
