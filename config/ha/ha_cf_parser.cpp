@@ -196,6 +196,8 @@ void HaCfParser::finish() {
     conf.initdead = initdead.value_or(usual);
     conf.deadping_given = deadping.has_value();
     conf.deadping = deadping.value_or(conf.deadtime);
+    // The only parameter that the original shows although it is not set.
+    conf.parameters.try_emplace("udpport", std::to_string(conf.udpport));
 }
 
 void HaCfParser::add_node(std::string_view name) {

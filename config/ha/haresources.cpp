@@ -74,7 +74,9 @@ std::string word_fault(const ResourceWord& word) {
     if (word.script == "IPv6addr") {
         const std::string address =
             word.args.empty() ? "" : word.args[0].substr(0, word.args[0].find('/'));
-        return word.args.size() == 1 && ha_text::is_ipv6(address)
+        const bool option =
+            word.args.size() == 2 && (word.args[1] == "force" || word.args[1] == "refuse");
+        return (word.args.size() == 1 || option) && ha_text::is_ipv6(address)
                    ? ""
                    : "needs one IPv6 address, written without '::', which separates arguments";
     }

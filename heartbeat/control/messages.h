@@ -166,7 +166,7 @@ struct Status {
     bool shutting_down = false;
     std::uint64_t generation = 0;
     std::uint64_t uptime_ms = 0;
-    std::vector<NodeStatus> nodes;  // own node first, then in the order of ha.cf, ping nodes last
+    std::vector<NodeStatus> nodes;  // in the order of ha.cf, this node among them; ping nodes last
     std::vector<MediumStatus> media;
     std::vector<GroupStatus> groups;  // in file order
     std::vector<MonitorStatus> monitors;

@@ -382,6 +382,7 @@ TEST(HaCf, RemembersParametersAsTheyAreWritten) {
         ha_cf("deadtime 2100ms\nauto_failback OFF\nstonith_host * t secret\n");
     EXPECT_EQ(conf.parameters.at("deadtime"), "2100ms");
     EXPECT_EQ(conf.parameters.at("auto_failback"), "OFF");
+    EXPECT_EQ(conf.parameters.at("udpport"), "694");  // the only one that is shown unset
     EXPECT_EQ(conf.parameters.count("keepalive"), 0u);
     EXPECT_EQ(conf.parameters.count("stonith_host"), 0u);
 }

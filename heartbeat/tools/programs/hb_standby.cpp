@@ -1,0 +1,10 @@
+#include "heartbeat/tools/handover.h"
+
+#include <iostream>
+#include <string>
+#include <vector>
+
+int main(int argc, char** argv) {
+    const std::vector<std::string> words(argv + 1, argv + argc);
+    return hb::tools::run_handover(hb::tools::Handover::Standby, words, {std::cout, std::cerr});
+}
