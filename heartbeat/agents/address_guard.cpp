@@ -180,12 +180,15 @@ void AddressGuard::State::listen(const PostPtr& post) {
 
 void AddressGuard::State::on_claim(Post& post, const AddressClaim& claim) {
     constexpr std::size_t kRemembered = 64;
-    if (claim.ip != post.ip || claim.mac == post.interface.mac) {
+    if (claim.ip != post.ip) {
         return;
     }
     const Clock::time_point now = Clock::now();
     const auto told = post.told.find(claim.mac);
     if (told != post.told.end() && now - told->second < timing.repeat) {
+        return;
+    }
+    if (is_own(claim.mac)) {
         return;
     }
     if (post.told.size() >= kRemembered) {

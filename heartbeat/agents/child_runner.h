@@ -49,7 +49,8 @@ public:
     // Both must outlive this object.
     ChildRunner(boost::asio::io_context& io, base::LogSink& log);
 
-    // Children that still run are killed, with their groups; their callbacks are not called.
+    // Children that still run are killed, with their groups; their callbacks are not called. What
+    // they left in the background lives on, and meets a closed pipe if it still writes to ours.
     ~ChildRunner();
 
     ChildRunner(const ChildRunner&) = delete;

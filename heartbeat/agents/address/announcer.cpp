@@ -54,7 +54,7 @@ void announce_the_rest(const LinkSocket& socket,
     bool told = false;
     for (unsigned number = 1; number < plan.packets; ++number) {
         const Clock::time_point next = Clock::now() + plan.step;
-        while (const auto other = wait_for_claim(socket, ip, interface.mac, next)) {
+        while (const auto other = wait_for_claim(socket, ip, next)) {
             if (!std::exchange(told, true)) {
                 ::syslog(LOG_DAEMON | LOG_CRIT,
                          "%s is claimed by %s as well, on %s",

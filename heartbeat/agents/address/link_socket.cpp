@@ -90,11 +90,10 @@ std::optional<AddressClaim> LinkSocket::next_claim() const {
 
 std::optional<MacAddress> wait_for_claim(const LinkSocket& socket,
                                          const IpAddress& ip,
-                                         const MacAddress& own,
                                          Clock::time_point deadline) {
     for (;;) {
         while (const auto claim = socket.next_claim()) {
-            if (claim->ip == ip && claim->mac != own) {
+            if (claim->ip == ip && !is_own(claim->mac)) {
                 return claim->mac;
             }
         }
@@ -115,7 +114,7 @@ std::optional<MacAddress> find_other_owner(const LinkSocket& socket,
     const Frame probe = ip.v6 ? neighbour_probe(ip, own) : arp_probe(ip, own);
     for (int number = 0; number < kProbes; ++number) {
         socket.send(probe);
-        if (const auto mac = wait_for_claim(socket, ip, own, Clock::now() + wait / kProbes)) {
+        if (const auto mac = wait_for_claim(socket, ip, Clock::now() + wait / kProbes)) {
             return mac;
         }
     }

@@ -30,10 +30,9 @@ private:
     int fd_;
 };
 
-// Waits until somebody with another MAC claims `ip`, at most until `deadline`.
+// Waits until another machine claims `ip`, at most until `deadline`.
 std::optional<MacAddress> wait_for_claim(const LinkSocket& socket,
                                          const IpAddress& ip,
-                                         const MacAddress& own,
                                          std::chrono::steady_clock::time_point deadline);
 
 // Asks the link three times within `wait` who has the address.

@@ -278,6 +278,17 @@ base::Result<Interface> find_interface(const std::string& name) {
     return out;
 }
 
+bool is_own(const MacAddress& mac) {
+    struct if_nameindex* const all = ::if_nameindex();
+    bool found = false;
+    for (auto* one = all; one != nullptr && one->if_index != 0 && !found; ++one) {
+        const base::Result<Interface> interface = find_interface(one->if_name);
+        found = interface && interface->announces && interface->mac == mac;
+    }
+    ::if_freenameindex(all);
+    return found;
+}
+
 base::Result<void> bring_up(const Interface& interface) {
     InterfaceSocket socket(interface.name);
     if (!socket.ask(SIOCGIFFLAGS)) {

@@ -64,6 +64,10 @@ private:
 // NotFound: no such interface.
 base::Result<Interface> find_interface(const std::string& name);
 
+// Whether an interface of ours has this MAC. A machine with two interfaces on one link answers for
+// its address on both: that is no other owner.
+bool is_own(const MacAddress& mac);
+
 // If it is down.
 base::Result<void> bring_up(const Interface& interface);
 
