@@ -53,33 +53,13 @@ std::shared_ptr<Steps> steps_of_up(const config::ResourceSettings& settings) {
         steps->add(std::to_string(volume.minor),
                    [number = engine::VolumeNumber{volume.number}](runtime::ResourceCore& core,
                                                                   runtime::AdminCallback done) {
-                       core.attach(number, std::move(done));
+                       core.attach(number, std::nullopt, std::move(done));
                    });
     }
     steps->add(settings.name, [](runtime::ResourceCore& core, runtime::AdminCallback done) {
-        core.command(engine::ConnectCommand{}, std::move(done));
+        core.connect(false, std::nullopt, std::move(done));
     });
     return steps;
-}
-
-// New settings first, if there are any, then `step`; answers with the first failure.
-void with_settings(const control::Request& request,
-                   runtime::ResourceCore& core,
-                   Steps::Step step,
-                   runtime::AdminCallback done) {
-    if (!request.settings) {
-        step(core, std::move(done));
-        return;
-    }
-    core.change_settings(
-        *request.settings,
-        [&core, step = std::move(step), done = std::move(done)](runtime::AdminReply reply) {
-            if (reply.code != 0) {
-                done(std::move(reply));
-            } else {
-                step(core, done);
-            }
-        });
 }
 
 }  // namespace
@@ -135,6 +115,10 @@ void Daemon::execute(const control::Request& request, Done done) {
                         std::string(found->second.going_down ? "taken down" : "brought up")));
     } else if (request.command == control::Command::Down) {
         down(request.resource, std::move(done));
+    } else if (request.command == control::Command::Show) {
+        control::Outcome outcome;
+        outcome.data = control::to_json(found->second.settings());
+        done(std::move(outcome));
     } else {
         run_on(found->second, request, std::move(done));
     }
@@ -159,6 +143,11 @@ void Daemon::refresh(const std::string& resource, std::function<void()> done) {
     one_less();
 }
 
+// What is in force, which commands may have changed since the resource was brought up.
+config::ResourceSettings Daemon::Entry::settings() const {
+    return thread == nullptr ? first_settings : *thread->snapshot()->settings;
+}
+
 // --- up and down --------------------------------------------------------------------------------
 
 control::Outcome Daemon::conflict(const config::ResourceSettings& settings) const {
@@ -166,11 +155,12 @@ control::Outcome Daemon::conflict(const config::ResourceSettings& settings) cons
         if (name == settings.name) {
             continue;
         }
-        if (entry.settings.address == settings.address) {
+        const config::ResourceSettings running = entry.settings();
+        if (running.address == settings.address) {
             return failed(err::kLocalAddress,
                           config::to_string(settings.address) + " belongs to resource " + name);
         }
-        for (const config::VolumeSettings& theirs : entry.settings.volumes) {
+        for (const config::VolumeSettings& theirs : running.volumes) {
             for (const config::VolumeSettings& ours : settings.volumes) {
                 if (theirs.minor == ours.minor) {
                     return failed(
@@ -222,7 +212,7 @@ void Daemon::up(const config::ResourceSettings& settings, Done done) {
 
 // `done` on the server's thread.
 void Daemon::start_resource(const config::ResourceSettings& settings, Done done) {
-    resources_[settings.name].settings = settings;
+    resources_[settings.name].first_settings = settings;
     worker_.post([this, settings, done = std::move(done)] {
         using Started = base::Result<std::unique_ptr<runtime::ResourceThread>>;
         const auto started =
@@ -289,8 +279,18 @@ void Daemon::run_on(Entry& entry, const control::Request& request, Done done) {
     const bool of_volume = request.command == Command::Attach ||
                            request.command == Command::Detach ||
                            request.command == Command::Invalidate;
-    if (of_volume && (!request.volume || !has_volume(entry.settings, *request.volume))) {
+    if (of_volume && (!request.volume || !has_volume(entry.settings(), *request.volume))) {
         done(failed(err::kMinorInvalid));
+        return;
+    }
+    if (request.command == Command::Connect && request.settings) {
+        if (control::Outcome refused = conflict(*request.settings); refused.code != 0) {
+            done(std::move(refused));
+            return;
+        }
+    }
+    if (request.command == Command::Options && !request.settings) {
+        done(failed(err::kInvalidRequest, "options needs the settings of the resource"));
         return;
     }
     const engine::VolumeNumber volume{request.volume.value_or(0)};
@@ -300,23 +300,13 @@ void Daemon::run_on(Entry& entry, const control::Request& request, Done done) {
     entry.thread->post([request, volume, answer](runtime::ResourceCore& core) {
         switch (request.command) {
             case Command::Attach:
-                with_settings(
-                    request,
-                    core,
-                    [volume](runtime::ResourceCore& on, runtime::AdminCallback then) {
-                        on.attach(volume, std::move(then));
-                    },
-                    answer);
+                core.attach(volume, request.settings, answer);
                 return;
             case Command::Connect:
-                with_settings(
-                    request,
-                    core,
-                    [discard = request.discard_my_data](runtime::ResourceCore& on,
-                                                        runtime::AdminCallback then) {
-                        on.command(engine::ConnectCommand{discard}, std::move(then));
-                    },
-                    answer);
+                core.connect(request.discard_my_data, request.settings, answer);
+                return;
+            case Command::Options:
+                core.change_options(*request.settings, answer);
                 return;
             case Command::Detach:
                 core.command(engine::Detach{volume, request.force}, answer);

@@ -42,9 +42,11 @@ public:
 
 private:
     struct Entry {
-        config::ResourceSettings settings;
+        config::ResourceSettings first_settings;
         std::shared_ptr<runtime::ResourceThread> thread;  // null while it is being started
         bool going_down = false;
+
+        config::ResourceSettings settings() const;
     };
 
     void execute(const control::Request& request, Done done) override;

@@ -93,7 +93,7 @@ control::ResourceStatus status_view(const runtime::ResourceSnapshot& snapshot) {
     view.name = status.name;
     view.role = engine::name(status.role);
     control::ConnectionStatus connection;
-    connection.peer = snapshot.peer;
+    connection.peer = snapshot.settings->peer;
     connection.cstate = engine::name(status.conn);
     connection.peer_role = engine::name(status.peer_role);
     connection.protocol = protocol_letter(status.agreed_protocol);

@@ -19,6 +19,8 @@
 // primary       yes       ignored  force: bool                   -
 // secondary     yes       ignored  -                             -
 // invalidate    yes       yes      -                             -
+// options       yes       -        settings                      -
+// show          yes       -        -                             ResourceSettings
 // down          yes       -        -                             -
 // status        or all    -        -                             Snapshot
 // events2       or all    -        now: bool                     - ; then events, see below
@@ -29,9 +31,12 @@
 //
 // up creates the resource and all its devices, attaches each volume and connects. It does as much
 // as it can; `code` and `text` are those of the first failure, all are in data. An up of a resource
-// that is configured fails with 124 for each attached volume, as the original does. attach and
-// connect take the settings anew, so that a changed file is honoured; the resource must exist
-// (158). Waiting (wait-connect, wait-sync) is the client's business, on top of events2.
+// that is configured fails with 124 for each attached volume and with 102 for its connection, as
+// the original does. attach takes the settings of its volume anew, connect the addresses and the
+// settings of the connection, options all settings but addresses and disks: so a changed file is
+// honoured. A command that is refused changes nothing. show tells what is in force, with the shared
+// secret. The resource must exist (158). Waiting (wait-connect, wait-sync) is the client's
+// business, on top of events2.
 //
 // After the reply to events2 the connection belongs to the event stream:
 //     {"id": 1, "event": {...Event...}}
@@ -74,6 +79,8 @@ enum class Command {
     Primary,
     Secondary,
     Invalidate,
+    Options,
+    Show,
     Down,
     Status,
     Events2,

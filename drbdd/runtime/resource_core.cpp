@@ -2,6 +2,7 @@
 
 #include "drbdd/runtime/clock.h"
 #include "drbdd/runtime/engine_settings.h"
+#include "drbdd/runtime/settings_in_force.h"
 
 #include <boost/asio/post.hpp>
 
@@ -55,7 +56,7 @@ ResourceCore::ResourceCore(asio::io_context& context,
       worker_(worker),
       surroundings_(surroundings),
       snapshot_(snapshot),
-      settings_(settings),
+      settings_(std::make_shared<config::ResourceSettings>(settings)),
       pool_(pool),
       transport_(context, pool_, *this, tcp_settings(settings)),
       engine_(engine_settings(settings), pool_, surroundings.log, seed()),
@@ -251,8 +252,8 @@ void ResourceCore::perform(engine::StatusChanged&) {
 }
 
 void ResourceCore::perform(engine::RunHandler& effect) {
-    const auto handler = settings_.handlers.find(effect.name);
-    if (handler == settings_.handlers.end()) {
+    const auto handler = settings_->handlers.find(effect.name);
+    if (handler == settings_->handlers.end()) {
         return;
     }
     const VolumeIdentity& identity = unit(effect.volume).identity;
@@ -260,18 +261,18 @@ void ResourceCore::perform(engine::RunHandler& effect) {
     call.name = effect.name;
     call.command = handler->second;
     call.environment = {
-        {"DRBD_RESOURCE", settings_.name},
-        {"DRBD_CONF", settings_.config_file},
+        {"DRBD_RESOURCE", settings_->name},
+        {"DRBD_CONF", settings_->config_file},
         {"DRBD_MINOR", std::to_string(identity.minor)},
         {"DRBD_VOLUME", std::to_string(identity.volume)},
         {"DRBD_LL_DISK", identity.disk},
-        {"DRBD_PEER", settings_.peer},
-        {"DRBD_PEERS", settings_.peer},
+        {"DRBD_PEER", settings_->peer},
+        {"DRBD_PEERS", settings_->peer},
         {"DRBD_PEER_AF",
-         settings_.peer_address.family == config::AddressFamily::Ipv6 ? "ipv6" : "ipv4"},
-        {"DRBD_PEER_ADDRESS", settings_.peer_address.ip},
+         settings_->peer_address.family == config::AddressFamily::Ipv6 ? "ipv6" : "ipv4"},
+        {"DRBD_PEER_ADDRESS", settings_->peer_address.ip},
     };
-    HandlerEvent event{settings_.name, effect.volume, effect.name, std::nullopt};
+    HandlerEvent event{settings_->name, effect.volume, effect.name, std::nullopt};
     surroundings_.handler_event(event);
     call.ended = [&surroundings = surroundings_, event](int status) mutable {
         event.status = status;
@@ -284,7 +285,7 @@ void ResourceCore::publish() {
     auto snapshot = std::make_shared<ResourceSnapshot>();
     snapshot->taken = now();
     snapshot->status = engine_.status(snapshot->taken);
-    snapshot->peer = settings_.peer;
+    snapshot->settings = settings_;
     for (const engine::VolumeStatus& status : snapshot->status.volumes) {
         VolumeUnit& shown = unit(status.number);
         shown.port->update(status);
@@ -301,11 +302,29 @@ void ResourceCore::publish() {
 
 // --- Backing disks ------------------------------------------------------------------------------
 
-void ResourceCore::attach(engine::VolumeNumber volume, AdminCallback done) {
+void ResourceCore::attach(engine::VolumeNumber volume,
+                          const std::optional<config::ResourceSettings>& wanted,
+                          AdminCallback done) {
+    if (!units_.contains(volume)) {
+        done({127, "the resource was brought up without this volume: take it down and up again"});
+        return;
+    }
     VolumeUnit& target = unit(volume);
     if (target.disk || target.disk_opening) {
         done({124, "Device is attached to a disk (use detach first)"});
         return;
+    }
+    if (wanted && !is_for_our_volumes(*wanted, done)) {
+        return;
+    }
+    if (wanted) {
+        put_in_force(with_volume_of(*settings_, *wanted, volume.value));
+        for (const config::VolumeSettings& settings : settings_->volumes) {
+            if (settings.number == volume.value) {
+                target.disk_path = settings.disk;
+                target.identity.disk = settings.disk;
+            }
+        }
     }
     target.disk_opening = true;
     const auto opened = std::make_shared<std::optional<base::Result<BackingDevice>>>();
@@ -405,27 +424,46 @@ void ResourceCore::command(engine::AdminCommand command, AdminCallback done) {
     on_event(engine::Admin{{id}, std::move(command)});
 }
 
-void ResourceCore::change_settings(const config::ResourceSettings& settings, AdminCallback done) {
-    const bool same_volumes =
-        std::equal(settings.volumes.begin(),
-                   settings.volumes.end(),
-                   settings_.volumes.begin(),
-                   settings_.volumes.end(),
-                   [](const config::VolumeSettings& a, const config::VolumeSettings& b) {
-                       return a.number == b.number && a.minor == b.minor;
-                   });
-    if (!same_volumes) {
-        done({162,
-              "the volumes or minors of the resource are not those it was brought up with: take it "
-              "down and up again"});
+void ResourceCore::connect(bool discard_my_data,
+                           const std::optional<config::ResourceSettings>& wanted,
+                           AdminCallback done) {
+    if (engine_.status(now()).conn != engine::ConnState::StandAlone) {
+        done({102, "the resource has a connection already (use disconnect first)"});
         return;
     }
-    settings_ = settings;
-    for (const config::VolumeSettings& volume : settings.volumes) {
-        unit({volume.number}).disk_path = volume.disk;
+    if (wanted && !is_for_our_volumes(*wanted, done)) {
+        return;
     }
-    transport_.change_settings(tcp_settings(settings));
-    command(engine::ChangeSettings{engine_settings(settings)}, std::move(done));
+    if (wanted) {
+        put_in_force(with_connection_of(*settings_, *wanted));
+    }
+    command(engine::ConnectCommand{discard_my_data}, std::move(done));
+}
+
+void ResourceCore::change_options(const config::ResourceSettings& wanted, AdminCallback done) {
+    if (is_for_our_volumes(wanted, done)) {
+        put_in_force(with_options_of(*settings_, wanted));
+        done({});
+    }
+}
+
+bool ResourceCore::is_for_our_volumes(const config::ResourceSettings& wanted,
+                                      const AdminCallback& done) const {
+    if (same_volumes(*settings_, wanted)) {
+        return true;
+    }
+    done({162,
+          "the volumes or minors of the resource are not those it was brought up with: take it "
+          "down and up again"});
+    return false;
+}
+
+// The engine gets them before any command that comes later.
+void ResourceCore::put_in_force(config::ResourceSettings settings) {
+    settings_ = std::make_shared<config::ResourceSettings>(std::move(settings));
+    transport_.change_settings(tcp_settings(*settings_));
+    command(engine::ChangeSettings{engine_settings(*settings_)}, [](const AdminReply&) {});
+    publish();
 }
 
 void ResourceCore::promote(bool force, AdminCallback done) {

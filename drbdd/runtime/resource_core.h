@@ -22,6 +22,7 @@
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -69,15 +70,23 @@ public:
     // Starts the exports; fails with the first that cannot.
     base::Result<void> start();
 
-    // Opens and claims the backing disk, then tells the engine.
-    void attach(engine::VolumeNumber volume, AdminCallback done);
+    // Opens and claims the backing disk, then tells the engine. With the settings of this volume in
+    // `wanted`, if there are any; what is refused changes nothing.
+    void attach(engine::VolumeNumber volume,
+                const std::optional<config::ResourceSettings>& wanted,
+                AdminCallback done);
+    // Only while StandAlone (102); with the addresses and the settings of the connection in
+    // `wanted`.
+    void connect(bool discard_my_data,
+                 const std::optional<config::ResourceSettings>& wanted,
+                 AdminCallback done);
+    // Everything in `wanted` but addresses and backing disks.
+    void change_options(const config::ResourceSettings& wanted, AdminCallback done);
     // Refused while a volume is used by somebody, with the names.
     void demote(AdminCallback done);
     void promote(bool force, AdminCallback done);
     // Any other command, straight to the engine.
     void command(engine::AdminCommand command, AdminCallback done);
-    // For the next attach and connect.
-    void change_settings(const config::ResourceSettings& settings, AdminCallback done);
 
     // Brings the published snapshot up to date.
     void publish();
@@ -120,6 +129,10 @@ private:
     void follow_role();
     std::string users_text() const;
     void forbid_open(bool forbid);
+    // Answers with 162 if not.
+    bool is_for_our_volumes(const config::ResourceSettings& wanted,
+                            const AdminCallback& done) const;
+    void put_in_force(config::ResourceSettings settings);
 
     VolumeUnit& unit(engine::VolumeNumber volume);
 
@@ -128,7 +141,7 @@ private:
     Worker& worker_;
     const Surroundings& surroundings_;
     PublishedSnapshot& snapshot_;
-    config::ResourceSettings settings_;
+    std::shared_ptr<const config::ResourceSettings> settings_;  // in force; never null
     RingBufferPool& pool_;
     RequestIds request_ids_;
     std::map<engine::VolumeNumber, VolumeUnit> units_;

@@ -1,6 +1,7 @@
 // What a resource shows of itself to other threads: immutable, published by its own thread.
 #pragma once
 
+#include "config/settings.h"
 #include "drbdd/engine/status.h"
 #include "drbdd/io/time.h"
 
@@ -23,7 +24,7 @@ struct VolumeSnapshot {        // beside engine::VolumeStatus of the same positi
 struct ResourceSnapshot {
     io::Instant taken{};
     engine::ResourceStatus status;
-    std::string peer;  // the other host's name in the configuration
+    std::shared_ptr<const config::ResourceSettings> settings;  // in force
     std::vector<VolumeSnapshot> volumes;
 };
 

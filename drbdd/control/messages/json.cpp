@@ -14,7 +14,7 @@ namespace control {
 
 namespace {
 
-constexpr std::array<std::string_view, 13> kCommands = {"version",
+constexpr std::array<std::string_view, 15> kCommands = {"version",
                                                         "up",
                                                         "attach",
                                                         "detach",
@@ -23,6 +23,8 @@ constexpr std::array<std::string_view, 13> kCommands = {"version",
                                                         "primary",
                                                         "secondary",
                                                         "invalidate",
+                                                        "options",
+                                                        "show",
                                                         "down",
                                                         "status",
                                                         "events2",
