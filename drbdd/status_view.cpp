@@ -55,6 +55,7 @@ control::DeviceStatus device_view(const engine::VolumeStatus& status,
     device.upper_pending = status.upper_pending;
     device.lower_pending = status.lower_pending;
     device.al_suspended = status.al_suspended;
+    device.blocked = status.state.susp ? "upper" : "no";
     device.current_uuid = base::hex64(status.current_uuid);
     return device;
 }
@@ -98,10 +99,14 @@ control::ResourceStatus status_view(const runtime::ResourceSnapshot& snapshot) {
     connection.peer_role = engine::name(status.peer_role);
     connection.protocol = protocol_letter(status.agreed_protocol);
     connection.last_error = status.last_error;
+    connection.congested = snapshot.congested;
     for (std::size_t index = 0; index < status.volumes.size(); ++index) {
         const engine::VolumeStatus& volume = status.volumes[index];
         view.devices.push_back(device_view(volume, snapshot.volumes[index]));
         connection.peer_devices.push_back(peer_device_view(volume));
+        connection.ap_in_flight_sectors += volume.ap_in_flight_sectors;
+        connection.rs_in_flight_sectors += volume.rs_in_flight_sectors;
+        view.degraded = view.degraded || volume.was_alone;
         if (volume.state.susp) {
             view.suspended = "user";
         }

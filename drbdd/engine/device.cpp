@@ -520,6 +520,9 @@ VolumeStatus Device::status(io::Instant now) const {
     s.lower_pending = disk.outstanding();
     s.pending = requests.unacknowledged();
     s.unacked = peer_writes_.unacked(*this);
+    s.ap_in_flight_sectors = requests.unacknowledged_bytes() / base::kSectorBytes;
+    s.rs_in_flight_sectors = peer.target.in_flight_bytes() / base::kSectorBytes;
+    s.was_alone = store.is_open() && store.was_alone();
     s.usable = usable();
     if (disk.is_open()) {
         s.logical_block_bytes = disk.geometry().logical_block_bytes;

@@ -25,6 +25,7 @@ void MetaStore::open(const meta::Layout& layout,
     full_sync_ = FullSync::Idle;
     durable_ = generation_;
     flags_on_disk_ = superblock.flags;
+    was_alone_ = superblock.has(meta::kMdPrimaryInd) && !superblock.has(meta::kMdConnectedInd);
     pages_done_ = pages_wanted_;
     want_all_pages_ = false;
     want_pages_.clear();

@@ -77,6 +77,9 @@ public:
     // Completion of an operation of DiskUser::MetaStore; true if it succeeded.
     void on_disk_done(const DiskTicket& ticket);
 
+    // When the disk was attached, its flags said: Primary, without the peer.
+    bool was_alone() const { return was_alone_; }
+
     std::uint64_t al_writes() const { return al_writes_; }
 
     std::uint64_t bm_writes() const { return bm_writes_; }
@@ -120,6 +123,7 @@ private:
     Generation durable_ = 0;
     std::uint32_t flags_writing_ = 0;
     std::uint32_t flags_on_disk_ = 0;
+    bool was_alone_ = false;
 
     Ticket pages_wanted_ = 0;
     Ticket pages_running_ = 0;

@@ -630,6 +630,14 @@ std::uint64_t Requests::unacknowledged() const {
         }));
 }
 
+std::uint64_t Requests::unacknowledged_bytes() const {
+    std::uint64_t bytes = 0;
+    for (const auto& [key, write] : writes_) {
+        bytes += write.net == Net::Sent || write.net == Net::Left ? write.app.length : 0;
+    }
+    return bytes;
+}
+
 io::Instant Requests::oldest_unacknowledged() const {
     for (const auto& [key, write] : writes_) {
         if (write.replicated && !write.completed && write.in_log && !net_satisfied(write)) {

@@ -62,6 +62,7 @@ public:
     std::uint64_t pending() const { return writes_.size() + reads_.size(); }  // not completed
 
     std::uint64_t unacknowledged() const;  // sent to the peer, no answer yet
+    std::uint64_t unacknowledged_bytes() const;
     io::Instant oldest_unacknowledged() const;
 
     io::Instant last_activity() const { return last_activity_; }

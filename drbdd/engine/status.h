@@ -38,10 +38,13 @@ struct VolumeStatus {
     std::uint64_t sent_sectors = 0;
     std::uint64_t al_writes = 0;
     std::uint64_t bm_writes = 0;
-    std::uint64_t upper_pending = 0;  // application requests not completed
-    std::uint64_t lower_pending = 0;  // backing-disk operations not completed
-    std::uint64_t pending = 0;        // sent to the peer, not yet acknowledged
-    std::uint64_t unacked = 0;        // received from the peer, not yet acknowledged
+    std::uint64_t upper_pending = 0;         // application requests not completed
+    std::uint64_t lower_pending = 0;         // backing-disk operations not completed
+    std::uint64_t pending = 0;               // sent to the peer, not yet acknowledged
+    std::uint64_t unacked = 0;               // received from the peer, not yet acknowledged
+    std::uint64_t ap_in_flight_sectors = 0;  // of the application, sent and not yet acknowledged
+    std::uint64_t rs_in_flight_sectors = 0;  // asked for by the resync, not yet written
+    bool was_alone = false;                  // Primary without its peer when it last stopped
     bool al_suspended = false;
     bool usable = false;  // application I/O is possible now: Primary with access to good data
     std::uint32_t logical_block_bytes = 512;

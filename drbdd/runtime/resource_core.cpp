@@ -286,6 +286,7 @@ void ResourceCore::publish() {
     snapshot->taken = now();
     snapshot->status = engine_.status(snapshot->taken);
     snapshot->settings = settings_;
+    snapshot->congested = transport_.congested();
     for (const engine::VolumeStatus& status : snapshot->status.volumes) {
         VolumeUnit& shown = unit(status.number);
         shown.port->update(status);

@@ -25,6 +25,7 @@ struct ResourceSnapshot {
     io::Instant taken{};
     engine::ResourceStatus status;
     std::shared_ptr<const config::ResourceSettings> settings;  // in force
+    bool congested = false;                                    // the network takes no more now
     std::vector<VolumeSnapshot> volumes;
 };
 

@@ -46,6 +46,9 @@ public:
 
     bool closed() const { return state_ == State::Closed; }
 
+    // More is queued than the operating system takes now.
+    bool congested() const { return waiting_for_room_; }
+
 private:
     enum class State { Connecting, Open, Draining, Closed };
 

@@ -7,6 +7,7 @@
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/steady_timer.hpp>
 
+#include <algorithm>
 #include <cerrno>
 #include <chrono>
 #include <iterator>
@@ -163,6 +164,12 @@ void TcpTransport::flush() {
     for (const auto& socket : std::exchange(unflushed_, {})) {
         socket->flush();
     }
+}
+
+bool TcpTransport::congested() const {
+    return std::any_of(sockets_.begin(), sockets_.end(), [](const auto& entry) {
+        return entry.second->congested();
+    });
 }
 
 void TcpTransport::pause_reading(engine::SocketId id, bool paused) {

@@ -52,6 +52,9 @@ public:
     // Writes what was given to send(): to be called at the end of each turn.
     void flush();
 
+    // A socket takes no more for the moment.
+    bool congested() const;
+
 private:
     struct Listener;
 
