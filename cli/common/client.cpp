@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <cstdio>
 #include <cstring>
 #include <poll.h>
 #include <sys/socket.h>
@@ -197,6 +198,10 @@ Result<control::Snapshot> fetch_status(Client& client, const std::string& resour
     }
     if (reply->code != 0) {
         return Error{ErrorCode::State, reply->text};
+    }
+    if (!reply->text.empty()) {
+        std::fprintf(
+            stderr, "WARN: %s\n", reply->text.c_str());  // old news of a resource that hangs
     }
     return control::snapshot_from_json(reply->data);
 }

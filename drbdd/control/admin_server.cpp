@@ -232,17 +232,35 @@ void AdminServer::after_refresh(const std::string& resource, std::function<void(
 
 Snapshot AdminServer::snapshot(const std::string& resource) const {
     Snapshot result;
-    for (const auto& [name, status] : resources_) {
+    for (const auto& [name, told] : resources_) {
         if (resource.empty() || resource == name) {
-            result.resources.push_back(status);
+            result.resources.push_back(told.status);
         }
     }
     return result;
 }
 
+// Which resources have told nothing since they were asked, and how old is what is shown of them.
+std::string AdminServer::stale_text(const std::string& resource,
+                                    std::chrono::steady_clock::time_point asked) const {
+    std::string text;
+    const auto now = std::chrono::steady_clock::now();
+    for (const auto& [name, told] : resources_) {
+        if ((resource.empty() || resource == name) && told.at < asked) {
+            const std::chrono::duration<double> age = now - told.at;
+            text += base::format("%sresource %s does not answer: this is what it told %.1f s ago",
+                                 text.empty() ? "" : "\n",
+                                 name.c_str(),
+                                 age.count());
+        }
+    }
+    return text;
+}
+
 void AdminServer::handle_status(const std::shared_ptr<AdminSession>& session,
                                 const Request& request) {
-    after_refresh(request.resource, [this, session, request](bool fresh) {
+    const auto asked = std::chrono::steady_clock::now();
+    after_refresh(request.resource, [this, session, request, asked](bool fresh) {
         Reply reply = reply_to(request);
         if (!request.resource.empty() && !resources_.contains(request.resource)) {
             reply.code = err::kResourceNotKnown;
@@ -250,7 +268,7 @@ void AdminServer::handle_status(const std::shared_ptr<AdminSession>& session,
         } else {
             reply.data = to_json(snapshot(request.resource));
             if (!fresh) {
-                reply.text = "a resource does not answer: this is what it last told";
+                reply.text = stale_text(request.resource, asked);
             }
         }
         session->reply(reply);
@@ -276,10 +294,10 @@ void AdminServer::handle_events(const std::shared_ptr<AdminSession>& session,
 void AdminServer::update(const std::string& resource, std::optional<ResourceStatus> status) {
     asio::post(context_, [this, resource, status = std::move(status)] {
         const auto known = resources_.find(resource);
-        const ResourceStatus* before = known == resources_.end() ? nullptr : &known->second;
+        const ResourceStatus* before = known == resources_.end() ? nullptr : &known->second.status;
         tell(resource, change_events(before, status ? &*status : nullptr));
         if (status) {
-            resources_[resource] = *status;
+            resources_[resource] = {*status, std::chrono::steady_clock::now()};
         } else {
             resources_.erase(resource);
         }
@@ -294,8 +312,8 @@ void AdminServer::update_handler(const std::string& resource,
         const auto known = resources_.find(resource);
         if (known != resources_.end()) {
             tell(resource,
-                 {wait_status ? helper_response(known->second, volume, name, *wait_status)
-                              : helper_call(known->second, volume, name)});
+                 {wait_status ? helper_response(known->second.status, volume, name, *wait_status)
+                              : helper_call(known->second.status, volume, name)});
         }
     });
 }

@@ -84,7 +84,16 @@ private:
     boost::asio::executor_work_guard<boost::asio::io_context::executor_type> work_;
     boost::asio::local::stream_protocol::acceptor acceptor_;
     boost::asio::steady_timer accept_pause_;
-    std::map<std::string, ResourceStatus> resources_;  // as last told
+
+    struct Told {
+        ResourceStatus status;
+        std::chrono::steady_clock::time_point at;
+    };
+
+    std::string stale_text(const std::string& resource,
+                           std::chrono::steady_clock::time_point asked) const;
+
+    std::map<std::string, Told> resources_;
     std::set<std::shared_ptr<AdminSession>> sessions_;
     std::thread thread_;
 };

@@ -209,7 +209,9 @@ TEST_F(AdminServerTest, ShowsWhatIsKnownWhenAResourceDoesNotAnswer) {
     Client client(socket());
     const Reply reply = client.ask(request(Command::Status));
     EXPECT_EQ(reply.code, 0);
-    EXPECT_NE(reply.text, "");
+    EXPECT_EQ(reply.text.find("resource r0 does not answer: this is what it told "), 0u)
+        << reply.text;
+    EXPECT_EQ(reply.text.substr(reply.text.size() - 6), " s ago");
     const auto snapshot = snapshot_from_json(reply.data);
     ASSERT_TRUE(snapshot);
     ASSERT_EQ(snapshot->resources.size(), 1u);
