@@ -544,7 +544,7 @@ bool Resource::run(Running& running, const Invalidate& command) {
     if (state.disk < DiskState::Inconsistent) {
         done(running, StateCode::NoLocalDisk);
     } else if (state.role == Role::Primary) {
-        done(running, StateCode::NoUpToDateDisk);
+        done(running, StateCode::NeedConnection);
     } else {
         device->change_disk(DiskState::Inconsistent);
         device->store.start_full_sync(true);
