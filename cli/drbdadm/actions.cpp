@@ -1,5 +1,6 @@
 #include "cli/drbdadm/actions.h"
 
+#include "cli/common/child.h"
 #include "cli/common/outcome.h"
 
 #include <algorithm>
@@ -70,14 +71,41 @@ void print_up(const Context& context, const Target& target) {
     only_printed(context, connect_words(target) + net_option_words(context, target));
 }
 
-// The command line of the step of `up` that was about `object`.
-std::string words_of_step(const Target& target, const std::string& object) {
+// The volume that a step of `up` was about; null: the connection.
+const config::VolumeConf* volume_of_step(const Target& target, const std::string& object) {
     for (const config::VolumeConf& volume : target.host->volumes) {
         if (std::to_string(volume.minor.value_or(0)) == object) {
-            return attach_words(volume);
+            return &volume;
         }
     }
-    return connect_words(target);
+    return nullptr;
+}
+
+// The original finds out before it calls drbdsetup: drbdmeta refuses a device that is in use.
+int fail_attached(const config::VolumeConf& volume) {
+    const std::string minor = std::to_string(volume.minor.value_or(0));
+    fail(cli::kExitUsage, "Device '" + minor + "' is configured!");
+    return fail(cli::kExitUsage,
+                "Command 'drbdmeta " + minor + " v08 " + cli::shell_quoted(volume.disk) +
+                    " internal apply-al' terminated with exit code 20");
+}
+
+void print_failures(const Target& target, const std::vector<control::Failure>& failures) {
+    bool configured = false;  // then it is no news that it is connected, too
+    for (const control::Failure& failure : failures) {
+        const config::VolumeConf* volume = volume_of_step(target, failure.object);
+        const int exit = cli::exit_code(failure.code);
+        if (volume != nullptr && failure.code == control::err::kDiskConfigured) {
+            configured = true;
+            fail_attached(*volume);
+        } else if (volume != nullptr || !configured ||
+                   failure.code != control::err::kLocalAddress) {
+            fail(exit, cli::failure_text(failure.object, failure.code, failure.text));
+            fail(exit,
+                 "Command '" + (volume != nullptr ? attach_words(*volume) : connect_words(target)) +
+                     "' terminated with exit code " + std::to_string(exit));
+        }
+    }
 }
 
 }  // namespace
@@ -106,13 +134,7 @@ int up(Context& context, const Target& target) {
     if (!failures || failures->empty()) {
         failures = std::vector<control::Failure>{{target.resource->name, reply->code, reply->text}};
     }
-    for (const control::Failure& failure : *failures) {
-        const int exit = cli::exit_code(failure.code);
-        fail(exit, cli::failure_text(failure.object, failure.code, failure.text));
-        fail(exit,
-             "Command '" + words_of_step(target, failure.object) + "' terminated with exit code " +
-                 std::to_string(exit));
-    }
+    print_failures(target, *failures);
     return 1;
 }
 
@@ -145,7 +167,13 @@ int attach(Context& context, const Target& target) {
     if (only_printed(context, attach_words(*target.volume) + disk_option_words(context, target))) {
         return 0;
     }
-    return execute(context, std::move(request), minor_of(target), attach_words(*target.volume));
+    const base::Result<control::Reply> reply = context.client.call(std::move(request));
+    if (!reply) {
+        return fail_to_ask(reply.error());
+    }
+    return reply->code == control::err::kDiskConfigured
+               ? fail_attached(*target.volume)
+               : finish(about_minor(*reply), minor_of(target), attach_words(*target.volume));
 }
 
 int detach(Context& context, const Target& target) {

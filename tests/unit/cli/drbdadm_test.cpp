@@ -320,6 +320,38 @@ protected:
     DrbdadmNothingUp() : Drbdadm(answers_with({}, control::err::kResourceNotKnown)) {}
 };
 
+class DrbdadmAttached : public Drbdadm {
+protected:
+    DrbdadmAttached()
+        : Drbdadm([](const control::Request& request) -> std::vector<std::string> {
+              const std::vector<control::Failure> all = {
+                  {"0", 124, ""}, {"1", 124, ""}, {"r0", 102, ""}};
+              const bool attach = request.command == control::Command::Attach;
+              const bool version = request.command == control::Command::Version;
+              return {
+                  reply_line(request,
+                             version ? 0 : 124,
+                             "",
+                             attach || version ? control::Json::object() : control::to_json(all))};
+          }) {}
+};
+
+TEST_F(DrbdadmAttached, SaysSoLikeTheOriginal) {
+    const std::string first =
+        "Device '0' is configured!\n"
+        "Command 'drbdmeta 0 v08 /dev/a internal apply-al' terminated with exit code 20\n";
+    const Outcome attach = adm("attach r0/0");
+    EXPECT_EQ(attach.exit, 20);
+    EXPECT_EQ(attach.err, first);
+    const Outcome up = adm("up r0");
+    EXPECT_EQ(up.exit, 1);
+    EXPECT_EQ(up.err,
+              first +
+                  "Device '1' is configured!\n"
+                  "Command 'drbdmeta 1 v08 /dev/b internal apply-al' terminated with exit code "
+                  "20\n");
+}
+
 TEST_F(DrbdadmNothingUp, SaysSoLikeTheOriginal) {
     const Outcome role = adm("role r0");
     EXPECT_EQ(role.exit, 10);
