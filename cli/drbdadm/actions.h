@@ -8,6 +8,7 @@ namespace drbdadm {
 
 int up(Context& context, const Target& target);
 int down(Context& context, const Target& target);
+int adjust(Context& context, const Target& target);
 int attach(Context& context, const Target& target);
 int detach(Context& context, const Target& target);
 int connect(Context& context, const Target& target);
@@ -22,6 +23,7 @@ int role(Context& context, const Target& target);
 int cstate(Context& context, const Target& target);
 int dstate(Context& context, const Target& target);
 int status(Context& context, const Target& target);
+int sh_status(Context& context);  // of all resources of the file
 int wait_connect(Context& context, const Target& target);
 int wait_sync(Context& context, const Target& target);
 

@@ -18,6 +18,8 @@ enum LongOption {
     kDiscardMyData,
     kJson,
     kStatistics,
+    kSkipDisk,
+    kSkipNet,
     kWaitAfterSb,
     kWfcTimeout,
     kDegrWfcTimeout,
@@ -46,6 +48,8 @@ constexpr option kOptions[] = {
     {"discard-my-data", no_argument, nullptr, kDiscardMyData},
     {"json", no_argument, nullptr, kJson},
     {"statistics", no_argument, nullptr, kStatistics},
+    {"skip-disk", no_argument, nullptr, kSkipDisk},
+    {"skip-net", no_argument, nullptr, kSkipNet},
     {"wait-after-sb", no_argument, nullptr, kWaitAfterSb},
     {"wfc-timeout", required_argument, nullptr, kWfcTimeout},
     {"degr-wfc-timeout", required_argument, nullptr, kDegrWfcTimeout},
@@ -102,6 +106,12 @@ void take_option(CommandLine& line, int code, const std::string& name, const std
             break;
         case kStatistics:
             line.statistics = true;
+            break;
+        case kSkipDisk:
+            line.skip_disk = true;
+            break;
+        case kSkipNet:
+            line.skip_net = true;
             break;
         case kWaitAfterSb:
             line.wait_after_sb = true;

@@ -30,6 +30,8 @@ struct CommandLine {
     bool discard_my_data = false;
     bool json = false;
     bool statistics = false;
+    bool skip_disk = false;  // adjust
+    bool skip_net = false;
     bool wait_after_sb = false;
     std::optional<std::string> wfc_timeout;
     std::optional<std::string> degr_wfc_timeout;

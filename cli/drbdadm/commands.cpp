@@ -20,6 +20,7 @@ struct CommandSpec {
 constexpr CommandSpec kCommands[] = {
     {"up", Scope::Resource, up},
     {"down", Scope::Resource, down},
+    {"adjust", Scope::Resource, adjust},
     {"attach", Scope::Volume, attach},
     {"detach", Scope::Volume, detach},
     {"connect", Scope::Resource, connect},
@@ -43,6 +44,8 @@ constexpr CommandSpec kCommands[] = {
     {"sh-nop", Scope::Resource, nullptr, true},
     {"sh-resources", Scope::Resource, nullptr, true},
     {"sh-mod-parms", Scope::Resource, nullptr, true},
+    {"sh-status", Scope::Resource, nullptr, true},
+    {"sh-resource", Scope::Volume, sh_resource},
     {"sh-dev", Scope::Volume, sh_dev},
     {"sh-minor", Scope::Volume, sh_minor},
     {"sh-ll-dev", Scope::Volume, sh_ll_dev},
@@ -52,8 +55,7 @@ constexpr CommandSpec kCommands[] = {
     {"sh-udev", Scope::Volume, sh_udev},
 };
 
-constexpr std::string_view kUnsupported[] = {"adjust",
-                                             "adjust-with-progress",
+constexpr std::string_view kUnsupported[] = {"adjust-with-progress",
                                              "disk-options",
                                              "net-options",
                                              "resource-options",
@@ -72,8 +74,6 @@ constexpr std::string_view kUnsupported[] = {"adjust",
                                              "new-current-uuid",
                                              "new-resource",
                                              "new-minor",
-                                             "sh-status",
-                                             "sh-resource",
                                              "sh-lr-of",
                                              "sh-b-pri",
                                              "proxy-up",
@@ -110,6 +110,9 @@ std::optional<int> run_on_file(Context& context) {
     }
     if (name == "sh-mod-parms") {
         return sh_mod_parms(context);
+    }
+    if (name == "sh-status") {
+        return sh_status(context);
     }
     if (name == "dump") {
         return dump(context);

@@ -196,6 +196,11 @@ std::string disconnect_words(const Target& target) {
            address_words(peer_of(target));
 }
 
+std::string net_options_words(const Target& target) {
+    return "drbdsetup net-options " + address_words(target.host) + " " +
+           address_words(peer_of(target)) + " --set-defaults";
+}
+
 std::string disk_option_words(const Context& context, const Target& target) {
     config::Options options = target.volume->options;
     std::reverse(options.begin(), options.end());

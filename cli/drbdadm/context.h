@@ -70,6 +70,7 @@ int run_drbdmeta(Context& context,
 std::string attach_words(const config::VolumeConf& volume);
 std::string connect_words(const Target& target);
 std::string disconnect_words(const Target& target);
+std::string net_options_words(const Target& target);  // with --set-defaults
 
 // " --resync-rate=40M ..." as the original would add them.
 std::string disk_option_words(const Context& context, const Target& target);

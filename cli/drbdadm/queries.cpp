@@ -1,5 +1,6 @@
 // The commands of actions.h that only ask.
 #include "cli/common/outcome.h"
+#include "cli/common/sh_status.h"
 #include "cli/common/status_text.h"
 #include "cli/common/wait.h"
 #include "cli/drbdadm/actions.h"
@@ -122,6 +123,30 @@ int wait(Context& context, const Target& target, cli::WaitFor what) {
     return cli::wait_for(watcher, *resource, volume_of(target).number, what, timeouts);
 }
 
+// The resource's head, and a block for each of its volumes.
+std::string sh_status_of(const control::Snapshot* snapshot,
+                         const config::ResourceConf& resource,
+                         const config::HostConf& host) {
+    const control::ResourceStatus* running = nullptr;
+    for (std::size_t i = 0; snapshot != nullptr && i < snapshot->resources.size(); ++i) {
+        if (snapshot->resources[i].name == resource.name) {
+            running = &snapshot->resources[i];
+        }
+    }
+    std::string text = "_conf_res_name=" + resource.name +
+                       "\n_conf_file_line=" + resource.place.file + ":" +
+                       std::to_string(resource.place.line) +
+                       "\n\n_stacked_on=\n_stacked_on_device=\n_stacked_on_minor=\n";
+    for (const config::VolumeConf& volume : host.volumes) {
+        const control::DeviceStatus* device =
+            running == nullptr ? nullptr : find_device(*running, volume.number);
+        text += "_conf_volume=" + std::to_string(volume.number) + "\n";
+        text += device == nullptr ? cli::sh_status_unknown(volume.minor.value_or(0))
+                                  : cli::sh_status_block(*running, *device);
+    }
+    return text;
+}
+
 }  // namespace
 
 // A resource has one role; one line for all of its volumes is what resource agents can read.
@@ -174,6 +199,26 @@ int status(Context& context, const Target& target) {
         context.line.json
             ? cli::status_json(snapshot)
             : cli::status_text(snapshot, {context.line.verbose, context.line.statistics});
+    std::fputs(text.c_str(), stdout);
+    return 0;
+}
+
+// For the init script: what the file knows, beside what runs. Without a daemon nothing does.
+int sh_status(Context& context) {
+    if (!context.line.operands.empty()) {
+        fail(0, "This command will ignore resource names!");
+    }
+    const auto snapshot = cli::fetch_status(context.client, "");
+    if (!snapshot && snapshot.error().code != base::ErrorCode::NotFound) {
+        return fail_to_ask(snapshot.error());
+    }
+    std::string text =
+        "_drbd_version=9.22.0\n_drbd_api=1\n_config_file=" + context.conf.file + "\n\n\n";
+    for (const config::ResourceConf& resource : context.conf.resources) {
+        if (const config::HostConf* host = resource.find_host(context.node)) {
+            text += sh_status_of(snapshot ? &*snapshot : nullptr, resource, *host);
+        }
+    }
     std::fputs(text.c_str(), stdout);
     return 0;
 }

@@ -74,6 +74,10 @@ int sh_mod_parms(Context& context) {
     return print_line("minor_count=" + std::to_string(count.value_or(32)));
 }
 
+int sh_resource(Context&, const Target& target) {
+    return print_line(target.resource->name);
+}
+
 int sh_dev(Context&, const Target& target) {
     return print_line(device_of(*target.volume));
 }

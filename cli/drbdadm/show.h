@@ -9,6 +9,7 @@ int dump(Context& context);
 int sh_resources(Context& context);
 int sh_mod_parms(Context& context);
 
+int sh_resource(Context& context, const Target& target);
 int sh_dev(Context& context, const Target& target);
 int sh_minor(Context& context, const Target& target);
 int sh_ll_dev(Context& context, const Target& target);

@@ -1,6 +1,7 @@
 #include "cli/drbdsetup/commands.h"
 
 #include "cli/common/outcome.h"
+#include "cli/common/sh_status.h"
 #include "cli/common/status_text.h"
 #include "cli/common/wait.h"
 
@@ -190,6 +191,28 @@ int status(const Arguments& arguments, cli::Client& client) {
     return 0;
 }
 
+// For resource agents: all volumes of a resource, or a single one.
+int sh_status(const Arguments& arguments, cli::Client& client) {
+    const std::string wanted = resource_operand(arguments);
+    const Result<control::Snapshot> snapshot = cli::fetch_status(client, "");
+    if (!snapshot) {
+        return fail_to_ask(snapshot.error());
+    }
+    std::string text;
+    for (const control::ResourceStatus& resource : snapshot->resources) {
+        for (const control::DeviceStatus& device : resource.devices) {
+            if (wanted.empty() || resource.name == wanted || means(device, wanted)) {
+                text += cli::sh_status_block(resource, device);
+            }
+        }
+    }
+    if (text.empty() && !wanted.empty()) {
+        return fail(10, wanted + ": No such resource");
+    }
+    std::fputs(text.c_str(), stdout);
+    return 0;
+}
+
 // "2026-11-20T15:41:35.917612+00:00 "
 std::string timestamp() {
     timespec now{};
@@ -280,6 +303,7 @@ int wait_sync_resource(const Arguments& arguments, cli::Client& client) {
 constexpr CommandSpec kCommands[] = {
     {"status", "vsj", "[RES|all]", status},
     {"events2", "snT", "[RES|all]", events2},
+    {"sh-status", "", "[RES|MINOR]", sh_status},
     {"role", "", "MINOR", role},
     {"state", "", "MINOR", role},
     {"cstate", "", "MINOR", cstate},

@@ -320,6 +320,87 @@ protected:
     DrbdadmNothingUp() : Drbdadm(answers_with({}, control::err::kResourceNotKnown)) {}
 };
 
+// r1 as it was brought up with another protocol, and another disk behind volume 0.
+config::ResourceSettings settings_of_r1() {
+    config::ResourceSettings settings;
+    settings.name = "r1";
+    settings.node = "alpha";
+    settings.peer = "beta";
+    settings.address = {config::AddressFamily::Ipv4, "10.9.9.1", 7789};
+    settings.peer_address = {config::AddressFamily::Ipv4, "10.9.9.2", 7789};
+    config::VolumeSettings volume;
+    volume.minor = 5;
+    volume.device = "/dev/drbd5";
+    volume.disk = "/dev/old";
+    settings.volumes = {volume};
+    return settings;
+}
+
+class DrbdadmRunning : public Drbdadm {
+protected:
+    DrbdadmRunning()
+        : Drbdadm([](const control::Request& request) -> std::vector<std::string> {
+              if (request.command != control::Command::Show) {
+                  return answers_with({{sample_r1()}})(request);
+              }
+              if (request.resource != "r1") {
+                  return {reply_line(request, control::err::kResourceNotKnown, "")};
+              }
+              return {reply_line(request, 0, "", control::to_json(settings_of_r1()))};
+          }) {}
+};
+
+TEST_F(DrbdadmRunning, AdjustDoesWhatDiffers) {
+    const Outcome shown = adm("-d adjust r1");
+    EXPECT_EQ(shown.out,
+              "drbdsetup detach 5\n"
+              "drbdmeta 5 v08 /dev/c internal apply-al\n"
+              "drbdsetup attach 5 /dev/c /dev/c internal --al-extents=100\n"
+              "drbdsetup disconnect ipv4:10.9.9.1:7789 ipv4:10.9.9.2:7789\n"
+              "drbdsetup connect r1 ipv4:10.9.9.1:7789 ipv4:10.9.9.2:7789 --protocol=A\n");
+    const Outcome done = adm("adjust r1");
+    EXPECT_EQ(done.exit, 0) << done.err;
+    EXPECT_EQ(done.out, "");
+    const std::vector<std::string> requests = {"show r1",
+                                               "show r1",
+                                               "detach r1/0",
+                                               "attach r1/0 settings",
+                                               "disconnect r1",
+                                               "connect r1 settings"};
+    EXPECT_EQ(daemon.requests(), requests);
+    EXPECT_EQ(adm("-d adjust --skip-disk --skip-net r1").out, "");
+}
+
+TEST_F(DrbdadmRunning, AdjustBringsUpWhatIsNotThere) {
+    EXPECT_EQ(adm("adjust r0").exit, 0);
+    EXPECT_EQ(daemon.requests(), (std::vector<std::string>{"show r0", "up r0 settings"}));
+}
+
+TEST_F(Drbdadm, ShStatusIsForEval) {
+    std::ofstream(config) << "resource r9 { device minor 9; disk /dev/x; meta-disk internal;\n"
+                             "on alpha { address 10.9.9.1:1; } on beta { address 10.9.9.2:1; } }\n"
+                             "resource r1 { device minor 5; disk /dev/c; meta-disk internal;\n"
+                             "on alpha { address 10.9.9.1:2; } on beta { address 10.9.9.2:2; } }";
+    const Outcome result = adm("sh-status");
+    EXPECT_EQ(result.exit, 0);
+    EXPECT_EQ(result.out,
+              "_drbd_version=9.22.0\n_drbd_api=1\n_config_file=" +
+                  std::filesystem::canonical(config).string() +
+                  "\n\n\n_conf_res_name=r9\n_conf_file_line=" + config +
+                  ":1\n\n_stacked_on=\n_stacked_on_device=\n_stacked_on_minor=\n_conf_volume=0\n"
+                  "_minor=9\n_res_name=\n_volume=-1\n"
+                  "_known=NA # not available or not yet created\n\n_cstate=Unconfigured\n_role=\n"
+                  "_peer=\n_disk=\n_pdsk=\n_flags_susp=\n_flags_aftr_isp=\n_flags_peer_isp=\n"
+                  "_flags_user_isp=\n_resynced_percent=\n\n_sh_status_process\n\n\n"
+                  "_conf_res_name=r1\n_conf_file_line=" +
+                  config +
+                  ":3\n\n_stacked_on=\n_stacked_on_device=\n_stacked_on_minor=\n_conf_volume=0\n"
+                  "_minor=5\n_res_name=r1\n_volume=0\n_known=Configured\n\n_cstate=Connected\n"
+                  "_role=Secondary\n_peer=Secondary\n_disk=UpToDate\n_pdsk=UpToDate\n\n"
+                  "_flags_susp=\n_flags_aftr_isp=\n_flags_peer_isp=\n_flags_user_isp=\n\n"
+                  "_resynced_percent=\n\n_sh_status_process\n\n\n");
+}
+
 class DrbdadmAttached : public Drbdadm {
 protected:
     DrbdadmAttached()

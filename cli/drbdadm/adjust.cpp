@@ -1,0 +1,240 @@
+#include "cli/drbdadm/adjust.h"
+
+#include "cli/common/outcome.h"
+#include "cli/drbdadm/actions.h"
+
+#include <algorithm>
+#include <cstdio>
+#include <optional>
+#include <utility>
+
+namespace drbdadm {
+
+namespace {
+
+using Kind = AdjustStep::Kind;
+
+bool is_attached(const control::ResourceStatus& status, std::uint16_t volume) {
+    return std::any_of(status.devices.begin(), status.devices.end(), [&](const auto& device) {
+        return device.volume == volume && device.disk != "Diskless";
+    });
+}
+
+// Told to the peer in the handshake, or properties of a socket.
+bool needs_new_connection(const config::ResourceSettings& a, const config::ResourceSettings& b) {
+    const config::NetSettings& x = a.net;
+    const config::NetSettings& y = b.net;
+    return a.address != b.address || a.peer_address != b.peer_address || x.protocol != y.protocol ||
+           x.cram_hmac_alg != y.cram_hmac_alg || x.shared_secret != y.shared_secret ||
+           x.sndbuf_size_bytes != y.sndbuf_size_bytes ||
+           x.rcvbuf_size_bytes != y.rcvbuf_size_bytes || x.after_sb_0pri != y.after_sb_0pri ||
+           x.after_sb_1pri != y.after_sb_1pri || x.after_sb_2pri != y.after_sb_2pri;
+}
+
+void add_disk_steps(std::vector<AdjustStep>& steps,
+                    const config::VolumeSettings& running,
+                    const config::VolumeSettings& wanted,
+                    bool attached) {
+    if (attached && running.disk != wanted.disk) {
+        steps.push_back({Kind::Detach, wanted.number});
+        attached = false;
+    }
+    if (!attached) {
+        steps.push_back({Kind::Attach, wanted.number});
+    } else if (running.options != wanted.options) {
+        steps.push_back({Kind::DiskOptions, wanted.number});
+    }
+}
+
+void add_net_steps(std::vector<AdjustStep>& steps,
+                   const config::ResourceSettings& running,
+                   const config::ResourceSettings& wanted,
+                   bool stand_alone) {
+    const bool anew = needs_new_connection(running, wanted);
+    if (anew && !stand_alone) {
+        steps.push_back({Kind::Disconnect, 0});
+    }
+    if (anew || stand_alone) {
+        steps.push_back({Kind::Connect, 0});
+    } else if (running.net != wanted.net) {
+        steps.push_back({Kind::NetOptions, 0});
+    }
+}
+
+bool same_volumes(const config::ResourceSettings& a, const config::ResourceSettings& b) {
+    return std::equal(
+        a.volumes.begin(),
+        a.volumes.end(),
+        b.volumes.begin(),
+        b.volumes.end(),
+        [](const auto& x, const auto& y) { return x.number == y.number && x.minor == y.minor; });
+}
+
+Target volume_target(const Target& target, std::uint16_t number) {
+    Target of_volume = target;
+    for (const config::VolumeConf& volume : target.host->volumes) {
+        if (volume.number == number) {
+            of_volume.volume = &volume;
+        }
+    }
+    return of_volume;
+}
+
+// New options take effect together, whichever step is the first to bring them.
+int change_options(Context& context,
+                   const Target& target,
+                   const config::ResourceSettings& wanted,
+                   const std::string& object,
+                   const std::string& words) {
+    if (only_printed(context, words)) {
+        return 0;
+    }
+    control::Request request;
+    request.command = control::Command::Options;
+    request.resource = target.resource->name;
+    request.settings = wanted;
+    return execute(context, std::move(request), object, words);
+}
+
+int run_step(Context& context,
+             const Target& target,
+             const config::ResourceSettings& wanted,
+             const AdjustStep& step) {
+    const Target of_volume = volume_target(target, step.volume);
+    switch (step.kind) {
+        case Kind::Detach:
+            return detach(context, of_volume);
+        case Kind::Attach:
+            return attach(context, of_volume);
+        case Kind::DiskOptions: {
+            const std::string minor = std::to_string(of_volume.volume->minor.value_or(0));
+            return change_options(context,
+                                  target,
+                                  wanted,
+                                  minor,
+                                  "drbdsetup disk-options " + minor + " --set-defaults" +
+                                      disk_option_words(context, of_volume));
+        }
+        case Kind::Disconnect:
+            return disconnect(context, target);
+        case Kind::Connect:
+            return connect(context, target);
+        case Kind::NetOptions:
+            return change_options(context,
+                                  target,
+                                  wanted,
+                                  "??",
+                                  net_options_words(target) + net_option_words(context, target));
+    }
+    return 0;
+}
+
+// What is in force; nothing if the resource is not configured, or nobody is there to ask.
+base::Result<std::optional<config::ResourceSettings>> ask_running(Context& context,
+                                                                  const std::string& name) {
+    control::Request request;
+    request.command = control::Command::Show;
+    request.resource = name;
+    const base::Result<control::Reply> reply = context.client.call(std::move(request));
+    if (!reply && reply.error().code == base::ErrorCode::NotFound) {
+        return std::optional<config::ResourceSettings>();
+    }
+    if (!reply) {
+        return reply.error();
+    }
+    if (reply->code == control::err::kResourceNotKnown) {
+        return std::optional<config::ResourceSettings>();
+    }
+    if (reply->code != 0) {
+        return base::Error{base::ErrorCode::State,
+                           cli::failure_text(name, reply->code, reply->text)};
+    }
+    base::Result<config::ResourceSettings> settings = control::settings_from_json(reply->data);
+    if (!settings) {
+        return settings.error();
+    }
+    return std::optional(std::move(*settings));
+}
+
+// Handlers and time limits have no command of the original's that would change them.
+bool differs_silently(const config::ResourceSettings& a, const config::ResourceSettings& b) {
+    return a.handlers != b.handlers || a.startup != b.startup || a.config_file != b.config_file;
+}
+
+int adjust_running(Context& context,
+                   const Target& target,
+                   const config::ResourceSettings& running,
+                   const config::ResourceSettings& wanted) {
+    const std::string& name = target.resource->name;
+    const base::Result<control::Snapshot> status = cli::fetch_status(context.client, name);
+    if (!status) {
+        return fail_to_ask(status.error());
+    }
+    if (status->resources.empty()) {
+        return fail(10, name + ": No such resource");
+    }
+    const std::vector<AdjustStep> steps =
+        adjust_steps(running,
+                     wanted,
+                     status->resources.front(),
+                     {!context.line.skip_disk, !context.line.skip_net});
+    int worst = 0;
+    for (const AdjustStep& step : steps) {
+        worst = std::max(worst, run_step(context, target, wanted, step));
+    }
+    if (steps.empty() && !context.line.dry_run && differs_silently(running, wanted)) {
+        config::ResourceSettings silent = running;
+        silent.handlers = wanted.handlers;
+        silent.startup = wanted.startup;
+        silent.config_file = wanted.config_file;
+        control::Request request;
+        request.command = control::Command::Options;
+        request.resource = name;
+        request.settings = std::move(silent);
+        worst = execute(context, std::move(request), name, "drbdadm adjust " + name);
+    }
+    return worst;
+}
+
+}  // namespace
+
+std::vector<AdjustStep> adjust_steps(const config::ResourceSettings& running,
+                                     const config::ResourceSettings& wanted,
+                                     const control::ResourceStatus& status,
+                                     const AdjustScope& scope) {
+    std::vector<AdjustStep> steps;
+    for (std::size_t index = 0; scope.disk && index < wanted.volumes.size(); ++index) {
+        const config::VolumeSettings& volume = wanted.volumes[index];
+        add_disk_steps(steps, running.volumes[index], volume, is_attached(status, volume.number));
+    }
+    if (scope.net) {
+        const bool stand_alone =
+            status.connections.empty() || status.connections.front().cstate == "StandAlone";
+        add_net_steps(steps, running, wanted, stand_alone);
+    }
+    return steps;
+}
+
+int adjust(Context& context, const Target& target) {
+    const base::Result<config::ResourceSettings> wanted =
+        config::settings_for(context.conf, *target.resource, context.node);
+    if (!wanted) {
+        return fail(cli::kExitConfig, wanted.error().text);
+    }
+    const auto running = ask_running(context, target.resource->name);
+    if (!running) {
+        return fail_to_ask(running.error());
+    }
+    if (!*running) {
+        return up(context, target);
+    }
+    if (!same_volumes(**running, *wanted)) {
+        return fail(1,
+                    target.resource->name +
+                        ": the volumes or minors in the file are not those that run: take the "
+                        "resource down and up again");
+    }
+    return adjust_running(context, target, **running, *wanted);
+}
+
+}  // namespace drbdadm

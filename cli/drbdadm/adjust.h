@@ -1,0 +1,34 @@
+// What has to be done so that a running resource is as its file says. Configuration specification,
+// section 7.3.
+#pragma once
+
+#include "config/settings.h"
+#include "drbdd/control/messages.h"
+
+#include <cstdint>
+#include <vector>
+
+namespace drbdadm {
+
+struct AdjustStep {
+    enum class Kind : std::uint8_t { Detach, Attach, DiskOptions, Disconnect, Connect, NetOptions };
+
+    Kind kind = Kind::Attach;
+    std::uint16_t volume = 0;  // of the first three
+
+    bool operator==(const AdjustStep&) const = default;
+};
+
+struct AdjustScope {
+    bool disk = true;
+    bool net = true;
+};
+
+// In the order in which they are to be done. Both settings have the same volumes; `status` is that
+// of the same resource. What takes effect only with a new connection leads to one.
+std::vector<AdjustStep> adjust_steps(const config::ResourceSettings& running,
+                                     const config::ResourceSettings& wanted,
+                                     const control::ResourceStatus& status,
+                                     const AdjustScope& scope);
+
+}  // namespace drbdadm
