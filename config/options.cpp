@@ -193,9 +193,11 @@ std::span<const OptionSpec> startup_options() {
     return kOptions;
 }
 
+constexpr std::string_view kNeverRun = "this version of drbdd never runs it";
+
 std::span<const OptionSpec> handler_options() {
     static const OptionSpec kOptions[] = {
-        text("pri-on-incon-degr"),
+        moot(text("pri-on-incon-degr"), "", kNeverRun),
         text("pri-lost-after-sb"),
         text("pri-lost"),
         text("initial-split-brain"),
@@ -205,10 +207,10 @@ std::span<const OptionSpec> handler_options() {
         text("local-io-error"),
         text("before-resync-target"),
         text("after-resync-target"),
-        text("before-resync-source"),
-        text("out-of-sync"),
-        text("quorum-lost"),
-        text("disconnected"),
+        moot(text("before-resync-source"), "", kNeverRun),
+        moot(text("out-of-sync"), "", kNeverRun),
+        moot(text("quorum-lost"), "", kNeverRun),
+        moot(text("disconnected"), "", kNeverRun),
     };
     return kOptions;
 }

@@ -51,6 +51,15 @@ TEST(Options, ThatMeanNothingHereAreAcceptedWithAWarningEach) {
     EXPECT_EQ(joined(usual.warnings), "");
 }
 
+TEST(Options, HandlersThatNeverRunAreWarnedOf) {
+    const config::LoadedConf loaded =
+        load(resource("handlers { pri-on-incon-degr reboot; split-brain mail; }"));
+    EXPECT_EQ(joined(loaded.errors), "");
+    EXPECT_EQ(joined(loaded.warnings),
+              "f:2: WARN: option 'pri-on-incon-degr' of section 'handlers' is accepted and has no "
+              "effect here: this version of drbdd never runs it\n");
+}
+
 TEST(Options, ThatWouldLoseDataSafetyAreRefused) {
     const config::LoadedConf loaded = load(resource("disk { no-disk-drain; }"));
     EXPECT_EQ(joined(loaded.errors),
