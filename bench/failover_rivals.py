@@ -6,7 +6,7 @@ import signal
 from cluster import until
 from ha_node import ORIGINAL, OURS
 from sandbox import out_of
-from topology import SERVICE, Topology, holdings
+from topology import DEBIANS_AGENTS, OUR_AGENTS, SERVICE, Topology, holdings
 
 NO_POLICY = None  # a defence costs time; all are measured without one
 ADVERT_S_MIN = 0.01
@@ -81,15 +81,16 @@ esac >> /var/log/notify.log 2>&1 9>&-
 class Heartbeat(Topology):
     can_hand_over = True
 
-    def __init__(self, work, kind, timing):
-        super().__init__(work, kind, timing=timing, policy=NO_POLICY, replicas=0)
+    def __init__(self, work, kind, timing, agents):
+        super().__init__(work, kind, timing=timing, policy=NO_POLICY, agents=agents, replicas=0)
 
     def hand_over(self, holder):
         holder.start(holder.tool("hb_standby"), "all")
 
 
 RIVALS = {
-    "drbdd": ("our heartbeat", lambda work, timing: Heartbeat(work, OURS, timing)),
-    "original": ("Heartbeat 3.0.6", lambda work, timing: Heartbeat(work, ORIGINAL, timing)),
-    "keepalived": ("keepalived (VRRP, notify script)", Keepalived),
+    "ours": ("our heartbeat, our agents", lambda work, timing: Heartbeat(work, OURS, timing, OUR_AGENTS)),
+    "same": ("our heartbeat, same agents", lambda work, timing: Heartbeat(work, OURS, timing, DEBIANS_AGENTS)),
+    "original": ("Heartbeat 3.0.6", lambda work, timing: Heartbeat(work, ORIGINAL, timing, DEBIANS_AGENTS)),
+    "keepalived": ("keepalived", Keepalived),
 }

@@ -11,8 +11,7 @@ import time
 
 sys.path.insert(0, os.path.dirname(os.path.realpath(__file__)))
 
-from topology import OURS, PROGRAMS, Topology  # noqa: E402
-from cluster import until  # noqa: E402
+from topology import OURS, PROGRAMS, Topology, is_active  # noqa: E402
 from sandbox import Failed, choose, run  # noqa: E402
 
 RECOVERS_S = 40  # from a fault to the next committed row; what it really takes is told by bench/failover
@@ -78,7 +77,7 @@ def lose(topology, fault, back_home=False, seconds=3):
     topology.expect(heir, RECOVERS_S, "the holder is gone")
     topology.bring_back(holder)
     topology.in_sync()
-    active(holder, heir)
+    topology.settle()
     if not back_home:
         stays(topology, heir, seconds)
     return waited
@@ -89,11 +88,11 @@ def stopped(topology, back_home=False):
     holder = topology.holder()
     heir = topology.other(holder)
     moment = time.monotonic()
-    holder.stop_heartbeat(60)
+    topology.stop_ha(holder)
     waited = topology.writer.interruption(moment, RECOVERS_S)
     topology.expect(heir, RECOVERS_S, "the holder was stopped")
-    holder.start_heartbeat()
-    active(holder, heir)
+    topology.start_ha(holder)
+    topology.settle()
     if not back_home:
         stays(topology, heir, 3)
     return waited
@@ -128,10 +127,10 @@ def holder_isolated(topology):
     holder = topology.holder()
     heir = topology.other(holder)
     moment = time.monotonic()
-    isolate(holder, True)
+    holder.cables(False)
     waited = topology.writer.interruption(moment, RECOVERS_S)
     topology.expect(heir, RECOVERS_S, "the holder is isolated")
-    isolate(holder, False)
+    holder.cables(True)
     rejoin(topology, holder, heir)
     return waited
 
@@ -141,18 +140,13 @@ def other_isolated(topology):
     holder = topology.holder()
     other = topology.other(holder)
     moment = time.monotonic()
-    isolate(other, True)
+    other.cables(False)
     holder.wait(connection="Connecting", seconds=30)
     waited = topology.writer.interruption(moment, 20)
     stays(topology, holder, 5)
-    isolate(other, False)
+    other.cables(True)
     rejoin(topology, other, holder)
     return waited
-
-
-def isolate(node, yes):
-    for interface in node.links:
-        node.cable(interface, not yes)
 
 
 def rejoin(topology, node, holder):
@@ -199,18 +193,6 @@ def stays(topology, holder, seconds):
         if topology.holder() is not holder:
             raise Failed(f"{holder.name} lost the service")
         time.sleep(0.1)
-
-
-def is_active(node, peer):
-    return node.run(node.tool("cl_status"), "nodestatus", peer.name, check=False, quiet=True)[1].strip() == "active"
-
-
-def active(node, peer):
-    """Both are members and neither is in the middle of something."""
-    def settled():
-        return is_active(node, peer) and is_active(peer, node) and all(
-            n.resource_status() in ("none", "local", "foreign", "all") for n in (node, peer))
-    until(settled, 60, lambda: f"{node.name} and {peer.name} are not settled: {[n.resource_status() for n in (node, peer)]}")
 
 
 def tell(what, waited):

@@ -15,7 +15,7 @@ import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.realpath(__file__)), "../lib"))
 
-from cluster import RATE_BYTES, compare, configuration, until  # noqa: E402
+from cluster import RATE_BYTES, ROOT, compare, configuration, until  # noqa: E402
 from ha_node import HaNode, ORIGINAL, OURS, Wires  # noqa: E402
 from sandbox import Failed, out_of  # noqa: E402
 from sql_writer import SqlWriter  # noqa: E402
@@ -29,10 +29,10 @@ NETWORKS = ("service", "heartbeat", "replication", "management")
 NET = ("protocol C; timeout 20; ping-int 1; ping-timeout 10; connect-int 1; "
        "after-sb-0pri discard-zero-changes; after-sb-1pri discard-secondary;")
 HOT_AREAS = 67  # of 4 MiB: what a crashed Primary compares when it returns
-DATABASE = ["--no-defaults", "--user=root", "--innodb-buffer-pool-size=32M", "--innodb-log-file-size=16M",
-            "--innodb-flush-log-at-trx-commit=1", "--sync-binlog=1", "--performance-schema=OFF", "--skip-name-resolve",
-            "--innodb-buffer-pool-dump-at-shutdown=OFF", "--innodb-buffer-pool-load-at-startup=OFF", "--log-bin=bin",
-            "--binlog-format=ROW", "--gtid-strict-mode=1", "--gtid-ignore-duplicates=OFF"]
+DATABASE = {"user": "root", "innodb-buffer-pool-size": "32M", "innodb-log-file-size": "16M", "innodb-flush-log-at-trx-commit": 1,
+            "sync-binlog": 1, "performance-schema": "OFF", "skip-name-resolve": 1, "innodb-buffer-pool-dump-at-shutdown": "OFF",
+            "innodb-buffer-pool-load-at-startup": "OFF", "log-bin": "bin", "binlog-format": "ROW", "gtid-strict-mode": 1,
+            "socket": "/run/mysqld.sock", "pid-file": "/run/mysqld.pid", "log-error": "/var/log/mysql.log", "tmpdir": "/run"}
 PROGRAMS = ("mariadbd", "mariadb", "mariadb-install-db", "mke2fs")
 
 
@@ -50,42 +50,50 @@ def ha_cf(timing, failback, peer):
                       "node db-a db-b", f"ping {ROUTER}", ""])
 
 
-RESOURCES = f"db-a drbddisk::r0 Filesystem::/dev/drbd0::/srv::ext4 IPaddr::{SERVICE}/24/eth0 mysqld\n"
+RESOURCES = f"db-a drbddisk::r0 Filesystem::/dev/drbd0::/srv::ext4 IPaddr::{SERVICE}/24/eth0 "
+OUR_AGENTS, DEBIANS_AGENTS = os.path.join(ROOT, "packaging/ha.d"), "/etc/ha.d"
+MYSQLD = {OUR_AGENTS: "mariadb::/etc/ha.d/my.cnf::stop-timeout=4", DEBIANS_AGENTS: "mysqld"}
 # What the original does not have: it needs nothing of this file and never opens it.
 POLICY = """quorum_ping 1
 agent_timeout start 30s
 agent_timeout stop 20s
-monitor mysqld sql /run/mysqld.sock root interval 500ms timeout 2s restart 1 window 60s
+monitor mariadb sql /run/mysqld.sock root interval 500ms timeout 2s restart 1 window 60s
 """
 
 
+def my_cnf(options):
+    return "[mysqld]\n" + "".join(f"{name} = {value}\n" for name, value in {**DATABASE, **options}.items())
+
+
 class Topology:
-    def __init__(self, work, kind=OURS, failback="off", timing=Timing(200, 1500), policy=POLICY, resources=RESOURCES):
+    """`replicas`: how many. The parts that another cluster manager does in another way are methods: start_ha, stop_ha, settled."""
+
+    def __init__(self, work, kind=OURS, failback="off", timing=Timing(200, 1500), policy=POLICY, agents=None, replicas=2):
         self.work, self.kind = work, kind
+        self.agents = agents or (OUR_AGENTS if kind == OURS else DEBIANS_AGENTS)
         Wires(*NETWORKS)
         out_of("ip", "address", "add", f"{ROUTER}/24", "dev", "service")
         self.db = [HaNode(work, f"db-{x}", {f"eth{i}": (network, f"10.88.{i}.{n}") for i, network in enumerate(NETWORKS)}, kind)
                    for x, n in (("a", 1), ("b", 2))]
         self.a, self.b = self.db
-        self.replicas = [HaNode(work, f"replica-{n}", {"eth0": ("service", f"10.88.0.1{n}")}) for n in (1, 2)]
+        self.replicas = [HaNode(work, f"replica-{n}", {"eth0": ("service", f"10.88.0.1{n}")}) for n in range(1, replicas + 1)]
         self.client = HaNode(work, "client", {"eth0": ("service", "10.88.0.20")})
         self.images = {node.name: f"{node.dir}/disk.img" for node in self.db}
-        self._configure(failback, timing, policy, resources)
+        self._configure(failback, timing, policy)
         for node in (*self.db, *self.replicas, self.client):
             node.boot()
         self.writer = None
         self.guard = None
 
-    def _configure(self, failback, timing, policy, resources):
+    def _configure(self, failback, timing, policy):
         names = [(node.name, node.links["eth2"][1]) for node in self.db]
         with open(self.a.config, "w") as file:
             file.write(configuration(names, {name: [image] for name, image in self.images.items()}, NET,
                                      f"al-extents {HOT_AREAS};"))
         for node, peer in zip(self.db, (2, 1)):
-            shutil.copytree("/etc/ha.d", node.ha_dir, dirs_exist_ok=True, symlinks=True)
-            node.install({"ha.cf": ha_cf(timing, failback, peer), "haresources": resources,
-                          "authkeys": "auth 1\n1 sha1 0123456789abcdef\n",
-                          "mysqld.options": " ".join([*DATABASE, "--datadir=/srv/mysql", "--server-id=1", "--tmpdir=/run"])})
+            shutil.copytree(self.agents, node.ha_dir, dirs_exist_ok=True, symlinks=True)
+            node.install({"ha.cf": ha_cf(timing, failback, peer), "haresources": RESOURCES + MYSQLD[self.agents] + "\n",
+                          "authkeys": "auth 1\n1 sha1 0123456789abcdef\n", "my.cnf": my_cnf({"datadir": "/srv/mysql", "server-id": 1})})
             if policy and self.kind == OURS:
                 node.install({"ha_policy.cf": policy})
             shutil.copy2(f"{HERE}/agent-mysqld", f"{node.ha_dir}/resource.d/mysqld")
@@ -98,7 +106,7 @@ class Topology:
         self._mirror()
         self._make_database()
         for node in self.db:
-            node.start_heartbeat()
+            self.start_ha(node)
         self.expect(self.a, 60, "first start")
         self._make_users()
         for replica in self.replicas:
@@ -139,10 +147,9 @@ class Topology:
 
     @staticmethod
     def _start_replica(replica, number):
-        with open(f"{replica.log_dir}/mysql.log", "a") as log:
-            replica.start("mariadbd", *DATABASE, f"--datadir={replica.dir}/mysql", "--socket=/run/mysqld.sock", "--tmpdir=/run",
-                          f"--server-id={number}", "--read-only", "--slave-net-timeout=2", "--innodb-flush-log-at-trx-commit=2",
-                          "--sync-binlog=0", stdout=log, stderr=log)
+        replica.install({"my.cnf": my_cnf({"datadir": f"{replica.dir}/mysql", "server-id": number, "read-only": 1,
+                                           "slave-net-timeout": 2, "innodb-flush-log-at-trx-commit": 2, "sync-binlog": 0})})
+        replica.start("mariadbd", "--defaults-file=/etc/ha.d/my.cnf", stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         until(lambda: sql(replica, "select 1", check=False) == "1", 60, f"{replica.name}: MariaDB does not answer")
 
     def _make_users(self):
@@ -183,7 +190,21 @@ class Topology:
         node.boot()
         node.shape_link("eth2", RATE_BYTES)
         self.start_storage(node)
+        self.start_ha(node)
+
+    def start_ha(self, node):
         node.start_heartbeat()
+
+    def stop_ha(self, node):
+        node.stop_heartbeat(60)
+
+    def settled(self):
+        """Both are members and neither is in the middle of something."""
+        return all(is_active(node, self.other(node)) and node.resource_status() in ("none", "local", "foreign", "all")
+                   for node in self.db)
+
+    def settle(self):
+        until(self.settled, 60, lambda: f"not settled: {[(node.name, node.resource_status()) for node in self.db]}")
 
     def check(self, seconds=60):
         """Every acknowledged row is in the database, and the replicas have the same rows without anybody's help."""
@@ -209,7 +230,7 @@ class Topology:
             until(lambda replica=replica: rows(replica) == wanted, 30, f"{replica.name} has other rows than {holder.name}")
         self.guard.stop()
         for node in (self.other(holder), holder):
-            node.stop_heartbeat()
+            self.stop_ha(node)
         self.in_sync()
         compare(*self.images.values())
         for node in self.db:
@@ -261,6 +282,10 @@ def holdings(node):
     except OSError:
         pass  # it is dead
     return found
+
+
+def is_active(node, peer):
+    return node.run(node.tool("cl_status"), "nodestatus", peer.name, check=False, quiet=True)[1].strip() == "active"
 
 
 def sql(node, statement, check=True):

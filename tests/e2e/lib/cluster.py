@@ -91,6 +91,10 @@ class Node:
         """Power failure: every process of the node ends at once, and what its kernel and its tmpfs held is gone."""
         os.kill(self.init, signal.SIGKILL)
         self.shell.wait()
+        self._clear()
+
+    def _clear(self):
+        """What must not outlive the node."""
         self.init = None
         for device in glob.glob(f"{self.dev_dir}/drbd[0-9]*"):
             subprocess.run(["losetup", "-d", f"/dev/loop{os.minor(os.stat(device).st_rdev)}"], check=False)

@@ -118,6 +118,11 @@ class HaNode(Node):
     def cable(self, interface, connected):
         out_of("ip", "link", "set", self.cable_name(interface), "up" if connected else "down")
 
+    def cables(self, connected):
+        """All of them at once."""
+        word = "up" if connected else "down"
+        out_of("ip", "-batch", "-", input="".join(f"link set {self.cable_name(i)} {word}\n" for i in self.links))
+
     def _make_dev(self):
         for name in DEVICES:
             path = os.path.join(self.dev_dir, name)
@@ -131,12 +136,17 @@ class HaNode(Node):
 
     def power_cut(self):
         """Links and processes end at once: nobody hears a last word."""
-        for interface in self.links:
-            self.cable(interface, False)
+        self.cables(False)
         self.kill()
 
     def kill(self):
-        super().kill()
+        """The node's file systems are held until its processes are gone: the process that serves /dev/drbd0 would wait for
+        itself for ever if it were the last one there and had to unmount what lies on it."""
+        with open(f"/proc/{self.init}/ns/mnt"):
+            super().kill()
+        self._unplug()
+
+    def _unplug(self):
         for interface in self.links:
             subprocess.run(["ip", "link", "delete", self.cable_name(interface)], check=False, capture_output=True)
 
@@ -144,11 +154,10 @@ class HaNode(Node):
         return self.shell is not None and self.shell.poll() is None
 
     def reap(self):
-        """After the node has rebooted by itself: what kill() does, when there is nothing left to kill."""
-        try:
-            self.kill()
-        except ProcessLookupError:
-            self.shell.wait()
+        """After the node has rebooted by itself."""
+        self.shell.wait()
+        self._clear()
+        self._unplug()
 
     def environment(self):
         """As on a machine where all is in its usual place: /dev and /run are the node's own."""

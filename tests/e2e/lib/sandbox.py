@@ -84,8 +84,12 @@ def _outside(programs):
     finally:
         if child.poll() is None:
             inner = child_of(child.pid)
-            os.kill(inner or child.pid, signal.SIGKILL)
-            child.wait()
+            os.kill(inner or child.pid, signal.SIGTERM)  # it ends all that it started
+            try:
+                child.wait(10)
+            except subprocess.TimeoutExpired:
+                os.kill(inner or child.pid, signal.SIGKILL)
+                child.wait()
         left = _detach_loops(work)
         shutil.rmtree(work, ignore_errors=True)
     if left and code == 0:
@@ -148,6 +152,10 @@ def _inside(scenario, seconds, on_failure):
     def too_long(number, frame):
         raise Failed(f"not finished after {seconds} s")
 
+    def ended(number, frame):
+        raise Failed("ended from outside")
+
+    signal.signal(signal.SIGTERM, ended)
     signal.signal(signal.SIGALRM, too_long)
     signal.alarm(seconds)
     try:
@@ -164,3 +172,25 @@ def _inside(scenario, seconds, on_failure):
         if on_failure:
             on_failure()
         return 1
+    finally:
+        signal.alarm(0)
+        _end_all()
+
+
+def _end_all():
+    """Ends every process of the scenario, of which this is the first. Their file systems are held meanwhile: the process that
+    serves a replicated device would wait for itself for ever if it were the one that has to unmount what lies on it."""
+    held = []
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            held.append(open(f"/proc/{pid}/ns/mnt"))  # closed below, all at once
+        except OSError:
+            continue  # ended while we looked, or has no namespace any more
+    try:
+        os.kill(-1, signal.SIGKILL)
+        while True:
+            os.wait()
+    except (ProcessLookupError, ChildProcessError):
+        pass  # nobody is left
+    for space in held:
+        space.close()
