@@ -55,9 +55,9 @@ OUR_AGENTS, DEBIANS_AGENTS = os.path.join(ROOT, "packaging/ha.d"), "/etc/ha.d"
 MYSQLD = {OUR_AGENTS: "mariadb::/etc/ha.d/my.cnf::stop-timeout=4", DEBIANS_AGENTS: "mysqld"}
 # What the original does not have: it needs nothing of this file and never opens it.
 POLICY = """quorum_ping 1
-agent_timeout start 30s
-agent_timeout stop 20s
-monitor mariadb sql /run/mysqld.sock root interval 500ms timeout 2s restart 1 window 60s
+agent_timeout start 30
+agent_timeout stop 20
+monitor mariadb sql /run/mysqld.sock root interval 500ms timeout 2 restart 1 window 60
 """
 
 

@@ -175,10 +175,12 @@ class HaNode(Node):
 
     # ---- heartbeat on it ----
     def heartbeat(self, *options):
-        return ["heartbeat" if self.kind == OURS else ORIGINAL_DAEMON, *options]
+        return [os.path.join(BIN, "heartbeat") if self.kind == OURS else ORIGINAL_DAEMON, *options]
 
     def tool(self, name):
-        return name if self.kind == OURS or name == "cl_status" else f"{ORIGINAL_TOOLS}/{name}"
+        if self.kind == OURS:
+            return os.path.join(BIN, name)
+        return "/usr/bin/cl_status" if name == "cl_status" else f"{ORIGINAL_TOOLS}/{name}"
 
     def start_heartbeat(self):
         self.run(*self.heartbeat(), seconds=20)
