@@ -8,6 +8,7 @@
 
 #include <cerrno>
 #include <cstring>
+#include <deque>
 #include <fcntl.h>
 #include <signal.h>
 #include <spawn.h>
@@ -82,7 +83,7 @@ public:
     }
 
     void post(HandlerCall call) {
-        asio::post(context_, [this, call = std::move(call)]() mutable { start(std::move(call)); });
+        asio::post(context_, [this, call = std::move(call)]() mutable { take(std::move(call)); });
     }
 
 private:
@@ -95,14 +96,45 @@ private:
         asio::steady_timer limit;
     };
 
+    void take(HandlerCall call);
     void start(HandlerCall call);
     void on_ended(Running& running);
+    void end(const HandlerCall& call, int status);
 
     base::LogSink& log_;
     asio::io_context context_{1};
     asio::executor_work_guard<asio::io_context::executor_type> work_;
+    std::map<std::string, std::deque<HandlerCall>> waiting_;  // an entry: one of the queue runs
     std::thread thread_;
 };
+
+void HandlerRunner::Loop::take(HandlerCall call) {
+    if (call.queue.empty()) {
+        start(std::move(call));
+        return;
+    }
+    const auto [queue, is_first] = waiting_.try_emplace(call.queue);
+    if (is_first) {
+        start(std::move(call));
+    } else {
+        queue->second.push_back(std::move(call));
+    }
+}
+
+void HandlerRunner::Loop::end(const HandlerCall& call, int status) {
+    call.ended(status);
+    const auto queue = waiting_.find(call.queue);
+    if (queue == waiting_.end()) {
+        return;
+    }
+    if (queue->second.empty()) {
+        waiting_.erase(queue);
+        return;
+    }
+    HandlerCall next = std::move(queue->second.front());
+    queue->second.pop_front();
+    start(std::move(next));
+}
 
 void HandlerRunner::Loop::start(HandlerCall call) {
     const auto running = std::make_shared<Running>(context_);
@@ -114,7 +146,7 @@ void HandlerRunner::Loop::start(HandlerCall call) {
                    base::format("handler %s could not be run: %s",
                                 running->call.name.c_str(),
                                 pid ? std::strerror(errno) : pid.error().text.c_str()));
-        running->call.ended(-1);
+        end(running->call, -1);
         return;
     }
     running->pid = *pid;
@@ -141,7 +173,7 @@ void HandlerRunner::Loop::on_ended(Running& running) {
     while (::waitpid(running.pid, &status, 0) < 0 && errno == EINTR) {
     }
     running.limit.cancel();
-    running.call.ended(status);
+    end(running.call, status);
 }
 
 HandlerRunner::HandlerRunner(base::LogSink& log) : loop_(std::make_unique<Loop>(log)) {

@@ -19,6 +19,8 @@ struct HandlerCall {
     std::string command;                             // for /bin/sh -c
     std::map<std::string, std::string> environment;  // nothing else is given to it, PATH apart
     std::chrono::nanoseconds time_limit = std::chrono::minutes(10);
+    // Calls with the same name here run one after the other; empty: at once.
+    std::string queue;
     // Wait status (exit code * 256), -1 if it could not be started; on the runner's thread.
     std::function<void(int status)> ended;
 };

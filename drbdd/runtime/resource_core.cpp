@@ -260,6 +260,10 @@ void ResourceCore::perform(engine::RunHandler& effect) {
     HandlerCall call;
     call.name = effect.name;
     call.command = handler->second;
+    // One after the other, as the kernel runs them; but nothing may stand before a takeover.
+    if (effect.name != "fence-peer") {
+        call.queue = "minor " + std::to_string(identity.minor);
+    }
     call.environment = {
         {"DRBD_RESOURCE", settings_->name},
         {"DRBD_CONF", settings_->config_file},

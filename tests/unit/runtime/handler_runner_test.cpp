@@ -53,6 +53,33 @@ TEST_F(HandlerRunnerTest, TellsTheWaitStatus) {
     EXPECT_EQ(run("/nonexistent 2> /dev/null"), 127 * 256);
 }
 
+// The first waits until the one of another queue has run; the second writes after the first.
+TEST_F(HandlerRunnerTest, RunsOneCallOfAQueueAtATime) {
+    const std::string file = folder_.path("output");
+    const std::string gate = folder_.path("gate");
+    std::promise<int> done;
+    const auto call = [&](const std::string& queue, const std::string& command, bool last = false) {
+        HandlerCall made;
+        made.name = "split-brain";
+        made.command = command;
+        made.queue = queue;
+        made.ended = [&done, last](int status) {
+            if (last) {
+                done.set_value(status);
+            }
+        };
+        runner_.run(std::move(made));
+    };
+    call("a", "while ! test -e " + gate + "; do :; done; echo first >> " + file);
+    call("a", "echo second >> " + file);
+    call("a", "echo third >> " + file, true);
+    call("b", "touch " + gate);
+    EXPECT_EQ(done.get_future().get(), 0);
+    std::ifstream input(file);
+    const std::string text{std::istreambuf_iterator<char>(input), {}};
+    EXPECT_EQ(text, "first\nsecond\nthird\n");
+}
+
 TEST_F(HandlerRunnerTest, KillsWhatTakesTooLong) {
     EXPECT_EQ(run("while :; do :; done", 20ms), 9);
 }
