@@ -1,0 +1,182 @@
+#!/usr/bin/python3
+"""What is asked for twice, at the wrong moment or anew: words, numbers and exit codes of the original. administration.py SCENARIO"""
+
+import os
+import sys
+import time
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.realpath(__file__)), "lib"))
+
+from cluster import main, until  # noqa: E402
+from sandbox import Failed  # noqa: E402
+
+
+def expect(node, *words, code=0, out="", err=(), program="drbdadm"):
+    """The exit code, exactly this on stdout, and these lines on stderr among others; none wanted: none there."""
+    config = ["-c", node.config] if program == "drbdadm" else []
+    got, stdout, stderr = node.run(program, *config, *words, check=False, seconds=5)
+    lines = stderr.splitlines()
+    if got != code or stdout != out or (not err and stderr) or any(line not in lines for line in err):
+        raise Failed(f"{node.name}: {program} {' '.join(words)}: exit {got}, wanted {code}, {out!r} and {err}\n{stdout}{stderr}")
+
+
+def twice(cluster):
+    """what is done already is refused with the original's words, or is no news"""
+    alpha, bravo = cluster.alpha, cluster.bravo
+    cluster.up(primary=alpha)
+    path = cluster.disks["alpha"][0]
+    attached = ["Device '0' is configured!", f"Command 'drbdmeta 0 v08 {path} internal apply-al' terminated with exit code 20"]
+    expect(alpha, "attach", "r0", code=20, err=attached)
+    expect(alpha, "up", "r0", code=1, err=attached)
+    taken = ["r0: Failure: (102) Local address(port) already in use.",
+             "Command 'drbdsetup connect r0 ipv4:10.88.0.1:7788 ipv4:10.88.0.2:7788' terminated with exit code 10"]
+    expect(alpha, "connect", "r0", code=10, err=taken)
+    expect(alpha, "primary", "r0")
+    expect(bravo, "secondary", "r0")
+    expect(bravo, "detach", "r0")
+    expect(bravo, "detach", "r0")
+    expect(bravo, "attach", "r0")
+    bravo.wait_in_sync()
+    expect(bravo, "disconnect", "r0")
+    expect(bravo, "disconnect", "r0")
+    alpha.wait(connection="Connecting")
+    expect(alpha, "connect", "r0", code=10, err=taken)
+    expect(bravo, "connect", "r0")
+    alpha.wait_in_sync()
+    for node in cluster.nodes:
+        expect(node, "down", "r0")
+        expect(node, "down", "r0", err=["Resource unknown"])
+    expect(alpha, "down", "nosuch", err=["Resource unknown"], program="drbdsetup")
+
+
+def wrong_moment(cluster):
+    """what the state of things forbids is refused with the original's number and exit code, and changes nothing"""
+    alpha, bravo = cluster.alpha, cluster.bravo
+    cluster.up(primary=alpha)
+    expect(bravo, "primary", "r0", code=11, err=["0: State change failed: (-1) Multiple primaries not allowed by config",
+                                                 "Command 'drbdsetup primary 0' terminated with exit code 11"])
+    expect(bravo, "disconnect", "r0")
+    alpha.wait(connection="Connecting")
+    expect(bravo, "wait-connect", "--wfc-timeout=1", "--degr-wfc-timeout=1", "--outdated-wfc-timeout=1", "r0")  # StandAlone
+    expect(alpha, "wait-connect", "--wfc-timeout=1", "--degr-wfc-timeout=1", "--outdated-wfc-timeout=1", "r0", code=5)
+    expect(alpha, "detach", "r0", code=17, err=["0: State change failed: (-2) Need access to UpToDate data",
+                                                "Command 'drbdsetup detach 0' terminated with exit code 17"])
+    expect(alpha, "--", "--discard-my-data", "connect", "r0", code=10, err=["r0: Failure: (102) Local address(port) already in use."])
+    expect(alpha, "dstate", "r0", out="UpToDate/DUnknown\n" if alpha.state()[4] == "DUnknown" else "UpToDate/Outdated\n")
+    expect(alpha, "invalidate", "r0", code=11, err=["0: State change failed: (-15) Need a connection to start verify or resync"])
+    for node in cluster.nodes:
+        expect(node, "down", "r0")
+        unknown = ["0: Failure: (127) Device minor not allocated", "additional info from kernel:", "unknown minor"]
+        for query in ("role", "cstate"):
+            expect(node, query, "r0", code=10, err=[*unknown, f"Command 'drbdsetup {query} 0' terminated with exit code 10"])
+        expect(node, "primary", "r0", code=10, err=unknown)
+        expect(node, "role", "0", code=10, err=unknown, program="drbdsetup")
+        on_disk = node.drbdadm("dstate", "r0")[1].strip()
+        if on_disk not in ("UpToDate", "Consistent"):
+            raise Failed(f"{node.name}: dstate of a resource that is down: {on_disk}")
+        expect(node, "status", "r0", code=10, err=["r0: No such resource"])
+        expect(node, "primary", "nosuch", code=1, err=["'nosuch' not defined in your config (for this host)."])
+
+
+def adjusted(cluster):
+    """adjust does what differs from the file, and only that; `up` of a running resource takes no harm from a changed file"""
+    alpha, bravo = cluster.alpha, cluster.bravo
+    cluster.up(primary=alpha)
+    expect(alpha, "adjust", "r0")
+    expect(alpha, "-d", "adjust", "r0")
+    bravo.drbdadm("detach", "r0")
+    bravo.drbdadm("disconnect", "r0")
+    expect(bravo, "adjust", "r0")
+    bravo.wait_in_sync()
+    edit(cluster, "protocol C;", "protocol C; timeout 50;")
+    expect(bravo, "-d", "adjust", "r0",
+           out="drbdsetup net-options ipv4:10.88.0.2:7788 ipv4:10.88.0.1:7788 --set-defaults --protocol=C --timeout=50\n")
+    expect(bravo, "adjust", "r0")
+    expect(bravo, "-d", "adjust", "r0")
+    bravo.wait_in_sync()
+    expect_port(cluster, 7788)
+    edit(cluster, ":7788", ":7790")
+    for node in cluster.nodes:
+        expect(node, "adjust", "r0")
+    for node in cluster.nodes:
+        node.wait_in_sync()
+    expect_port(cluster, 7790)
+    alpha.wait(role="Primary")
+    another_on_the_old_port(cluster)
+    edit(cluster, "volume 0 {", "volume 7 {")
+    alpha.expect_refusal("drbdadm", "-c", alpha.config, "adjust", "r0", code=1, says=["down and up again"])
+    alpha.expect_refusal("drbdadm", "-c", alpha.config, "up", "r0", code=1)
+    alpha.wait_in_sync()
+    edit(cluster, "volume 7 {", "volume 0 {")
+    alpha.write_random(range(0, 4 << 20, 65536))
+    cluster.compare()
+    alpha.drbdadm("down", "r0")
+    expect(alpha, "adjust", "r0")
+    alpha.wait_in_sync()
+
+
+def edit(cluster, old, new):
+    with open(cluster.alpha.config) as file:
+        text = file.read()
+    with open(cluster.alpha.config, "w") as file:
+        file.write(text.replace(old, new))
+
+
+def expect_port(cluster, port):
+    sockets = cluster.alpha.run("cat", "/proc/net/tcp")[1]
+    if f":{port:04X} " not in sockets:
+        raise Failed(f"nothing uses port {port}:\n{sockets}")
+
+
+def another_on_the_old_port(cluster):
+    """The address that r0 has left is free for others."""
+    node = cluster.alpha
+    disk = os.path.join(node.dir, "other.img")
+    with open(disk, "wb") as file:
+        file.truncate(16 << 20)
+    with open(node.config) as file:
+        text = file.read()
+    other = os.path.join(node.dir, "other.conf")
+    with open(other, "w") as file:
+        file.write(text.replace("resource r0", "resource r1").replace(":7790", ":7788").replace("drbd0 minor 0", "drbd5 minor 5")
+                   .replace(cluster.disks["alpha"][0], disk))
+    node.run("drbdadm", "-c", other, "create-md", "--force", "r1")
+    node.run("drbdadm", "-c", other, "up", "r1")
+    node.run("drbdadm", "-c", other, "down", "r1")
+
+
+def shell_status(cluster):
+    """sh-status is for eval by the scripts of others"""
+    cluster.up(primary=cluster.alpha)
+    script = ('_sh_status_process() { echo "$_minor $_res_name $_known $_cstate $_role/$_peer $_disk/$_pdsk '
+              '${_flags_susp:-0}"; }; eval "$(%s sh-status)"')
+    for program in (f"drbdadm -c {cluster.alpha.config}", "drbdsetup"):
+        answer = cluster.alpha.run("sh", "-c", script % program)[1].strip()
+        if answer != "0 r0 Configured Connected Primary/Secondary UpToDate/UpToDate 0":
+            raise Failed(f"{program} sh-status: {answer}")
+    cluster.down()
+    until(lambda: cluster.alpha.status() is None, 5, "r0 is still configured")
+    answer = cluster.alpha.run("sh", "-c", script % f"drbdadm -c {cluster.alpha.config}")[1].strip()
+    if answer != "0  NA Unconfigured / / 0":
+        raise Failed(f"sh-status of a resource that is down: {answer}")
+
+
+def degraded(cluster):
+    """a Primary that was alone when it died waits for its peer no longer than degr-wfc-timeout"""
+    alpha, bravo = cluster.alpha, cluster.bravo
+    cluster.up(primary=alpha)
+    expect(alpha, "wait-connect", "--wfc-timeout=9", "--degr-wfc-timeout=1", "r0")
+    bravo.drbdadm("down", "r0")
+    alpha.write_random(range(0, 1 << 20, 65536))
+    alpha.kill()
+    alpha.boot()
+    alpha.drbdadm("up", "r0")
+    started = time.monotonic()
+    expect(alpha, "wait-connect", "--wfc-timeout=9", "--degr-wfc-timeout=1", "r0", code=5)
+    if time.monotonic() - started > 4:
+        raise Failed("the wait was not the short one of a degraded node")
+    bravo.drbdadm("up", "r0")
+    bravo.wait_in_sync()
+
+
+main(twice, wrong_moment, adjusted, shell_status, degraded, mib=32)
