@@ -85,7 +85,9 @@ TEST(Start, BothNodesWaitTenSecondsForEachOther) {
     bench.pass(Time{200});
     EXPECT_TRUE(bench.runs(kVip));
     EXPECT_TRUE(bench.runs("mysqld"));
-    EXPECT_EQ(bench.said(), (Lines{"resource local 1", "resource local 1 req_our_resources()"}));
+    EXPECT_EQ(
+        bench.said(),
+        (Lines{"resource local 1", "ip-request-resp", "resource local 1 req_our_resources()"}));
 }
 
 TEST(Start, APartnerThatIsStableEndsTheWait) {
@@ -98,9 +100,11 @@ TEST(Start, APartnerThatIsStableEndsTheWait) {
     bench.resource("none", "0");
     bench.said();
     bench.resource("local", "1");
-    EXPECT_EQ(
-        bench.said(),
-        (Lines{"resource none 0", "resource local 1", "resource local 1 req_our_resources()"}));
+    EXPECT_EQ(bench.said(),
+              (Lines{"resource none 0",
+                     "resource local 1",
+                     "ip-request-resp",
+                     "resource local 1 req_our_resources()"}));
     EXPECT_EQ(bench.group_state(), "running");
 }
 

@@ -1,0 +1,203 @@
+// Numbers, duplicates, gaps, retransmission. Heartbeat specification, section 2.7.
+#include "heartbeat/engine/text.h"
+#include "tests/unit/hb_engine/bench.h"
+
+#include <gtest/gtest.h>
+
+namespace test {
+namespace {
+
+using hb::Time;
+using hb::wire::Message;
+
+// A numbered message of node-b.
+Message numbered(const std::string& type, std::uint64_t seq, std::uint64_t generation = 50) {
+    Message message(type);
+    if (type == "status") {
+        message.set("st", "up").set("dt", "834").set("protocol", "1");
+    }
+    message.set("src", "node-b").set("seq", hb::to_hex(seq)).set("hg", hb::to_hex(generation));
+    message.set("ts", "6b006770");
+    return message;
+}
+
+class Messages : public testing::Test {
+protected:
+    Messages() : bench(settings_for("node-a")) {
+        bench.partner_beats = false;
+        bench.start();
+        hear(numbered("status", 1));
+        bench.take_sent();
+    }
+
+    void hear(const Message& message) { bench.step(hb::Received{"eth1", message}); }
+
+    std::vector<Message> sent_of_type(const std::string& type) {
+        std::vector<Message> list;
+        for (Message& message : bench.take_sent()) {
+            if (message.type() == type) {
+                list.push_back(std::move(message));
+            }
+        }
+        return list;
+    }
+
+    std::size_t scripts() { return bench.take<hb::RunRcScript>().size(); }
+
+    Bench bench;
+};
+
+TEST_F(Messages, ACopyOverAnotherMediumIsOneMessageAndTwoLinks) {
+    hear(numbered("hello", 2));
+    bench.step(hb::Received{"eth0", numbered("hello", 2)});
+    EXPECT_EQ(scripts(), 1u);
+    const auto links = bench.engine.status().nodes[1].links;
+    ASSERT_EQ(links.size(), 2u);
+    EXPECT_TRUE(links[0].up);
+    EXPECT_TRUE(links[1].up);
+}
+
+TEST_F(Messages, AnEarlierGenerationIsAReplay) {
+    hear(numbered("hello", 2, 49));
+    EXPECT_EQ(scripts(), 0u);
+    EXPECT_EQ(bench.engine.status().dropped_messages, 1u);
+}
+
+TEST_F(Messages, UnknownSendersAndMessagesWithoutNumberTimeOrTypeAreDropped) {
+    hear(numbered("hello", 2).set("src", "node-x"));
+    hear(numbered("hello", 2).set("seq", "0"));
+    hear(numbered("hello", 2).set("seq", "xyz"));
+    hear(numbered("hello", 2).set("hg", ""));
+    hear(numbered("hello", 2).set("ts", "0"));
+    hear(Message());
+    EXPECT_EQ(scripts(), 0u);
+    EXPECT_EQ(bench.engine.status().dropped_messages, 6u);
+}
+
+TEST_F(Messages, AMissingNumberIsAskedForUntilItComes) {
+    hear(numbered("hello", 4));
+    EXPECT_TRUE(sent_of_type("NS_rexmit").empty());  // messages overtake each other by one
+    bench.pass(Time{250});
+    auto asked = sent_of_type("NS_rexmit");
+    ASSERT_EQ(asked.size(), 2u);
+    EXPECT_EQ(asked[0].get("dest"), "node-b");
+    EXPECT_EQ(asked[0].get("firstseq"), asked[0].get("lastseq"));
+    EXPECT_FALSE(asked[0].has("seq"));
+    hear(numbered("hello", 3));
+    hear(numbered("hello", 2));
+    EXPECT_EQ(scripts(), 3u);
+    bench.pass(Time{900});
+    EXPECT_TRUE(sent_of_type("NS_rexmit").empty());
+}
+
+TEST_F(Messages, NumbersInRequestsAreDecimal) {
+    for (std::uint64_t seq = 2; seq <= 15; ++seq) {
+        hear(numbered("hello", seq));
+    }
+    hear(numbered("hello", 17));
+    bench.pass(Time{250});
+    const auto asked = sent_of_type("NS_rexmit");
+    ASSERT_EQ(asked.size(), 1u);
+    EXPECT_EQ(asked[0].get("firstseq"), "16");
+}
+
+TEST_F(Messages, AnIrretrievablyLostNumberIsGivenUp) {
+    hear(numbered("hello", 3));
+    Message nak("NS_nak_rexmit");
+    nak.set("src", "node-b").set("dest", "node-a").set("firstseq", "2").set("hg", "32");
+    nak.set("ts", "6b006770");
+    hear(nak);
+    bench.pass(Time{900});
+    EXPECT_TRUE(sent_of_type("NS_rexmit").empty());
+}
+
+TEST_F(Messages, AHugeGapIsNotAskedFor) {
+    hear(numbered("hello", 1000));
+    bench.pass(Time{300});
+    EXPECT_TRUE(sent_of_type("NS_rexmit").empty());
+    hear(numbered("hello", 1001));
+    EXPECT_EQ(scripts(), 2u);
+}
+
+TEST_F(Messages, OneOfTenMessagesIsAcknowledged) {
+    for (std::uint64_t seq = 2; seq <= 41; ++seq) {
+        hear(numbered("hello", seq));
+    }
+    const auto acks = sent_of_type("NS_ackmsg");
+    ASSERT_EQ(acks.size(), 4u);
+    EXPECT_EQ(acks[0].get("dest"), "node-b");
+    const auto seq = hb::parse_hex(acks[0].get("ackseq"));
+    ASSERT_TRUE(seq);
+    EXPECT_EQ(hb::parse_hex(acks[1].get("ackseq")), *seq + 10);
+}
+
+TEST_F(Messages, WhatIsAskedForIsSentAgainButNotAtEveryRequest) {
+    Message request("NS_rexmit");
+    request.set("src", "node-b").set("dest", "node-a").set("firstseq", "2").set("lastseq", "2");
+    request.set("hg", "32").set("ts", "6b006770");
+    bench.pass(Time{500});
+    bench.take_sent();
+    hear(request);
+    const auto again = bench.take_sent();
+    ASSERT_EQ(again.size(), 1u);
+    EXPECT_EQ(again[0].get("seq"), "2");
+    EXPECT_EQ(again[0].get("st"), "up");
+    hear(request);
+    EXPECT_TRUE(bench.take_sent().empty());
+}
+
+TEST_F(Messages, WhatIsNoLongerInTheHistoryIsRefused) {
+    for (int i = 0; i < 600; ++i) {
+        Message own("chatter");
+        bench.step(hb::LocalMessage{own});
+    }
+    bench.take_sent();
+    Message request("NS_rexmit");
+    request.set("src", "node-b").set("dest", "node-a").set("firstseq", "17").set("lastseq", "17");
+    request.set("hg", "32").set("ts", "6b006770");
+    hear(request);
+    const auto naks = bench.take_sent();
+    ASSERT_EQ(naks.size(), 1u);
+    EXPECT_EQ(naks[0].type(), "NS_nak_rexmit");
+    EXPECT_EQ(naks[0].get("firstseq"), "11");  // hexadecimal
+    EXPECT_EQ(naks[0].get("info"), "seqno too low");
+}
+
+TEST_F(Messages, AMessageForAnotherNodeOnlyCounts) {
+    hear(numbered("hello", 2).set("dest", "node-c"));
+    hear(numbered("hello", 3));
+    bench.pass(Time{300});
+    EXPECT_EQ(scripts(), 1u);
+    EXPECT_TRUE(sent_of_type("NS_rexmit").empty());
+}
+
+TEST_F(Messages, TimeStampsNeverGoBack) {
+    bench.pass(Time{1000});
+    const auto before = hb::parse_hex(bench.take_sent().back().get("ts"));
+    bench.wall = 5;
+    bench.pass(Time{1000});
+    EXPECT_GE(hb::parse_hex(bench.take_sent().back().get("ts")), before);
+}
+
+TEST_F(Messages, LocalProgramsCannotSpeakInOurName) {
+    Message forged("hello");
+    forged.set("src", "node-b").set("seq", "999").set("word", "kept");
+    bench.step(hb::LocalMessage{forged});
+    const auto sent = bench.take_sent();
+    ASSERT_EQ(sent.size(), 1u);
+    EXPECT_EQ(sent[0].get("src"), "node-a");
+    EXPECT_NE(sent[0].get("seq"), "999");
+    EXPECT_EQ(sent[0].get("word"), "kept");
+    bench.step(hb::LocalMessage{Message("shutdone")});
+    EXPECT_TRUE(bench.take_sent().empty());
+}
+
+TEST_F(Messages, AnotherMachineWithOurNameIsAnAlarm) {
+    hear(numbered("status", 1, 100).set("src", "node-a"));
+    EXPECT_FALSE(bench.alarmed(hb::AlarmKind::partition));
+    hear(numbered("status", 1, 101).set("src", "node-a"));
+    EXPECT_TRUE(bench.alarmed(hb::AlarmKind::partition));
+}
+
+}  // namespace
+}  // namespace test
