@@ -3,6 +3,7 @@
 #include "heartbeat/agents/ocf_parameters.h"
 
 #include <algorithm>
+#include <cctype>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
@@ -77,6 +78,21 @@ std::vector<std::string> providers_of(const std::string& name, const std::string
         return left_first != right_first ? left_first : left < right;
     });
     return found;
+}
+
+// Agents use the name of the instance as the name of a file.
+std::string instance_name(const std::string& type, const std::vector<std::string>& args) {
+    constexpr std::size_t kFileNameLimit = 200;
+    std::string out = type;
+    for (const std::string& arg : args) {
+        out += "_" + arg;
+    }
+    std::replace_if(
+        out.begin(),
+        out.end(),
+        [](unsigned char c) { return std::isalnum(c) == 0 && c != '_' && c != '.' && c != '-'; },
+        '_');
+    return out.substr(0, kFileNameLimit);
 }
 
 base::Result<OcfParameters> instance_parameters(const std::string& file) {
@@ -172,9 +188,12 @@ base::Result<AgentCall> find_agent(const config::ResourceWord& word,
         return ocf_call(
             type, providers[0], word.args[1], instance_parameters(file), operation, paths);
     }
-    const std::string instance = type + (word.args.empty() ? "" : "_" + word.args[0]);
-    return ocf_call(
-        type, providers[0], instance, ocf_parameters(type, word.args), operation, paths);
+    return ocf_call(type,
+                    providers[0],
+                    instance_name(type, word.args),
+                    ocf_parameters(type, word.args),
+                    operation,
+                    paths);
 }
 
 }  // namespace hb

@@ -8,6 +8,7 @@
 #include <boost/asio/steady_timer.hpp>
 
 #include <algorithm>
+#include <filesystem>
 #include <map>
 #include <utility>
 
@@ -19,6 +20,17 @@ using Clock = std::chrono::steady_clock;
 using boost::asio::ip::tcp;
 
 constexpr JobId kProbeJobs = JobId{1} << 63;  // the engine counts its jobs from the other end
+
+// The program is installed beside the one that runs this; PATH is for those who moved it.
+std::vector<std::string> beside_us(std::vector<std::string> argv) {
+    std::error_code error;
+    const auto folder = std::filesystem::read_symlink("/proc/self/exe", error).parent_path();
+    const std::string path = folder / argv.front();
+    if (!error && std::filesystem::exists(path, error)) {
+        argv.front() = path;
+    }
+    return argv;
+}
 
 std::string first_line(const std::string& text) {
     return text.substr(0, text.find('\n'));
@@ -123,7 +135,8 @@ void ProbeRunner::State::start(const RoundPtr& round,
     } else if (const auto* sql = std::get_if<config::SqlProbe>(&probe)) {
         run_child(round, "query", sql_ping_command(*sql, timeout), "1");
     } else if (const auto* write = std::get_if<config::WriteProbe>(&probe)) {
-        run_child(round, "write to " + write->directory, write_probe_command(*write), "");
+        run_child(
+            round, "write to " + write->directory, beside_us(write_probe_command(*write)), "");
     }
 }
 
@@ -278,14 +291,7 @@ std::vector<std::string> sql_ping_command(const config::SqlProbe& probe,
 }
 
 std::vector<std::string> write_probe_command(const config::WriteProbe& probe) {
-    static const char* const kScript =
-        "if [ \"$(stat -c %d \"$1\")\" = \"$(stat -c %d /)\" ]; then\n"
-        "    echo \"$1 is on the root file system: nothing is mounted there\"; exit 1\n"
-        "fi\n"
-        "file=$1/.heartbeat-probe\n"
-        "said=$(dd if=/dev/zero of=\"$file\" bs=512 count=1 conv=fsync status=none 2>&1) &&\n"
-        "    rm -f \"$file\" || { echo \"$said\"; exit 1; }\n";
-    return {"sh", "-c", kScript, "sh", probe.directory};
+    return {"hb_write_probe", probe.directory};
 }
 
 }  // namespace hb

@@ -59,8 +59,7 @@ private:
 std::vector<std::string> sql_ping_command(const config::SqlProbe& probe,
                                           std::chrono::milliseconds timeout);
 
-// Writes and syncs a small file and removes it; refuses a directory of the root file system, since
-// there the file system that is meant is not mounted. Pure.
+// A program of ours, for it must be one process: while that is stuck in a write, no other is begun.
 std::vector<std::string> write_probe_command(const config::WriteProbe& probe);
 
 }  // namespace hb

@@ -110,6 +110,13 @@ TEST_F(AgentLookup, ReadsTheParametersOfAnOcfInstance) {
     EXPECT_FALSE(find_agent({"OCF", {"Dummy", "two"}, "OCF::Dummy::two"}, Operation::Start, paths));
 }
 
+TEST_F(AgentLookup, NamesAnOcfInstanceSoThatItCanBeAFile) {
+    put("ocf/resource.d/heartbeat/exportfs");
+    const config::ResourceWord word{"exportfs", {"10.0.0.0/24", "/data"}, "exportfs::..."};
+    EXPECT_TRUE(
+        has(find(word, Operation::Start), "OCF_RESOURCE_INSTANCE=exportfs_10.0.0.0_24__data"));
+}
+
 OcfParameters parameters(const std::string& agent, const Words& args) {
     return ocf_parameters(agent, args).value();
 }

@@ -28,12 +28,6 @@ TEST(SqlPing, AsksOverTheSocketOrTcpAndReadsNobodysDefaults) {
     EXPECT_TRUE(contains(remote, "--connect-timeout=1"));
 }
 
-TEST(WriteProbe, HandsTheDirectoryOverAsAWordOfItsOwn) {
-    const auto words = write_probe_command({"/data; rm -rf x"});
-    EXPECT_EQ(words.back(), "/data; rm -rf x");
-    EXPECT_EQ(words[2].find("/data"), std::string::npos);
-}
-
 TEST(AddressGuard, WatchesTheAddressesOfHaresources) {
     config::Haresources resources;
     resources.groups = {{"alpha",
