@@ -50,7 +50,7 @@ Result<Recovery> plan_recovery(const Superblock& sb, base::ConstBytes al_area) {
     Recovery plan;
     plan.write_superblock = !sb.is_clean();
     if (!replayed) {
-        if (sb.has(kMdPrimaryInd)) {
+        if (sb.has(kMdPrimaryInd) && !sb.is_clean()) {
             return replayed.error();
         }
         plan.initialize_al = true;

@@ -2,8 +2,9 @@
 // caller does the I/O. Metadata specification, sections 6.1, 6.2 and 6.4.
 //
 // Order on disk, a flush after each step, so that a crash at any point only repeats work:
-//   1. set the bits of `mark` in the bitmap, 2. write initialized blocks to the whole ring,
-//   3. write the superblock of recovered().
+//   1. set the bits of `mark` in the bitmap, 2. write the superblock of recovered(), 3. write
+//   initialized blocks to the whole ring. A crash within 3 may leave torn blocks: a clean superblock
+//   says that nobody needs them. (The original writes the superblock last.)
 #pragma once
 
 #include "base/bytes.h"

@@ -63,15 +63,14 @@ Result<void> carry_out(MetaDevice& device, const FoundMetadata& found, const met
                      "Marked additional %s as out-of-sync based on AL.\n",
                      meta::pretty_size(*newly_set * 4).c_str());
     }
-    if (plan.initialize_al) {
-        if (Result<void> done = initialize_activity_log(device, found.layout); !done) {
+    if (plan.write_superblock) {
+        if (Result<void> done =
+                write_superblock(device, found.layout, meta::recovered(found.superblock));
+            !done) {
             return done;
         }
     }
-    if (plan.write_superblock) {
-        return write_superblock(device, found.layout, meta::recovered(found.superblock));
-    }
-    return {};
+    return plan.initialize_al ? initialize_activity_log(device, found.layout) : Result<void>{};
 }
 
 int apply_to(MetaDevice& device, const FoundMetadata& found) {

@@ -3,6 +3,7 @@
 #include "drbdd/engine/error_numbers.h"
 #include "meta/activity_log.h"
 #include "meta/bitmap_area.h"
+#include "meta/recovery.h"
 
 #include <algorithm>
 
@@ -89,10 +90,10 @@ void Attacher::on_disk_done(const DiskTicket& ticket, int error) {
             on_bitmap_chunk(ticket.op.buffer.bytes());
             break;
         case Phase::FlushBitmap:
-            phase_ = Phase::WriteLog;
-            position_ = layout_.al_sector;
-            left_ = layout_.al_sectors * base::kSectorBytes;
-            write_log();
+            write_clean_superblock();
+            return;
+        case Phase::WriteSuperblock:
+            begin_log();
             return;
         case Phase::WriteLog:
             break;
@@ -232,11 +233,33 @@ void Attacher::on_bitmap_read() {
         set_all_ = set_all_ || superblock_.la_size_sectors == 0;
     }
     if (!replayed_) {
-        phase_ = Phase::Finished;
+        begin_log();  // also a clean log: a crash may have torn the blocks of an earlier attach
         return;
     }
     ticket_ = store_.write_bitmap();
     phase_ = Phase::WriteBitmap;
+}
+
+// The bitmap knows everything now, so the log is not needed any more. Without this a crash while
+// its blocks are overwritten could leave some that cannot be read, and the attach would be refused.
+void Attacher::write_clean_superblock() {
+    phase_ = Phase::WriteSuperblock;
+    io::DiskOp op;
+    op.kind = io::DiskOp::Kind::Write;
+    op.area = io::DiskOp::Area::Meta;
+    op.fua = true;
+    op.sector = layout_.superblock_sector;
+    op.length = meta::kBlockBytes;
+    op.buffer = core_.pool.allocate_slice(op.length);
+    meta::encode(meta::recovered(superblock_), op.buffer.bytes());
+    disk_.submit(DiskUser::Attach, 0, std::move(op));
+}
+
+void Attacher::begin_log() {
+    phase_ = Phase::WriteLog;
+    position_ = layout_.al_sector;
+    left_ = layout_.al_sectors * base::kSectorBytes;
+    write_log();
 }
 
 void Attacher::write_log() {

@@ -56,6 +56,7 @@ private:
         ReadBitmap,
         WriteBitmap,
         FlushBitmap,
+        WriteSuperblock,
         WriteLog,
         Finished,
     };
@@ -69,6 +70,8 @@ private:
     void on_bitmap_chunk(base::ConstBytes bytes);
     void on_bitmap_read();
     bool choose_size();
+    void write_clean_superblock();
+    void begin_log();
     void write_log();
 
     Core& core_;

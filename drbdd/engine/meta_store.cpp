@@ -30,13 +30,15 @@ void MetaStore::open(const meta::Layout& layout,
     want_all_pages_ = false;
     want_pages_.clear();
     run_.clear();
-    run_flushing_ = false;
+    batch_.clear();
+    batch_flushing_ = false;
     pages_in_flight_ = 0;
     pages_unflushed_ = false;
 }
 
 void MetaStore::close() {
     open_ = false;
+    batch_.clear();
     super_block_ = {};
     full_sync_ = FullSync::Idle;
 }
@@ -135,10 +137,10 @@ void MetaStore::start_page_run() {
 
 // One run at a time, so that no page is ever in flight twice.
 void MetaStore::advance_pages() {
-    if (run_flushing_) {
+    if (batch_flushing_ || pages_in_flight_ > 0) {
         return;
     }
-    if (run_.empty() && pages_in_flight_ == 0) {
+    if (run_.empty()) {
         if (pages_running_ > pages_done_) {
             pages_done_ = pages_running_;
             core_.progress = true;
@@ -152,17 +154,20 @@ void MetaStore::advance_pages() {
             core_.progress = true;
             return;
         }
-        if (bitmap_.take_cleared() && md_flushes_) {
-            run_flushing_ = true;
-            submit(kPageFlush, io::DiskOp::Kind::Flush, {}, {}, false);
-            return;
-        }
     }
-    submit_pages();
+    take_batch();
+    if (bitmap_.take_cleared() && md_flushes_) {
+        batch_flushing_ = true;
+        submit(kPageFlush, io::DiskOp::Kind::Flush, {}, {}, false);
+    } else {
+        submit_batch();
+    }
 }
 
-void MetaStore::submit_pages() {
-    while (!run_.empty() && pages_in_flight_ < kMaxPageWrites) {
+// Copies of the next pages. They are made before the flush is submitted: a bit that is cleared
+// while it runs stands for data that it does not cover.
+void MetaStore::take_batch() {
+    while (!run_.empty() && batch_.size() < kMaxPageWrites) {
         const std::uint64_t first = run_.back();
         std::uint64_t count = 0;
         while (!run_.empty() && run_.back() == first + count && count < kPagesPerWrite) {
@@ -174,14 +179,21 @@ void MetaStore::submit_pages() {
             bitmap_.take_page(first + i,
                               buffer.bytes().subspan(i * Bitmap::kPageBytes, Bitmap::kPageBytes));
         }
+        batch_.push_back({first, std::move(buffer)});
+    }
+}
+
+void MetaStore::submit_batch() {
+    for (PageWrite& write : batch_) {
         ++pages_in_flight_;
         ++bm_writes_;
         submit(kPageWrite,
                io::DiskOp::Kind::Write,
-               layout_.bitmap_sector + base::Sector{first * meta::kSectorsPerBlock},
-               std::move(buffer),
+               layout_.bitmap_sector + base::Sector{write.first_page * meta::kSectorsPerBlock},
+               std::move(write.content),
                false);
     }
+    batch_.clear();
 }
 
 // --- Activity log ---
@@ -275,7 +287,8 @@ void MetaStore::on_disk_done(const DiskTicket& ticket) {
             flags_on_disk_ = flags_writing_;
             break;
         case kPageFlush:
-            run_flushing_ = false;
+            batch_flushing_ = false;
+            submit_batch();
             break;
         case kPageWrite:
             --pages_in_flight_;

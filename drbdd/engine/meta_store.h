@@ -104,7 +104,8 @@ private:
     void submit_superblock();
     void submit_log_block();
     void start_page_run();
-    void submit_pages();
+    void take_batch();
+    void submit_batch();
     void submit(Key key, io::DiskOp::Kind kind, base::Sector sector, io::Slice buffer, bool fua);
 
     Core& core_;
@@ -130,8 +131,15 @@ private:
     Ticket pages_done_ = 0;
     bool want_all_pages_ = false;
     std::set<std::uint64_t> want_pages_;
-    std::vector<std::uint64_t> run_;  // pages still to be submitted, last first
-    bool run_flushing_ = false;
+
+    struct PageWrite {
+        std::uint64_t first_page;
+        io::Slice content;
+    };
+
+    std::vector<std::uint64_t> run_;  // pages still to be taken, last first
+    std::vector<PageWrite> batch_;    // copies that wait for the flush, or are just being submitted
+    bool batch_flushing_ = false;
     std::uint32_t pages_in_flight_ = 0;
     bool pages_unflushed_ = false;  // written since the last flush was submitted
 

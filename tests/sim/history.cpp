@@ -32,6 +32,7 @@ void History::write_acked(Node node, bool mine, bool peers) {
 void History::process_killed(Node node, bool receiving) {
     if (receiving && protocol_ != ReplicationProtocol::C) {
         lower(node, Holds::Stale);
+        nodes_[index(node)].lost_memory = protocol_ == ReplicationProtocol::B;
     }
 }
 
@@ -84,6 +85,15 @@ void History::overrule(Node source, const PeekOf& peek) {
     nodes_[index(source)].holds = Holds::All;
 }
 
+void History::works_through_peer(Node node) {
+    View& peers = nodes_[index(other(node))];
+    if (peers.holds == Holds::Flushed) {
+        peers.lineage->fall_back_to_flushed();
+        peers.holds = Holds::All;
+    }
+    nodes_[index(node)] = {nodes_[index(other(node))].lineage, Holds::Stale, false};
+}
+
 void History::in_sync() {
     // Without a resync a node whose cache was lost is as good as the other: both are read from.
     for (View& view : nodes_) {
@@ -91,6 +101,7 @@ void History::in_sync() {
             view.lineage->fall_back_to_flushed();
         }
         view.holds = Holds::All;
+        view.lost_memory = false;
     }
 }
 

@@ -30,8 +30,10 @@ public:
 
     Holds holds(Node node) const { return nodes_[index(node)].holds; }
 
-    bool may_lack_writes() const {  // of a Secondary that takes over
-        return protocol_ == engine::ReplicationProtocol::A;
+    // Of a Secondary whose data are the ones to go on with. Under B what it had acknowledged was
+    // in the memory of its process: when that dies and then the Primary's disk, both have failed.
+    bool may_lack_writes(Node node) const {
+        return protocol_ == engine::ReplicationProtocol::A || nodes_[index(node)].lost_memory;
     }
 
     bool diverged() const { return nodes_[0].lineage != nodes_[1].lineage; }
@@ -51,6 +53,8 @@ public:
     bool sync_begins(Node source);
     // The administrator wants this node's data, whatever they lack.
     void overrule(Node source, const PeekOf& peek);
+    // A Primary without a disk: its history is that of the other node's.
+    void works_through_peer(Node node);
     // Both are connected and UpToDate.
     void in_sync();
     // Everything acknowledged has reached both nodes' disks.
@@ -60,6 +64,7 @@ private:
     struct View {
         std::shared_ptr<Lineage> lineage;
         Holds holds = Holds::All;
+        bool lost_memory = false;
     };
 
     void lower(Node node, Holds to);

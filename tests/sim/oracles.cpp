@@ -143,7 +143,7 @@ void Oracles::look_at_volume(Node node, std::size_t volume, const engine::Volume
     if (begins) {
         ++resyncs_begun_;
         const bool keeps_all = v.history.sync_begins(node);
-        if (!keeps_all && (data_loss_allowed_ || v.history.may_lack_writes())) {
+        if (!keeps_all && (data_loss_allowed_ || v.history.may_lack_writes(node))) {
             v.history.overrule(node, [this, volume](Node source, std::uint64_t sector) {
                 std::array<std::uint8_t, kSectorBytes> bytes;
                 hosts_[index(source)]->volume(volume).disk->peek({sector}, bytes);

@@ -125,6 +125,30 @@ TEST_P(SimResyncBroken, IsFinishedAfterwards) {
     }
 }
 
+// What the target has confirmed may still be in its disk's cache, while the source has cleared the
+// bits: until a flush the target's own bitmap remembers them.
+TEST(SimResync, APowerCutOfTheTargetLosesNoBlock) {
+    over_seeds(60, [](std::uint64_t seed) {
+        ClusterOptions options = with_seed(seed);
+        options.link.bytes_per_second = 1'000'000;
+        options.latency.high = 30ms;
+        TestCluster cluster(options);
+        cluster.start_fresh();
+        cluster.promote(Node::Alice, true);
+        cluster.random_writes(Node::Alice, 60, 100ms);
+        cluster.drain();
+        cluster.connect_both();
+        for (int cut = 0; cut < 3; ++cut) {
+            cluster.run_for(2s + 37ms * static_cast<std::int64_t>(seed) + 1100ms * cut);
+            PowerCut power;
+            power.drop_unflushed = 1.0;
+            cluster.power_cut(Node::Bob, power);
+            cluster.start(Node::Bob);
+        }
+        cluster.check_convergence();
+    });
+}
+
 TEST(SimResync, TargetThatLostItsSourceIsNotPromoted) {
     TestCluster cluster(with_seed(3));
     cluster.start_in_sync();

@@ -96,6 +96,16 @@ TEST(Recovery, RefusesAPrimaryWithoutAReadableLog) {
     EXPECT_EQ(plan.error().code, base::ErrorCode::NotFound);
 }
 
+TEST(Recovery, OfAPrimaryWhoseCleanedLogWasTornStartsANewOne) {
+    meta_test::Vector vector = meta_test::load("v08-int-64m-kcrash-primary-connected.before");
+    const meta::Superblock clean = meta::recovered(vector.superblock());
+    std::vector<std::uint8_t> log(vector.al_area().size());  // nothing of it can be read
+    const auto plan = meta::plan_recovery(clean, log);
+    ASSERT_TRUE(plan) << plan.error().text;
+    EXPECT_TRUE(plan->initialize_al);
+    EXPECT_TRUE(plan->mark.empty());
+}
+
 TEST(Recovery, OfASecondaryWithoutAReadableLogStartsANewOne) {
     const auto vector = meta_test::load("v08-int-64m-kcrash-secondary-connected.before");
     const Bytes zero(vector.al_area().size());
