@@ -136,6 +136,9 @@ HaFindings check_ha_cf(const std::string& file, const HaCf& conf, std::string_vi
 // The fencing device that this node uses: the last of those meant for it. Null: none.
 const HaStonith* stonith_for(const HaCf& conf, std::string_view own_node);
 
+// Every directive that is known.
+std::vector<std::string_view> ha_cf_directives();
+
 // ASCII only, as the original folds names.
 std::string fold_node_name(std::string_view name);
 

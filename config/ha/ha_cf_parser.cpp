@@ -501,4 +501,12 @@ void HaCfParser::refuse_autojoin(std::string_view word) {
     }
 }
 
+std::vector<std::string_view> ha_cf_directives() {
+    std::vector<std::string_view> names;
+    for (const Directive& directive : kDirectives) {
+        names.push_back(directive.name);
+    }
+    return names;
+}
+
 }  // namespace config

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <set>
+#include <span>
 
 namespace config {
 
@@ -24,13 +25,15 @@ public:
 
     void take(const ha_text::Line& line);
 
-private:
     struct Statement {
         std::string_view name;
         void (PolicyParser::*take)();
         bool repeatable;
     };
 
+    static std::span<const Statement> statements();
+
+private:
     void agent_timeout();
     void takeover();
     void takeover_delay();
@@ -59,7 +62,7 @@ private:
     int line_ = 0;
 };
 
-void PolicyParser::take(const ha_text::Line& line) {
+std::span<const PolicyParser::Statement> PolicyParser::statements() {
     static constexpr Statement kStatements[] = {
         {"agent_timeout", &PolicyParser::agent_timeout, true},
         {"takeover", &PolicyParser::takeover, false},
@@ -72,13 +75,17 @@ void PolicyParser::take(const ha_text::Line& line) {
         {"monitor", &PolicyParser::monitor, true},
         {"handover_limit", &PolicyParser::handover_limit, false},
     };
+    return kStatements;
+}
+
+void PolicyParser::take(const ha_text::Line& line) {
     line_ = line.number;
     words_ = ha_text::words_of(line.text);
     rest_ = std::string(ha_text::split_first(line.text).second);
-    const auto found = std::find_if(std::begin(kStatements),
-                                    std::end(kStatements),
-                                    [&](const Statement& s) { return s.name == words_[0]; });
-    if (found == std::end(kStatements)) {
+    const auto all = statements();
+    const auto found = std::find_if(
+        all.begin(), all.end(), [&](const Statement& s) { return s.name == words_[0]; });
+    if (found == all.end()) {
         reporter_.error(line_, "unknown statement " + quoted(words_[0]));
     } else if (found->repeatable || once(words_[0])) {
         (this->*found->take)();
@@ -350,6 +357,14 @@ HaParsed<HaPolicy> parse_ha_policy(const std::string& file, std::string_view tex
         parser.take(line);
     }
     return parsed;
+}
+
+std::vector<std::string_view> ha_policy_statements() {
+    std::vector<std::string_view> names;
+    for (const PolicyParser::Statement& statement : PolicyParser::statements()) {
+        names.push_back(statement.name);
+    }
+    return names;
 }
 
 std::vector<const ResourceWord*> monitored_words(const HaMonitor& monitor,

@@ -88,6 +88,9 @@ struct HaPolicy {
 
 HaParsed<HaPolicy> parse_ha_policy(const std::string& file, std::string_view text);
 
+// Every statement that is known.
+std::vector<std::string_view> ha_policy_statements();
+
 // What can only be told with the other files: a monitor of an unknown resource, a quorum of more
 // ping nodes than there are.
 HaFindings check_ha_policy(const std::string& file,
