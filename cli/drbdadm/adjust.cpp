@@ -80,10 +80,9 @@ Target volume_target(const Target& target, std::uint16_t number) {
     return of_volume;
 }
 
-// New options take effect together, whichever step is the first to bring them.
 int change_options(Context& context,
                    const Target& target,
-                   const config::ResourceSettings& wanted,
+                   const config::ResourceSettings& settings,
                    const std::string& object,
                    const std::string& words) {
     if (only_printed(context, words)) {
@@ -92,14 +91,16 @@ int change_options(Context& context,
     control::Request request;
     request.command = control::Command::Options;
     request.resource = target.resource->name;
-    request.settings = wanted;
+    request.settings = settings;
     return execute(context, std::move(request), object, words);
 }
 
+// `settings` are those in force, with what the option steps so far have changed.
 int run_step(Context& context,
              const Target& target,
              const config::ResourceSettings& wanted,
-             const AdjustStep& step) {
+             const AdjustStep& step,
+             config::ResourceSettings& settings) {
     const Target of_volume = volume_target(target, step.volume);
     switch (step.kind) {
         case Kind::Detach:
@@ -108,9 +109,14 @@ int run_step(Context& context,
             return attach(context, of_volume);
         case Kind::DiskOptions: {
             const std::string minor = std::to_string(of_volume.volume->minor.value_or(0));
+            for (std::size_t index = 0; index < settings.volumes.size(); ++index) {
+                if (settings.volumes[index].number == step.volume) {
+                    settings.volumes[index].options = wanted.volumes[index].options;
+                }
+            }
             return change_options(context,
                                   target,
-                                  wanted,
+                                  settings,
                                   minor,
                                   "drbdsetup disk-options " + minor + " --set-defaults" +
                                       disk_option_words(context, of_volume));
@@ -120,9 +126,10 @@ int run_step(Context& context,
         case Kind::Connect:
             return connect(context, target);
         case Kind::NetOptions:
+            settings.net = wanted.net;
             return change_options(context,
                                   target,
-                                  wanted,
+                                  settings,
                                   "??",
                                   net_options_words(target) + net_option_words(context, target));
     }
@@ -179,8 +186,9 @@ int adjust_running(Context& context,
                      status->resources.front(),
                      {!context.line.skip_disk, !context.line.skip_net});
     int worst = 0;
+    config::ResourceSettings settings = running;
     for (const AdjustStep& step : steps) {
-        worst = std::max(worst, run_step(context, target, wanted, step));
+        worst = std::max(worst, run_step(context, target, wanted, step, settings));
     }
     if (steps.empty() && !context.line.dry_run && differs_silently(running, wanted)) {
         config::ResourceSettings silent = running;

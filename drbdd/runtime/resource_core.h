@@ -80,7 +80,7 @@ public:
     void connect(bool discard_my_data,
                  const std::optional<config::ResourceSettings>& wanted,
                  AdminCallback done);
-    // Everything in `wanted` but addresses and backing disks.
+    // What may change at any time: not addresses, backing disks and what was agreed with the peer.
     void change_options(const config::ResourceSettings& wanted, AdminCallback done);
     // Refused while a volume is used by somebody, with the names.
     void demote(AdminCallback done);

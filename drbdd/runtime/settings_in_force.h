@@ -18,6 +18,7 @@ config::ResourceSettings with_volume_of(config::ResourceSettings running,
                                         std::uint16_t volume);
 config::ResourceSettings with_connection_of(config::ResourceSettings running,
                                             const config::ResourceSettings& wanted);
+// Not what the peer was told when the connection was made, nor what its sockets have.
 config::ResourceSettings with_options_of(config::ResourceSettings running,
                                          const config::ResourceSettings& wanted);
 

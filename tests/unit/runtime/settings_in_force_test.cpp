@@ -46,10 +46,20 @@ TEST_F(SettingsInForce, OfTheConnectionLeaveTheVolumesAlone) {
 
 TEST_F(SettingsInForce, OptionsComeWithoutAddressesAndDisks) {
     const auto made = runtime::with_options_of(running, wanted);
-    EXPECT_EQ(made.net, wanted.net);
+    EXPECT_EQ(made.net, wanted.net);  // only the time-out differs
     EXPECT_EQ(made.peer_address, running.peer_address);
     EXPECT_EQ(made.volumes[0].options, wanted.volumes[0].options);
     EXPECT_EQ(made.volumes[0].disk, "/dev/old");
+}
+
+TEST_F(SettingsInForce, WhatWasAgreedWithThePeerStaysUntilTheNextConnection) {
+    wanted.net.protocol = config::Protocol::A;
+    wanted.net.shared_secret = "new";
+    const auto made = runtime::with_options_of(running, wanted);
+    EXPECT_EQ(made.net.protocol, running.net.protocol);
+    EXPECT_EQ(made.net.shared_secret, running.net.shared_secret);
+    EXPECT_EQ(made.net.timeout, wanted.net.timeout);
+    EXPECT_EQ(runtime::with_connection_of(running, wanted).net, wanted.net);
 }
 
 TEST_F(SettingsInForce, AreForTheSameVolumesOnly) {
