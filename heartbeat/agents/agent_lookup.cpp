@@ -132,6 +132,18 @@ base::Error missing(const config::ResourceWord& word, const AgentPaths& paths) {
 
 }  // namespace
 
+std::string own_agent_dir() {
+    std::error_code error;
+    const fs::path program = fs::read_symlink("/proc/self/exe", error).parent_path();
+    for (const char* folder : {"../agents", "agents", "../libexec/drbdd/agents"}) {
+        const std::string path = (program / folder).lexically_normal();
+        if (!error && is_executable_file(path + "/IPaddr")) {
+            return path;
+        }
+    }
+    return "";
+}
+
 const char* name_of(Operation operation) {
     switch (operation) {
         case Operation::Start:

@@ -40,6 +40,10 @@ struct AgentCall {
     std::vector<std::string> variables;  // NAME=value, beside the daemon's environment
 };
 
+// Where the agents that come with the running program are: in its build tree, or installed. Empty:
+// nowhere.
+std::string own_agent_dir();
+
 const char* name_of(Operation operation);
 const char* name_of(AgentKind kind);
 

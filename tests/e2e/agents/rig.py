@@ -15,7 +15,7 @@ sys.path.insert(0, os.path.join(ROOT, "tests/e2e/lib"))
 from sandbox import Failed, Skip, choose, out_of, run  # noqa: E402, F401
 
 BIN = os.environ.get("DRBDD_BIN", os.path.join(ROOT, "build/release/bin"))
-OWN_PROGRAMS = ("IPaddr", "IPaddr2", "IPv6addr", "SendArp", "Filesystem")
+OWN_AGENTS = os.path.join(BIN, "../agents")
 
 
 def expect(condition, text):
@@ -44,9 +44,9 @@ class Agents:
         self.ha_dir = ha_dir or os.path.join(work, "ha.d")
         self.options = []
         if ha_dir is None and not os.path.exists(self.ha_dir):
-            shutil.copytree(os.path.join(ROOT, "packaging/ha.d"), self.ha_dir)
-            for name in OWN_PROGRAMS:
-                os.symlink(os.path.join(BIN, name), os.path.join(self.ha_dir, "resource.d", name))
+            os.makedirs(self.ha_dir)
+            shutil.copytree(OWN_AGENTS, os.path.join(self.ha_dir, "resource.d"), symlinks=True)
+            shutil.copy(os.path.join(ROOT, "packaging/ha.d/shellfuncs"), self.ha_dir)
 
     def script(self, name, text, folder=None):
         path = os.path.join(folder or os.path.join(self.ha_dir, "resource.d"), name)
