@@ -158,6 +158,7 @@ void Core::on_node_returned(Node& node, bool healed) {
     }
     const bool pending = takeover.cancel("node " + node.name + " is back");
     isolation.ended();
+    holdings.on_partner_returned();
     if (healed) {
         partition.on_healed(node, pending);
     }

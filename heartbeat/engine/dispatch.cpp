@@ -217,10 +217,7 @@ void Core::on_command(const Command& command) {
             done = "failures forgotten";
             break;
         case Command::Verb::restart:
-            emit(CommandDone{command.id, 0, "restart requested"});
-            if (const std::string why = shutdown.keep_and_restart(); !why.empty()) {
-                journal.warning("restart refused: " + why);
-            }
+            shutdown.keep_and_restart(command.id);
             return;
         case Command::Verb::shutdown:
             shutdown.begin(command.id);

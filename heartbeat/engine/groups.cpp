@@ -13,6 +13,8 @@ constexpr Time kRecheck{10'000};  // of a blocked group
 constexpr Time kStopRetryAfter{1000};
 constexpr unsigned kStopRetries = 10;
 constexpr Time kHandOverAfter{30'000};  // of a group that was given up
+constexpr Time kLookLimit{60'000};      // for a status at our start, unless configured
+constexpr Time kSlow{60'000};           // an agent that takes longer is an alarm
 constexpr std::size_t kOutputShown = 200;
 
 // How an agent's result reads in a log line.
@@ -120,16 +122,18 @@ void Groups::restart(Purpose purpose, std::size_t group, std::size_t from) {
     enqueue(std::move(batch));
 }
 
+// What ran at our start is asked for in any case: much waits for the answer.
 void Groups::abandon() {
-    queue_.clear();
+    std::erase_if(queue_, [](const Batch& batch) { return batch.kind != Kind::look; });
     if (current_) {
         current_->abandoned = true;
-        current_->silent = true;
+        current_->silent = current_->kind != Kind::look;
     }
 }
 
+// A stop is let finish: it is what is wanted.
 void Groups::kill_agent() {
-    if (job_ != 0) {
+    if (job_ != 0 && !current_->giving) {
         core_.emit(KillAgent{job_});
     }
 }
@@ -229,9 +233,11 @@ void Groups::run_agent(AgentOperation operation) {
         run.limit = policy.stop_timeout.value_or(Time{0});
         state = ResourceState::stopping;
     } else {
-        run.limit = policy.status_timeout.value_or(Time{0});
+        const Time unlimited = current_->kind == Kind::look ? kLookLimit : Time{0};
+        run.limit = policy.status_timeout.value_or(unlimited);
     }
     job_ = run.job;
+    slow_.set(core_.now + kSlow);
     core_.emit(std::move(run));
 }
 
@@ -240,6 +246,7 @@ void Groups::on_agent_done(const AgentDone& done) {
         return;  // of a job that nobody waits for
     }
     job_ = 0;
+    slow_.clear();
     switch (current_->step) {
         case Step::status:
             on_status(done);
@@ -271,6 +278,7 @@ void Groups::on_status(const AgentDone& done) {
     if (verdict == ResourceState::running) {
         next_to_take();
     } else if (verdict == ResourceState::stopped && !current_->abandoned && group().wanted) {
+        tell_acquisition();
         current_->step = Step::start;
         run_agent(AgentOperation::start);
     } else if (verdict == ResourceState::stopped) {
@@ -280,6 +288,18 @@ void Groups::on_status(const AgentDone& done) {
     } else {
         block(done);
     }
+}
+
+// The original triggers the acquisition of an own group by a message to itself, which its partner
+// sees too.
+void Groups::tell_acquisition() {
+    if (current_->result.purpose != Purpose::own || current_->resource != 0 || core_.legacy()) {
+        return;
+    }
+    wire::Message message("ip-request-resp");
+    message.set("dest", core_.settings.node).set("ipaddr", group().key());
+    message.set("weown", "yes").set("ok", "OK");
+    core_.messenger.send(std::move(message), core_.settings.node);
 }
 
 void Groups::on_started(const AgentDone& done) {
@@ -405,6 +425,11 @@ void Groups::reboot(const std::string& why) {
 }
 
 void Groups::on_time() {
+    if (slow_.take(core_.now) && current_) {
+        core_.journal.alarm(AlarmKind::resource,
+                            "The agent of " + word().text +
+                                " has been at work for a minute; all other resources wait for it");
+    }
     if (pause_.take(core_.now) && current_ && current_->step == Step::pause) {
         current_->step = Step::stop;
         run_agent(AgentOperation::stop);
@@ -413,14 +438,14 @@ void Groups::on_time() {
         if (groups_[i].recheck.take(core_.now) && groups_[i].wanted) {
             take(Purpose::retry, {i});
         }
-        if (groups_[i].hand_over.take(core_.now)) {
-            core_.standby.hand_over_failed(groups_[i]);
+        if (groups_[i].hand_over.take(core_.now) && !core_.standby.hand_over_failed(groups_[i])) {
+            groups_[i].hand_over.set(core_.now + kHandOverAfter);
         }
     }
 }
 
 Time Groups::next() const {
-    Time soonest = pause_.at();
+    Time soonest = std::min(pause_.at(), slow_.at());
     for (const Group& group : groups_) {
         soonest = std::min({soonest, group.recheck.at(), group.hand_over.at()});
     }

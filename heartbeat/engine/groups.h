@@ -105,6 +105,7 @@ private:
     void on_started(const AgentDone& done);
     void on_stopped(const AgentDone& done);
     void on_stop_status(const AgentDone& done);
+    void tell_acquisition();
     void next_to_take();
     void next_to_give();
     void block(const AgentDone& done);
@@ -117,6 +118,7 @@ private:
     std::deque<Batch> queue_;
     std::optional<Batch> current_;
     JobId job_ = 0;  // of the agent that runs; 0: none
+    Timer slow_;     // it has been at work for long
     Timer pause_;    // before a failed stop is tried again
     Hold found_ = Hold::none;
 };

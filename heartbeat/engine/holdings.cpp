@@ -118,6 +118,7 @@ void Holdings::on_resource(Node& from, const wire::Message& message) {
     other_known_ = true;
     resolve_found();
     note_received();
+    core_.partition.on_partner_reported();
     const std::string_view stable = message.get("isstable");
     if (stable == "0") {
         other_stable_ = false;
@@ -135,7 +136,6 @@ void Holdings::on_resource(Node& from, const wire::Message& message) {
     if (phase_ != Phase::stable && phase_ != Phase::shutdown && phase_ != Phase::init) {
         become_stable();
     }
-    core_.partition.on_partner_reported();
     try_failback();
     core_.ipfail.on_partner_stable();
 }
@@ -197,8 +197,8 @@ void Holdings::try_failback() {
                              fact("auto_failback", "on") + fact("hold", word_of(hold_)) +
                                  fact("partner_hold", word_of(other_)));
         core_.standby.give(Hold::foreign);
-        return;
     }
+    // Also after an offer: it may be lost, or come at a moment when the partner cannot take it.
     failback_.set(core_.now + kFailbackAgain);
 }
 
@@ -219,8 +219,15 @@ void Holdings::on_shutdone(Node& from) {
     core_.takeover.on_partner_left();
 }
 
+// It was gone when we said that we start, or we were for it.
+void Holdings::on_partner_returned() {
+    if (phase_ == Phase::starting || phase_ == Phase::both_starting) {
+        core_.messenger.send(wire::Message("starting"));
+    }
+}
+
 void Holdings::on_partner_restarted() {
-    other_stable_ = false;
+    other_stable_ = core_.legacy();
     other_left_ = false;
     other_known_ = false;
 }
@@ -253,6 +260,12 @@ void Holdings::takeover_done() {
     core_.journal.info("mach_down takeover complete.");
     core_.emit(Announce{});
     try_failback();
+}
+
+void Holdings::give_everything_up() {
+    hold_ = Hold::none;
+    taking_over_ = false;
+    needs_failback_ = false;
 }
 
 void Holdings::claim(Hold more) {

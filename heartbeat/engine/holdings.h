@@ -29,6 +29,7 @@ public:
     void on_starting(const Node& from);
     void on_resource(Node& from, const wire::Message& message);
     void on_shutdone(Node& from);
+    void on_partner_returned();  // it was dead
     void on_partner_restarted();
     void on_looked();  // what runs at our start is known
 
@@ -59,6 +60,7 @@ public:
 
     void claim(Hold more);
     void release(Hold less);
+    void give_everything_up();
     void begin_shutdown();
 
     void needs_failback(bool needed) { needs_failback_ = needed; }

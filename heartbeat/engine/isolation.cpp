@@ -56,9 +56,10 @@ void Isolation::check() {
                         "stopped here, the partner may start them");
     const Time grace = core_.takeover.quorum_grace() - 2 * core_.settings.ha_cf.keepalive;
     limit_.set(core_.now + std::max(grace, Time{0}));
-    core_.holdings.release(Hold::all);
+    core_.holdings.give_everything_up();
     core_.holdings.report();
     core_.groups.abandon();
+    core_.groups.kill_agent();
     core_.groups.give(Purpose::isolation, core_.groups.indexes(Hold::all));
     if (!core_.takeover.pending()) {
         core_.takeover.on_partner_dead(*core_.members.partner());

@@ -8,7 +8,7 @@ namespace hb {
 
 namespace {
 
-constexpr Time kSameAlarmAgain{60'000};
+constexpr Time kSameAlarmAgain{600'000};
 
 template <typename T>
 void keep(std::deque<T>& list, T entry) {

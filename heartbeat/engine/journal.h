@@ -29,7 +29,7 @@ public:
 
     void critical(std::string text) { log(Severity::critical, std::move(text)); }
 
-    // Is logged, too. The same alarm again within a minute is only a line in the log.
+    // Is logged, too. The same alarm again within ten minutes is only a line in the log.
     void alarm(AlarmKind kind, const std::string& text);
     void decide(const std::string& text, const std::string& facts);
 

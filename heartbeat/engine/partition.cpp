@@ -41,6 +41,7 @@ void Partition::on_healed(const Node& node, bool pending) {
         send_claim(true);
         return;
     }
+    healed_ = true;
     begin_restart(kRestartAfter);
 }
 
@@ -79,8 +80,10 @@ void Partition::on_partner_restarted() {
     answer_.clear();
 }
 
+// Gone again: what was to be settled with it is ours now.
 void Partition::on_partner_dead() {
     answer_.clear();
+    restart_.clear();
 }
 
 std::optional<Time> Partition::held_for(Hold which) const {
@@ -113,7 +116,9 @@ void Partition::on_claim(const Node& from, const wire::Message& message) {
     if (core_.shutdown.running() || core_.legacy()) {
         return;
     }
-    core_.takeover.cancel("the partner lives");
+    if (from.alive()) {
+        core_.takeover.cancel("the partner lives");
+    }
     if (message.get("answer") == "1") {
         send_claim(false);
     }
@@ -168,6 +173,14 @@ void Partition::settle(const wire::Message& message) {
 void Partition::on_partner_reported() {
     if (overlaps(core_.holdings.hold(), mirror(core_.holdings.other()))) {
         core_.audit.dual_claim_seen();
+    } else if (healed_ && restart_.is_set()) {
+        healed_ = false;
+        restart_.clear();
+        core_.journal.decide("No restart after the partition: nothing ran twice",
+                             fact("hold", word_of(core_.holdings.hold())) +
+                                 fact("partner_hold", word_of(core_.holdings.other())));
+        core_.emit(Announce{});
+        core_.holdings.report();
     }
 }
 
@@ -183,6 +196,7 @@ void Partition::on_fencing_told(const Node& from, const wire::Message& message) 
         AlarmKind::partition,
         "Node " + from.name + " does not hear us and takes over: resources are stopped here");
     core_.journal.decide("The partner takes us for dead", fact("result", result));
+    healed_ = false;
     restart_.set(core_.now);
 }
 

@@ -43,6 +43,7 @@ private:
     bool we_lose(std::optional<Time> ours, std::optional<Time> theirs, const Node& from) const;
 
     Core& core_;
+    bool healed_ = false;  // the restart is because of a healed partition
     Timer restart_;
     Timer answer_;  // of a partner of our kind
 };

@@ -26,6 +26,7 @@ void Shutdown::begin(std::optional<CommandId> command) {
     if (command) {
         core_.emit(CommandDone{*command, 0, "shutdown begins"});
     }
+    restart_ = false;  // also of a restart that is under way
     if (step_ != Step::none) {
         return;
     }
@@ -44,27 +45,41 @@ void Shutdown::begin(std::optional<CommandId> command) {
 
 // A stopped life must not wait: the partner may run the same resources already.
 void Shutdown::begin_restart() {
-    restart_ = true;
+    if (step_ == Step::none) {
+        restart_ = true;  // else it is to end anyway
+    }
     core_.takeover.cancel("this node restarts");
     if (!running()) {
         release();
     }
 }
 
-std::string Shutdown::keep_and_restart() {
+std::string Shutdown::refusal_to_restart() const {
     if (requested()) {
         return "the node is shutting down";
     }
-    if (core_.groups.busy() || !core_.standby.idle() || core_.takeover.pending()) {
+    if (core_.groups.busy() || !core_.standby.idle() || core_.takeover.pending() ||
+        core_.partition.unsettled()) {
         return "resources are in transition: try again";
     }
+    return {};
+}
+
+void Shutdown::keep_and_restart(CommandId command) {
+    const std::string refusal = refusal_to_restart();
+    if (!refusal.empty()) {
+        core_.emit(CommandDone{command, 1, refusal});
+        return;
+    }
+    core_.emit(CommandDone{command, 0, "restart begins"});
+    core_.journal.decide("Restart; the resources go on running",
+                         fact("hold", word_of(core_.holdings.hold())));
     core_.heartbeat.announce_pause(kRestartPause);
     core_.heartbeat.send_status();
     core_.heartbeat.close_watchdog();
     core_.emit(StopClients{});
     core_.emit(Restart{core_.holdings.hold()});
     core_.ended = true;
-    return {};
 }
 
 bool Shutdown::can_release() const {

@@ -20,8 +20,8 @@ public:
     Time next() const { return timer_.at(); }
 
     void begin(std::optional<CommandId> command);
-    void begin_restart();            // after a partition or a stall: release, then a new life
-    std::string keep_and_restart();  // the resources go on running; a refusal in words
+    void begin_restart();  // after a partition or a stall: release, then a new life
+    void keep_and_restart(CommandId command);  // the resources go on running
     void on_released();
 
     // From the first request on.
@@ -36,6 +36,7 @@ public:
 private:
     enum class Step { none, delayed, releasing, leaving, stopping_clients };
 
+    std::string refusal_to_restart() const;
     bool can_release() const;
     void release();
 

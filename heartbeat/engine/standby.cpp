@@ -8,6 +8,7 @@ namespace hb {
 namespace {
 
 constexpr Time kReplyLimit{10'000};
+constexpr Time kOfferKept{2000};  // well below the giver's reply limit
 constexpr Time kWorkLimit{3'600'000};
 // A group that failed here is not taken back from a partner on which it fails, too, before this.
 constexpr Time kFailureRemembered{600'000};
@@ -27,8 +28,7 @@ std::string Standby::give(Hold which) {
     if (!core_.members.partner_alive() || core_.holdings.other_left()) {
         return "there is no other node to take the resources";
     }
-    if (!idle() || core_.groups.busy() || !core_.holdings.both_stable() ||
-        core_.shutdown.running() || core_.takeover.pending() || core_.partition.unsettled()) {
+    if (!idle() || !can_take_part()) {
         return "resources are in transition: try again when `cl_status rscstatus` shows none, "
                "local, foreign or all";
     }
@@ -58,20 +58,31 @@ void Standby::on_ask(const Node& from, const wire::Message& message) {
     }
 }
 
+bool Standby::can_take_part() const {
+    return core_.holdings.both_stable() && !core_.groups.busy() && !core_.takeover.pending() &&
+           !core_.partition.unsettled() && !core_.shutdown.requested();
+}
+
 void Standby::on_offer(const Node& from, Hold which) {
     // Both asked at once: the one with the lesser name goes first, the other's wish is void.
     const bool yield = phase_ == StandbyPhase::me && from.name < core_.settings.node;
-    const bool busy = (!idle() && !yield) || !core_.holdings.both_stable() || core_.groups.busy() ||
-                      core_.takeover.pending() || core_.partition.unsettled();
-    if (busy) {
-        core_.journal.warning("standby request of " + from.name + " ignored: in transition");
+    if ((idle() || yield) && can_take_part()) {
+        accept(from, which);
         return;
     }
+    // The message that ends our transition may have been overtaken by this one.
+    core_.journal.info("standby request of " + from.name + " waits: in transition");
+    offered_ = which;
+    offer_.set(core_.now + kOfferKept);
+}
+
+void Standby::accept(const Node& from, Hold which) {
     if (we_failed_lately(mirror(which))) {
+        gave_failed_at_ = core_.now;
         core_.journal.alarm(AlarmKind::resource,
                             "Node " + from.name +
-                                " offers groups that have failed here: not taken. "
-                                "Repair them and run hb_takeover");
+                                " offers groups that have failed here: not taken. Repair them and "
+                                "run hb_takeover");
         return;
     }
     core_.journal.info(from.name + " wants to go standby [" + std::string(word_of(which)) + "]");
@@ -139,11 +150,18 @@ void Standby::on_partner_took(Hold which) {
 }
 
 void Standby::on_time() {
+    if (offer_.is_set() && idle() && can_take_part() && core_.members.partner_alive()) {
+        offer_.clear();
+        accept(*core_.members.partner(), offered_);
+    } else if (offer_.take(core_.now)) {
+        core_.journal.warning("standby request of the partner ignored: in transition");
+    }
     if (!timer_.take(core_.now)) {
         return;
     }
     if (phase_ == StandbyPhase::me) {
-        core_.journal.warning("No reply to standby request. Standby request cancelled.");
+        core_.journal.alarm(AlarmKind::resource,
+                            "No reply to standby request. Standby request cancelled.");
     } else {
         core_.journal.alarm(AlarmKind::resource,
                             "The hand-over of resources did not end within an hour: look at both "
@@ -153,6 +171,7 @@ void Standby::on_time() {
 }
 
 void Standby::on_partner_gone() {
+    offer_.clear();
     if (idle()) {
         return;
     }
@@ -169,19 +188,21 @@ bool Standby::we_failed_lately(Hold ours) const {
            core_.now - gave_failed_at_ < kFailureRemembered;
 }
 
-void Standby::hand_over_failed(const Group& group) {
+// False: not now.
+bool Standby::hand_over_failed(const Group& group) {
     const Hold which = group.local ? Hold::local : Hold::foreign;
     if (!has(core_.holdings.hold(), which)) {
-        return;
+        return true;  // it is the partner's by now
     }
     const std::string refused = give(which);
     if (!refused.empty()) {
         core_.journal.alarm(AlarmKind::resource,
                             "Resource group " + group.key() + " stays down: " + refused);
-        return;
+        return false;
     }
     gave_failed_ = gave_failed_ | which;
     gave_failed_at_ = core_.now;
+    return false;  // until it is gone
 }
 
 }  // namespace hb

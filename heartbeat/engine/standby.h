@@ -7,7 +7,7 @@
 #include "heartbeat/engine/node.h"
 #include "heartbeat/wire/message.h"
 
-#include <deque>
+#include <algorithm>
 #include <string>
 
 namespace hb {
@@ -24,7 +24,7 @@ public:
 
     void on_time();
 
-    Time next() const { return timer_.at(); }
+    Time next() const { return std::min(timer_.at(), offer_.at()); }
 
     bool idle() const { return phase_ == StandbyPhase::idle; }
 
@@ -37,14 +37,16 @@ public:
     void on_taken(bool ok);
     void on_partner_gone();  // dead, left or restarted
 
-    // A group was given up 30 s ago: the partner may have more luck.
-    void hand_over_failed(const Group& group);
+    // A group was given up 30 s ago: the partner may have more luck. False: ask again later.
+    bool hand_over_failed(const Group& group);
 
     // A person says that what failed here is repaired.
     void forget_failures() { gave_failed_ = Hold::none; }
 
 private:
+    bool can_take_part() const;
     void on_offer(const Node& from, Hold which);
+    void accept(const Node& from, Hold which);
     void on_accepted(Hold which);
     void on_partner_stopped(Hold which);
     void on_partner_took(Hold which);
@@ -55,6 +57,8 @@ private:
     StandbyPhase phase_ = StandbyPhase::idle;
     Hold which_ = Hold::none;  // from the giver's view
     Timer timer_;
+    Hold offered_ = Hold::none;  // came while we were in transition, until the timer ends
+    Timer offer_;
     Time gave_failed_at_{};  // when we gave groups away because they failed here
     Hold gave_failed_ = Hold::none;
 };

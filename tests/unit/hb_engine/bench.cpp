@@ -66,6 +66,7 @@ void Bench::step(hb::Event::What what) {
 std::optional<hb::AgentDone> Bench::run_agent(const hb::RunAgent& run) {
     const std::string what = call(run.operation, run.resource.text);
     calls.push_back(what);
+    last_job = run.job;
     if (hanging.count(what) > 0) {
         return std::nullopt;
     }

@@ -88,6 +88,7 @@ public:
     std::map<std::string, hb::AgentDone> wrong;  // call() -> how it ends instead of well
     std::set<std::string> hanging;               // calls that do not end
     std::vector<std::string> calls;              // all calls of agents, in order
+    hb::JobId last_job = 0;                      // of the last call
     std::vector<hb::Effect> kept;                // all effects but sent messages and logs
     std::vector<hb::wire::Message> sent;
 

@@ -47,6 +47,22 @@ TEST(Shutdown, TheDeathOfThePartnerMeanwhileIsNoTakeover) {
     EXPECT_EQ(bench.calls, Lines{});
 }
 
+TEST(Shutdown, DuringAForcedRestartMakesItAnEnd) {
+    Bench bench(settings_for("node-a"));
+    bench.bring_up();
+    bench.hanging = {"stop mysqld"};
+    bench.stand_still(Time{3000});
+    bench.step(hb::Tick{});
+    bench.step(hb::Command{1, hb::Command::Verb::shutdown, ""});
+    const auto runs = bench.calls.size();
+    bench.hanging.clear();
+    bench.step(hb::AgentDone{bench.last_job, hb::AgentEnd::exited, 0, ""});
+    EXPECT_GT(bench.calls.size(), runs);
+    bench.pass(Time{3000});
+    EXPECT_EQ(bench.take<hb::Exit>().size(), 1u);
+    EXPECT_TRUE(bench.take<hb::Restart>().empty());
+}
+
 TEST(Shutdown, AQuickRestartKeepsWhatRuns) {
     Bench bench(settings_for("node-a"));
     bench.bring_up();

@@ -43,6 +43,22 @@ TEST_F(Standby, WithoutAnAnswerNothingMoves) {
     EXPECT_TRUE(bench.runs(kVip));
 }
 
+TEST_F(Standby, AnOfferThatOvertookTheReportIsTakenWhenTheReportComes) {
+    bench.resource("local", "0");
+    bench.said();
+    bench.ask("local", "me");
+    EXPECT_EQ(bench.said(), Lines{});
+    bench.resource("local", "1");
+    EXPECT_EQ(bench.said(), (Lines{"resource local 1", "ask_resources local other"}));
+    bench.ask("local", "done");
+    bench.resource("local", "0");
+    bench.ask("local", "me");
+    bench.pass(Time{3000});
+    bench.said();
+    bench.resource("local", "1");  // too late
+    EXPECT_EQ(bench.said(), Lines{"resource all 1"});
+}
+
 TEST_F(Standby, IsRefusedWithoutAPartner) {
     bench.partner_beats = false;
     bench.pass(Time{5000});

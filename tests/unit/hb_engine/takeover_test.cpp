@@ -288,6 +288,30 @@ TEST_F(Takeover, GroupsGoHomeWhenTheirHomeIsBackAndStable) {
     EXPECT_EQ(bench->engine.status().resources, "local");
 }
 
+TEST_F(Takeover, AnUnansweredOfferToGoHomeIsRepeated) {
+    make();
+    bench->pass(Time{3000});
+    bench->partner_beats = true;
+    bench->partner_restarts();
+    bench->partner_status("active");
+    bench->resource("none", "1");
+    EXPECT_TRUE(bench->has_said("ask_resources foreign me"));
+    bench->pass(Time{11'500});
+    EXPECT_TRUE(bench->has_said("ask_resources foreign me"));
+}
+
+TEST_F(Takeover, APartnerThatIsHeardAtLastIsToldThatWeStart) {
+    bench.emplace(settings_for("node-a", kPing, kHome, "quorum_ping 1\n"));
+    bench->partner_beats = false;
+    bench->start();
+    bench->pass(Time{20'000});
+    EXPECT_FALSE(bench->runs(kVip));
+    bench->take_sent();
+    bench->partner_beats = true;
+    bench->partner_status("active");
+    EXPECT_TRUE(bench->has_said("starting"));
+}
+
 TEST_F(Takeover, GroupsStayWithAutoFailbackOff) {
     make("", "auto_failback off\n");
     bench->pass(Time{3000});
