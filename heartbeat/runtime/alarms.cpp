@@ -1,6 +1,7 @@
 #include "heartbeat/runtime/alarms.h"
 
-#include <array>
+#include "heartbeat/engine/journal.h"
+
 #include <chrono>
 #include <utility>
 
@@ -17,21 +18,6 @@ constexpr const char* kMailScript =
     "| exec sendmail -i -- \"$HB_ALARM_MAIL\"";
 
 }  // namespace
-
-std::string_view name_of(AlarmKind kind) {
-    constexpr std::array<std::string_view, 11> kNames = {"node_dead",
-                                                         "link_down",
-                                                         "last_link",
-                                                         "takeover",
-                                                         "fencing",
-                                                         "partition",
-                                                         "dual_claim",
-                                                         "duplicate_address",
-                                                         "resource",
-                                                         "service",
-                                                         "stall"};
-    return kNames.at(static_cast<std::size_t>(kind));
-}
 
 Alarms::Alarms(config::HaAlarms who, std::string node, Programs& programs, base::LogSink& log)
     : who_(std::move(who)), node_(std::move(node)), programs_(programs), log_(log) {

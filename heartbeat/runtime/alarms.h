@@ -9,11 +9,8 @@
 
 #include <cstdint>
 #include <string>
-#include <string_view>
 
 namespace hb {
-
-std::string_view name_of(AlarmKind kind);  // "node_dead"
 
 class Alarms {
 public:

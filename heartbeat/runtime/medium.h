@@ -33,8 +33,8 @@ public:
     virtual void poll() {}
 };
 
-// Who owns the media. Called on the loop's thread, never from inside start() or send() of a medium
-// that is not yet working.
+// Who owns the media. Called on the loop's thread; on_medium_down() and on_medium_up() also from
+// inside start() and send().
 class MediumEvents {
 public:
     virtual ~MediumEvents() = default;

@@ -15,15 +15,15 @@
 
 namespace hb {
 
-class Clients {
+class ClientPrograms {
 public:
     // A signal is 128 + its number; 127: it could not be started.
     using Callback = std::function<void(std::size_t respawn, int code)>;
 
-    Clients(std::vector<config::HaRespawn> respawn,
-            Programs& programs,
-            Callback exited,
-            base::LogSink& log);
+    ClientPrograms(std::vector<config::HaRespawn> respawn,
+                   Programs& programs,
+                   Callback exited,
+                   base::LogSink& log);
 
     void start(std::size_t index);
     // SIGTERM in reverse order, SIGKILL when they do not heed it.

@@ -1,4 +1,4 @@
-#include "heartbeat/runtime/clients.h"
+#include "heartbeat/runtime/client_programs.h"
 
 #include <pwd.h>
 #include <unistd.h>
@@ -34,14 +34,14 @@ base::Result<std::vector<std::string>> client_argv(const config::HaRespawn& resp
     return argv;
 }
 
-Clients::Clients(std::vector<config::HaRespawn> respawn,
-                 Programs& programs,
-                 Callback exited,
-                 base::LogSink& log)
+ClientPrograms::ClientPrograms(std::vector<config::HaRespawn> respawn,
+                               Programs& programs,
+                               Callback exited,
+                               base::LogSink& log)
     : respawn_(std::move(respawn)), programs_(programs), exited_(std::move(exited)), log_(log) {
 }
 
-void Clients::start(std::size_t index) {
+void ClientPrograms::start(std::size_t index) {
     if (index >= respawn_.size() || running_.contains(index)) {
         return;
     }
@@ -70,13 +70,13 @@ void Clients::start(std::size_t index) {
     });
 }
 
-void Clients::stop_all() {
+void ClientPrograms::stop_all() {
     for (auto client = running_.rbegin(); client != running_.rend(); ++client) {
         programs_.kill(client->second);
     }
 }
 
-bool Clients::online(const std::string& name) const {
+bool ClientPrograms::online(const std::string& name) const {
     for (const auto& [index, job] : running_) {
         if (client_name(respawn_[index].command) == name) {
             return true;
