@@ -25,6 +25,8 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
+constexpr std::size_t kComplaintLimit = 4096;
+
 struct Pipe {
     int read = -1;
     int write = -1;
@@ -229,7 +231,7 @@ int ChildRunner::State::start(Child& child, const ChildCommand& command) {
     }
     child.process.assign(descriptor);
     child.out = reader_of(out, command.label, kOutputLimit);
-    child.err = reader_of(err, command.label, 0);
+    child.err = reader_of(err, command.label, kComplaintLimit);
     return 0;
 }
 
@@ -331,6 +333,10 @@ void ChildRunner::State::finish(const ChildPtr& child) {
                       result.text;
     } else if (result.killed) {
         result.text = "stopped by us, " + result.text;
+    }
+    if (const std::string complaint = child->err ? last_printable_line(child->err->kept()) : "";
+        result.exit != 0 && !complaint.empty()) {
+        result.text += ": " + complaint;
     }
     children.erase(child->job);
     const Callback done = std::move(child->done);

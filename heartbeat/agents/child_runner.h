@@ -35,7 +35,7 @@ struct ChildResult {
     bool killed = false;     // kill() was called
     bool missing = false;    // it could not be started: `text` says why
     std::string output;      // standard output, its first 64 KiB
-    std::string text;        // for a person: how it ended
+    std::string text;        // for a person: how it ended, and the last line it complained with
     std::chrono::milliseconds took{0};
 };
 

@@ -1,6 +1,7 @@
 #include "heartbeat/agents/probes.h"
 
 #include "base/require.h"
+#include "heartbeat/agents/output_reader.h"
 
 #include <boost/asio/connect.hpp>
 #include <boost/asio/ip/tcp.hpp>
@@ -30,10 +31,6 @@ std::vector<std::string> beside_us(std::vector<std::string> argv) {
         argv.front() = path;
     }
     return argv;
-}
-
-std::string first_line(const std::string& text) {
-    return text.substr(0, text.find('\n'));
 }
 
 }  // namespace
@@ -150,7 +147,7 @@ void ProbeRunner::State::ask_agents(const RoundPtr& round,
                    [self = shared_from_this(), round, word](const AgentResult& result) {
                        self->ended(round);
                        if (result.verdict != Verdict::Running) {
-                           const std::string said = first_line(result.output);
+                           const std::string said = first_printable_line(result.output);
                            self->finish(
                                round,
                                false,
@@ -206,9 +203,9 @@ void ProbeRunner::State::run_child(const RoundPtr& round,
         command,
         [self = shared_from_this(), round, what, wanted](const ChildResult& result) {
             self->ended(round);
-            const bool ok =
-                result.exit == 0 && (wanted.empty() || first_line(result.output) == wanted);
-            const std::string said = first_line(result.output);
+            const bool ok = result.exit == 0 &&
+                            (wanted.empty() || first_printable_line(result.output) == wanted);
+            const std::string said = first_printable_line(result.output);
             self->finish(
                 round,
                 ok,

@@ -1,5 +1,7 @@
 #include "heartbeat/agents/verdict.h"
 
+#include "heartbeat/agents/output_reader.h"
+
 #include <gtest/gtest.h>
 
 namespace {
@@ -76,6 +78,16 @@ TEST(Verdict, OfAnAgentThatDidNotAnswerIsUnknown) {
             EXPECT_EQ(verdict_of(kind, result), Verdict::Unknown);
         }
     }
+}
+
+TEST(PrintableLine, IsBoundedAsciiWhateverAProgramPrints) {
+    EXPECT_EQ(first_printable_line("one\ntwo\n"), "one");
+    EXPECT_EQ(last_printable_line("one\ntwo\n\n"), "two");
+    EXPECT_EQ(last_printable_line("only"), "only");
+    EXPECT_EQ(last_printable_line("\n\n"), "");
+    EXPECT_EQ(first_printable_line(""), "");
+    EXPECT_EQ(first_printable_line("a\x1b[31m\xff\tb"), "a?[31m??b");
+    EXPECT_EQ(last_printable_line(std::string(5000, 'x')).size(), 300U);
 }
 
 }  // namespace
