@@ -60,21 +60,21 @@ class Agents:
         """A program in front of the agents' PATH."""
         return self.script(name, text, self.tools)
 
-    def command(self, *argv, limit=20000):
+    def command(self, *argv, limit=60000):
         return [os.path.join(BIN, "agent_driver"), "--ha-dir", self.ha_dir, "--tool-dir", self.tools, "--limit", str(limit),
                 *self.options, *argv]
 
-    def drive(self, *argv, limit=20000, start=False):
+    def drive(self, *argv, limit=60000, start=False):
         environment = {**os.environ, "DRBDD_RUN_DIR": self.run_dir}
         process = subprocess.Popen(self.command(*argv, limit=limit), env=environment, text=True, errors="replace", stdin=subprocess.DEVNULL,
                                    stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         if start:
             return process
-        out, self.log = process.communicate(timeout=60)
+        out, self.log = process.communicate(timeout=120)
         expect(process.returncode == 0, f"agent_driver {argv}: exit {process.returncode}\n{out}{self.log}")
         return [json.loads(line) for line in out.splitlines()]
 
-    def run(self, word, operation, *argv, limit=20000):
+    def run(self, word, operation, *argv, limit=60000):
         return self.drive("run", word, operation, *argv, limit=limit)[0]
 
     def good(self, word, *operations):
@@ -176,6 +176,6 @@ def processes_with(text):
     return found
 
 
-def main(*scenarios, programs=(), seconds=120):
+def main(*scenarios, programs=(), seconds=300):
     chosen = choose(scenarios)
     run(chosen, programs, seconds)
