@@ -11,7 +11,7 @@ import time
 
 sys.path.insert(0, os.path.dirname(os.path.realpath(__file__)))
 
-from topology import OURS, PROGRAMS, Topology, is_active  # noqa: E402
+from topology import OURS, POLICY, PROGRAMS, TIE_BREAK, Topology, is_active  # noqa: E402
 from sandbox import Failed, choose, run  # noqa: E402
 
 RECOVERS_S = 40  # from a fault to the next committed row; what it really takes is told by bench/failover
@@ -41,7 +41,7 @@ def home_node_returns(work):
 
 def cables(work):
     """pulled cables: heartbeat, replication, all of the holder, all of the other node"""
-    topology = make(work, "off").up()
+    topology = make(work, "off", TIE_BREAK).up()
     for fault in (heartbeat_cable, replication_cable, other_isolated, holder_isolated):
         tell(fault.__doc__, fault(topology))
         topology.check()
@@ -199,8 +199,8 @@ def tell(what, waited):
     print(f"{what}: {waited:.2f} s without the database", flush=True)
 
 
-def make(work, failback):
-    make.topology = Topology(work, KIND, failback)
+def make(work, failback, policy=POLICY):
+    make.topology = Topology(work, KIND, failback, policy=policy)
     return make.topology
 
 

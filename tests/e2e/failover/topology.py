@@ -54,11 +54,11 @@ RESOURCES = f"db-a drbddisk::r0 Filesystem::/dev/drbd0::/srv::ext4 IPaddr::{SERV
 OUR_AGENTS, DEBIANS_AGENTS = os.path.join(ROOT, "packaging/ha.d"), "/etc/ha.d"
 MYSQLD = {OUR_AGENTS: "mariadb::/etc/ha.d/my.cnf::stop-timeout=4", DEBIANS_AGENTS: "mysqld"}
 # What the original does not have: it needs nothing of this file and never opens it.
-POLICY = """quorum_ping 1
-agent_timeout start 30
+POLICY = """agent_timeout start 30
 agent_timeout stop 20
 monitor mariadb sql /run/mysqld.sock root interval 500ms timeout 2 restart 1 window 60
 """
+TIE_BREAK = POLICY + "quorum_ping 1\n"
 
 
 def my_cnf(options):
