@@ -31,6 +31,24 @@ struct Flags {
     bool ping_or_parameter = false;  // -p
 };
 
+// The original lists the links of a node to itself as well; they are dead, since nothing is heard.
+void add_own_links(Status& status) {
+    for (NodeStatus& node : status.nodes) {
+        if (node.name != status.node || !node.links.empty()) {
+            continue;
+        }
+        for (const control::MediumStatus& medium : status.media) {
+            const bool listed = std::any_of(
+                node.links.begin(), node.links.end(), [&](const control::LinkStatus& link) {
+                    return link.name == medium.name;
+                });
+            if (!listed && medium.kind != "ping") {
+                node.links.push_back({medium.name, false});
+            }
+        }
+    }
+}
+
 class ClStatus {
 public:
     ClStatus(Flags flags,
@@ -104,6 +122,7 @@ std::optional<Status> ClStatus::status() {
         fail(kExitNo, "Cannot signon with heartbeat", status.error().text);
         return std::nullopt;
     }
+    add_own_links(*status);
     return std::move(status).value();
 }
 
@@ -112,7 +131,7 @@ const NodeStatus* ClStatus::named_node(const Status& status) {
 }
 
 int ClStatus::hbstatus() {
-    const Result<Status> status = fetch_status(connection_);
+    Result<Status> status = fetch_status(connection_);
     if (!status) {
         if (status.error().code != ErrorCode::NotFound) {
             print_error(status.error().text);
@@ -124,6 +143,7 @@ int ClStatus::hbstatus() {
         streams_.out << "Heartbeat is running on this machine.\n";
         return 0;
     }
+    add_own_links(*status);
     streams_.out << "version:\t" << status->version << "\nmanaged by:\t\"haresources\"\n";
     list_nodes(*status, true, true);
     return 0;

@@ -55,6 +55,14 @@ TEST(ClStatus, ListsNodes) {
         "\teth0\tdead\n\teth1\tdead\n");
 }
 
+TEST(ClStatus, ListsTheLinksOfThisNodeAsDead) {
+    control::Status status = sample_status();
+    status.nodes[0].links.clear();
+    status.media.push_back(status.media[0]);  // a second peer address on the same interface
+    EXPECT_EQ(answer({"listnodes", "-v"}, status), "0 " + kNodesVerbose);
+    EXPECT_EQ(answer({"hblinkstatus", "node-a", "eth0"}, status), "1 dead\n");
+}
+
 TEST(ClStatus, TellsTheStateOfANode) {
     EXPECT_EQ(answer({"nodestatus", "node-b"}), "0 active\n");
     EXPECT_EQ(answer({"nodestatus", "NODE-B"}), "0 active\n");
