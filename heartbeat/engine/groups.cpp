@@ -231,6 +231,7 @@ void Groups::run_agent(AgentOperation operation) {
         state = ResourceState::starting;
     } else if (operation == AgentOperation::stop) {
         run.limit = policy.stop_timeout.value_or(Time{0});
+        current_->was = state == ResourceState::stopping ? current_->was : state;
         state = ResourceState::stopping;
     } else {
         const Time unlimited = current_->kind == Kind::look ? kLookLimit : Time{0};
@@ -267,7 +268,9 @@ void Groups::on_agent_done(const AgentDone& done) {
 
 void Groups::on_status(const AgentDone& done) {
     const ResourceState verdict = verdict_of_status(done);
-    group().resources[current_->resource] = verdict;
+    if (done.end != AgentEnd::missing) {
+        group().resources[current_->resource] = verdict;  // else what it did before still holds
+    }
     if (current_->kind == Kind::look) {
         if (verdict == ResourceState::running) {
             found_ = found_ | (group().local ? Hold::local : Hold::foreign);
@@ -364,8 +367,8 @@ void Groups::on_stopped(const AgentDone& done) {
         next_to_give();
         return;
     }
-    // An agent that does not exist has never started anything.
-    if (done.end == AgentEnd::missing) {
+    // An agent that does not exist cannot have started anything, unless it once did exist.
+    if (done.end == AgentEnd::missing && current_->was == ResourceState::stopped) {
         core_.journal.error("Resource " + word().text + " cannot be stopped: " + outcome(done));
         group().resources[current_->resource] = ResourceState::stopped;
         next_to_give();

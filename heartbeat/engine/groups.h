@@ -83,8 +83,9 @@ private:
         std::size_t resource = 0;
         Step step = Step::status;
         unsigned retries = 0;
-        bool giving = false;     // going right to left
-        bool giving_up = false;  // ... because a start failed
+        ResourceState was = ResourceState::stopped;  // of the resource that is being stopped
+        bool giving = false;                         // going right to left
+        bool giving_up = false;                      // ... because a start failed
         bool abandoned = false;
         bool silent = false;  // the same purpose's result has been told, or nobody waits
     };

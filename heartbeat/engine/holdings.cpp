@@ -122,6 +122,7 @@ void Holdings::on_resource(Node& from, const wire::Message& message) {
     const std::string_view stable = message.get("isstable");
     if (stable == "0") {
         other_stable_ = false;
+        core_.standby.on_partner_unstable();
         return;
     }
     if (stable != "1") {
@@ -191,7 +192,8 @@ void Holdings::try_failback() {
         failback_.clear();
         return;
     }
-    if (both_stable() && core_.standby.idle() && !core_.groups.busy() &&
+    const bool dual = overlaps(hold_, mirror(other_));  // to be settled first
+    if (!dual && both_stable() && core_.standby.idle() && !core_.groups.busy() &&
         !core_.takeover.pending() && !core_.partition.unsettled()) {
         core_.journal.decide("Groups of " + core_.members.partner()->name + " go home",
                              fact("auto_failback", "on") + fact("hold", word_of(hold_)) +

@@ -8,7 +8,8 @@ namespace hb {
 namespace {
 
 constexpr Time kReplyLimit{10'000};
-constexpr Time kOfferKept{2000};  // well below the giver's reply limit
+constexpr Time kGiverBegins{15'000};  // after the taker's answer; then it says that it is unstable
+constexpr Time kOfferKept{2000};      // well below the giver's reply limit
 constexpr Time kWorkLimit{3'600'000};
 // A group that failed here is not taken back from a partner on which it fails, too, before this.
 constexpr Time kFailureRemembered{600'000};
@@ -66,6 +67,10 @@ bool Standby::can_take_part() const {
 void Standby::on_offer(const Node& from, Hold which) {
     // Both asked at once: the one with the lesser name goes first, the other's wish is void.
     const bool yield = phase_ == StandbyPhase::me && from.name < core_.settings.node;
+    if (phase_ == StandbyPhase::other && which == which_) {
+        ask(which, "other");  // our first answer did not arrive, or too late
+        return;
+    }
     if ((idle() || yield) && can_take_part()) {
         accept(from, which);
         return;
@@ -88,7 +93,7 @@ void Standby::accept(const Node& from, Hold which) {
     core_.journal.info(from.name + " wants to go standby [" + std::string(word_of(which)) + "]");
     phase_ = StandbyPhase::other;
     which_ = which;
-    timer_.set(core_.now + kWorkLimit);
+    timer_.set(core_.now + kGiverBegins);
     ask(which, "other");
 }
 
@@ -96,6 +101,7 @@ void Standby::on_accepted(Hold which) {
     if (phase_ != StandbyPhase::me || which != which_) {
         return;
     }
+    offer_.clear();  // it has given up a wish of its own for ours
     core_.journal.decide(
         "Giving resources to the partner",
         fact("which", word_of(which)) + fact("hold", word_of(core_.holdings.hold())));
@@ -104,6 +110,12 @@ void Standby::on_accepted(Hold which) {
     core_.holdings.release(which);
     core_.holdings.report(false, "standby");
     core_.groups.give(Purpose::standby_give, core_.groups.indexes(which));
+}
+
+void Standby::on_partner_unstable() {
+    if (phase_ == StandbyPhase::other) {
+        timer_.set(core_.now + kWorkLimit);
+    }
 }
 
 void Standby::on_given() {
@@ -159,7 +171,9 @@ void Standby::on_time() {
     if (!timer_.take(core_.now)) {
         return;
     }
-    if (phase_ == StandbyPhase::me) {
+    if (phase_ == StandbyPhase::other) {
+        core_.journal.warning("The partner does not begin to stop what it offered");
+    } else if (phase_ == StandbyPhase::me) {
         core_.journal.alarm(AlarmKind::resource,
                             "No reply to standby request. Standby request cancelled.");
     } else {

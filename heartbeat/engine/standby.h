@@ -33,7 +33,8 @@ public:
     // Offers the groups to the partner. The answer is empty, or says why not.
     std::string give(Hold which);
     void on_ask(const Node& from, const wire::Message& message);
-    void on_given();  // our agents have stopped them
+    void on_partner_unstable();  // it has begun to stop what it gives
+    void on_given();             // our agents have stopped them
     void on_taken(bool ok);
     void on_partner_gone();  // dead, left or restarted
 

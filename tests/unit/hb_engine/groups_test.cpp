@@ -121,6 +121,16 @@ TEST_F(Group, AMissingAgentIsAFailureNotABlock) {
     EXPECT_TRUE(bench.running.empty());
 }
 
+TEST_F(Group, AnAgentThatVanishedWhileItsResourceRunsIsAFailedStop) {
+    bench.bring_up();
+    bench.wrong["stop mysqld"] = AgentDone{0, AgentEnd::missing, 0, ""};
+    bench.wrong["status mysqld"] = AgentDone{0, AgentEnd::missing, 0, ""};
+    shut_down();
+    bench.pass(Time{11'000});
+    EXPECT_FALSE(bench.has_said("shutdone"));
+    EXPECT_EQ(bench.take<hb::Reboot>().size(), 1u);
+}
+
 TEST_F(Group, AFailedStopIsTriedTenTimesMoreThenTheMachineIsReset) {
     bench.bring_up();
     bench.wrong["stop mysqld"] = ends(1);

@@ -59,6 +59,23 @@ TEST_F(Standby, AnOfferThatOvertookTheReportIsTakenWhenTheReportComes) {
     EXPECT_EQ(bench.said(), Lines{"resource all 1"});
 }
 
+TEST_F(Standby, AnOfferThatIsRepeatedIsAnsweredAgain) {
+    bench.ask("local", "me");
+    bench.said();
+    bench.ask("local", "me");
+    EXPECT_EQ(bench.said(), Lines{"ask_resources local other"});
+}
+
+TEST_F(Standby, AGiverThatDoesNotBeginIsNotWaitedForLong) {
+    bench.ask("local", "me");
+    bench.pass(Time{15'100});
+    EXPECT_EQ(bench.engine.status().standby, "not");
+    bench.ask("local", "me");
+    bench.resource("none", "0");
+    bench.pass(Time{600'000});
+    EXPECT_EQ(bench.engine.status().standby, "other");
+}
+
 TEST_F(Standby, IsRefusedWithoutAPartner) {
     bench.partner_beats = false;
     bench.pass(Time{5000});
