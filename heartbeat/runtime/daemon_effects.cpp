@@ -124,6 +124,10 @@ void Daemon::perform(RunAgent& effect) {
                 operation_of(effect.operation),
                 effect.limit,
                 [this, job = effect.job, operation = effect.operation](const AgentResult& result) {
+                    // Before the partner announces what we have just given up.
+                    if (operation != AgentOperation::status) {
+                        addresses_.rescan();
+                    }
                     step(done_of(job, operation, result));
                 });
 }
