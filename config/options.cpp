@@ -103,6 +103,13 @@ constexpr std::string_view kReadBalancing[] = {"prefer-local",
                                                "512K-striping",
                                                "1M-striping"};
 
+// Every word but this one.
+OptionSpec except(OptionSpec spec, std::string_view value) {
+    spec.support = Support::Except;
+    spec.only = value;
+    return spec;
+}
+
 std::span<const OptionSpec> net_options() {
     static const OptionSpec kOptions[] = {
         choice("protocol", words<Protocol>()),
@@ -138,7 +145,7 @@ std::span<const OptionSpec> net_options() {
         boolean("use-rle"),
         number("socket-check-timeout", 0, 300),
         // Not in 8.4's net section, but files for 9 have it there.
-        only(choice("fencing", kFencing), "dont-care"),
+        except(choice("fencing", kFencing), "resource-and-stonith"),
     };
     return kOptions;
 }
@@ -148,7 +155,7 @@ std::span<const OptionSpec> disk_options() {
         number("size", 0, std::uint64_t{1} << 41, 's'),
         only(number("max-bio-bvecs", 0, 128), "0"),
         choice("on-io-error", words<OnIoError>()),
-        only(choice("fencing", kFencing), "dont-care"),
+        except(choice("fencing", kFencing), "resource-and-stonith"),
         boolean("disk-barrier"),
         boolean("disk-flushes"),
         only(boolean("disk-drain"), "yes"),
@@ -382,8 +389,9 @@ std::string check_value(const OptionSpec& spec, std::string_view value) {
 }
 
 std::string check_support(const OptionSpec& spec, Section section, std::string_view value) {
-    const bool refused =
-        spec.support == kNo || (spec.support == Support::Only && value != spec.only);
+    const bool refused = spec.support == kNo ||
+                         (spec.support == Support::Only && value != spec.only) ||
+                         (spec.support == Support::Except && value == spec.only);
     if (!refused) {
         return "";
     }
@@ -392,6 +400,8 @@ std::string check_support(const OptionSpec& spec, Section section, std::string_v
                         "' is known but not supported by this version of drbdd";
     if (spec.support == Support::Only) {
         text_ += " with the value '" + cut(value) + "': only '" + std::string(spec.only) + "' is";
+    } else if (spec.support == Support::Except) {
+        text_ += " with the value '" + cut(value) + "'";
     }
     return text_;
 }

@@ -18,8 +18,9 @@ std::string_view section_name(Section section);  // "net"
 struct OptionSpec {
     enum class Kind { Number, Bool, Enum, String, Words };
     // Supported with every value, with one value only (`only`), or not at all. Moot: accepted, but
-    // any value other than `only` does nothing here, for the reason `why`.
-    enum class Support { Yes, Only, No, Moot };
+    // any value other than `only` does nothing here, for the reason `why`. Except: with every value
+    // but `only`.
+    enum class Support { Yes, Only, Except, No, Moot };
 
     std::string_view name;
     Kind kind = Kind::String;

@@ -17,6 +17,7 @@ constexpr std::string_view kAfterSb1Pri[] = {
 constexpr std::string_view kAfterSb2Pri[] = {
     "disconnect", "violently-as0p", "call-pri-lost-after-sb"};
 constexpr std::string_view kRrConflict[] = {"disconnect", "violently", "call-pri-lost"};
+constexpr std::string_view kFencing[] = {"dont-care", "resource-only"};
 constexpr std::string_view kOnIoError[] = {"pass_on", "call-local-io-error", "detach"};
 
 }  // namespace
@@ -44,6 +45,11 @@ std::span<const std::string_view> words<AfterSb2Pri>() {
 template <>
 std::span<const std::string_view> words<RrConflict>() {
     return kRrConflict;
+}
+
+template <>
+std::span<const std::string_view> words<Fencing>() {
+    return kFencing;
 }
 
 template <>

@@ -41,6 +41,9 @@ enum class AfterSb2Pri { Disconnect, ViolentlyAs0p, CallPriLostAfterSb };
 
 enum class RrConflict { Disconnect, Violently, CallPriLost };
 
+// resource-and-stonith is refused by the parser.
+enum class Fencing { DontCare, ResourceOnly };
+
 enum class OnIoError { PassOn, CallLocalIoError, Detach };
 
 // The words of drbd.conf in the order of the enumerators; words<E>()[int(value)] names a value.
@@ -56,6 +59,8 @@ template <>
 std::span<const std::string_view> words<AfterSb2Pri>();
 template <>
 std::span<const std::string_view> words<RrConflict>();
+template <>
+std::span<const std::string_view> words<Fencing>();
 template <>
 std::span<const std::string_view> words<OnIoError>();
 
@@ -86,6 +91,7 @@ struct NetSettings {
     bool tcp_cork = true;
     std::string cram_hmac_alg;  // empty: no authentication
     std::string shared_secret;
+    Fencing fencing = Fencing::DontCare;  // where files for 9 have it; the stricter one counts
 
     bool operator==(const NetSettings&) const = default;
 };
@@ -93,6 +99,7 @@ struct NetSettings {
 struct DiskSettings {
     std::uint64_t size_sectors = 0;  // 0: all of the backing device
     OnIoError on_io_error = OnIoError::Detach;
+    Fencing fencing = Fencing::DontCare;
     bool disk_barrier = false;
     bool disk_flushes = true;
     bool disk_drain = true;
@@ -142,12 +149,14 @@ void for_each_net_option(Net& net, Visit&& visit) {
     visit("tcp-cork", net.tcp_cork);
     visit("use-rle", net.use_rle);
     visit("socket-check-timeout", net.socket_check_timeout);
+    visit("fencing", net.fencing);
 }
 
 template <typename Disk, typename Visit>
 void for_each_disk_option(Disk& disk, Visit&& visit) {
     visit("size", disk.size_sectors);
     visit("on-io-error", disk.on_io_error);
+    visit("fencing", disk.fencing);
     visit("disk-barrier", disk.disk_barrier);
     visit("disk-flushes", disk.disk_flushes);
     visit("disk-drain", disk.disk_drain);

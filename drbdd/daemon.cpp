@@ -276,9 +276,9 @@ void Daemon::on_down(const std::string& resource, runtime::AdminReply reply, Don
 
 void Daemon::run_on(Entry& entry, const control::Request& request, Done done) {
     using control::Command;
-    const bool of_volume = request.command == Command::Attach ||
-                           request.command == Command::Detach ||
-                           request.command == Command::Invalidate;
+    const bool of_volume =
+        request.command == Command::Attach || request.command == Command::Detach ||
+        request.command == Command::Invalidate || request.command == Command::Outdate;
     if (of_volume && (!request.volume || !has_volume(entry.settings(), *request.volume))) {
         done(failed(err::kMinorInvalid));
         return;
@@ -322,6 +322,12 @@ void Daemon::run_on(Entry& entry, const control::Request& request, Done done) {
                 return;
             case Command::Invalidate:
                 core.command(engine::Invalidate{volume}, answer);
+                return;
+            case Command::Outdate:
+                core.command(engine::Outdate{volume}, answer);
+                return;
+            case Command::PeerDead:
+                core.command(engine::PeerDead{}, answer);
                 return;
             default:
                 answer({err::kInvalidRequest, "not a command for a resource"});

@@ -3,8 +3,8 @@
 //
 // Order on disk, a flush after each step, so that a crash at any point only repeats work:
 //   1. set the bits of `mark` in the bitmap, 2. write the superblock of recovered(), 3. write
-//   initialized blocks to the whole ring. A crash within 3 may leave torn blocks: a clean superblock
-//   says that nobody needs them. (The original writes the superblock last.)
+//   initialized blocks to the whole ring. A crash within 3 may leave torn blocks: a clean
+//   superblock says that nobody needs them. (The original writes the superblock last.)
 #pragma once
 
 #include "base/bytes.h"

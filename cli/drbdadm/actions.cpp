@@ -249,6 +249,42 @@ int invalidate(Context& context, const Target& target) {
     return run_drbdmeta(context, *target.volume, "invalidate", {}, false);
 }
 
+// 0, 5 (the data are worse than outdated) or 17 (it is Primary): fence-peer handlers count on it.
+int outdate(Context& context, const Target& target) {
+    const std::string words = "drbdsetup outdate " + minor_of(target);
+    if (!only_printed(context, words)) {
+        const base::Result<control::Reply> reply =
+            context.client.call(request_for(Command::Outdate, target));
+        if (!reply && reply.error().code != base::ErrorCode::NotFound) {
+            return fail_to_ask(reply.error());
+        }
+        const int exit = reply ? cli::exit_code(reply->code) : cli::kExitUsage;
+        const bool not_attached = !reply || reply->code == control::err::kResourceNotKnown ||
+                                  reply->code == control::err::kMinorInvalid ||
+                                  reply->code == control::err::kNoDisk;
+        if (!not_attached) {
+            return exit == 0
+                       ? 0
+                       : fail(exit, cli::failure_text(minor_of(target), reply->code, reply->text));
+        }
+    }
+    return run_drbdmeta(context, *target.volume, "outdate", {}, false);
+}
+
+// The cluster manager's word; without a daemon there is no connection to give up.
+int peer_dead(Context& context, const Target& target) {
+    const std::string words = "drbdsetup peer-dead " + target.resource->name;
+    if (only_printed(context, words)) {
+        return 0;
+    }
+    const base::Result<control::Reply> reply =
+        context.client.call(request_for(Command::PeerDead, target));
+    if (!reply) {
+        return reply.error().code == base::ErrorCode::NotFound ? 0 : fail_to_ask(reply.error());
+    }
+    return finish(*reply, target.resource->name, words);
+}
+
 int create_md(Context& context, const Target& target) {
     std::vector<std::string> options = context.line.for_drbdmeta;
     if (context.line.force) {

@@ -16,6 +16,8 @@ int disconnect(Context& context, const Target& target);
 int primary(Context& context, const Target& target);
 int secondary(Context& context, const Target& target);
 int invalidate(Context& context, const Target& target);
+int outdate(Context& context, const Target& target);
+int peer_dead(Context& context, const Target& target);
 int create_md(Context& context, const Target& target);
 int meta_command(Context& context, const Target& target);  // dump-md, apply-al...
 

@@ -145,6 +145,17 @@ int invalidate(const Arguments& arguments, cli::Client& client) {
     return change_device(Command::Invalidate, arguments, client);
 }
 
+int outdate(const Arguments& arguments, cli::Client& client) {
+    return change_device(Command::Outdate, arguments, client);
+}
+
+int peer_dead(const Arguments& arguments, cli::Client& client) {
+    control::Request request;
+    request.command = Command::PeerDead;
+    request.resource = arguments.operands[0];
+    return execute(client, std::move(request), arguments.operands[0]);
+}
+
 // Shutdown scripts call it for whatever there may be: what is not there is down.
 int down(const Arguments& arguments, cli::Client& client) {
     const std::string wanted = resource_operand(arguments);
@@ -316,6 +327,8 @@ constexpr CommandSpec kCommands[] = {
     {"secondary", "", "MINOR", secondary},
     {"detach", "f", "MINOR", detach},
     {"invalidate", "", "MINOR", invalidate},
+    {"outdate", "", "MINOR", outdate},
+    {"peer-dead", "", "RESOURCE", peer_dead},
     {"disconnect", "f", "RES", disconnect},
     {"down", "", "RES|all", down},
 };

@@ -79,6 +79,8 @@ enum class Command {
     Primary,
     Secondary,
     Invalidate,
+    Outdate,
+    PeerDead,
     Options,
     Show,
     Down,

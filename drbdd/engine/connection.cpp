@@ -35,12 +35,12 @@ void Connection::connect(bool discard_my_data) {
     }
 }
 
-void Connection::disconnect() {
+void Connection::disconnect(Outdating outdating) {
     if (conn_ == ConnState::StandAlone) {
         wanted_ = false;
         return;
     }
-    lost(ConnState::Disconnecting, true);
+    lost(ConnState::Disconnecting, true, outdating);
 }
 
 void Connection::shut_down() {
@@ -99,13 +99,13 @@ void Connection::set_conn(ConnState conn) {
 
 void Connection::drop(ConnState cause, const std::string& why) {
     if (!drop_) {
-        drop_ = Drop{cause, why, false};
+        drop_ = Drop{cause, why, false, {}};
     }
 }
 
 void Connection::stand_alone(const std::string& why) {
     if (!drop_ || !drop_->stand_alone) {
-        drop_ = Drop{ConnState::Disconnecting, why, true};
+        drop_ = Drop{ConnState::Disconnecting, why, true, {}};
     }
 }
 
@@ -118,23 +118,33 @@ void Connection::handle_drop() {
         core_.log(drop.stand_alone ? base::LogLevel::Error : base::LogLevel::Warning, drop.why);
         last_error_ = drop.why;
     }
-    lost(drop.cause, drop.stand_alone);
+    lost(drop.cause, drop.stand_alone, drop.outdating);
 }
 
 // What follows the loss of the connection, in this order (15.2): the state, with a new data
 // generation where the peer's copy is out of reach; then the writes that the peer has not
 // confirmed.
-void Connection::lost(ConnState cause, bool to_stand_alone) {
+void Connection::lost(ConnState cause, bool to_stand_alone, Outdating outdating) {
     const bool was_up = up();
     const bool had_sockets = data_.has_value();
     phase_ = Phase::Down;
     phase_deadline_ = io::kNever;
     connector_.stop();
     set_conn(cause);
+    for (const auto& device : resource_.devices()) {
+        VolumeState next = device->state();
+        const auto outdate = [](DiskState disk) {
+            return disk > DiskState::Outdated ? DiskState::Outdated : disk;
+        };
+        next.disk = outdating.own ? outdate(next.disk) : next.disk;
+        next.pdsk = outdating.peer ? outdate(next.pdsk) : next.pdsk;
+        device->change_state(next);
+    }
     // A peer that is refused shall come to the same verdict: it gets all that we have said.
     close_sockets(std::exchange(close_after_sending_, false) || to_stand_alone);
     early_.clear();
     if (was_up) {
+        resource_.fencer().on_peer_lost();
         peer_writes.on_connection_lost();
         for (const TransferLog::Entry& entry : transfer_log.take_all()) {
             entry.device->requests.on_connection_lost(entry.key);
@@ -553,16 +563,18 @@ base::Result<void> Connection::on_conn_state_request(base::ConstBytes body) {
         return request.error();
     }
     StateCode code = StateCode::Success;
-    std::vector<VolumeState> wanted;
+    Outdating outdating;
     for (const auto& device : resource_.devices()) {
         const VolumeState own = device->state();
         VolumeState next = apply_peer_request(own, request->mask, request->value);
         if (next.disk == DiskState::Outdated && own.disk <= DiskState::Outdated) {
             next.disk = own.disk;
         }
-        const StateCode here = check_change(own, sanitise(next), in_handshake());
+        outdating.own |= next.disk == DiskState::Outdated && next.disk != own.disk;
+        outdating.peer |= next.pdsk == DiskState::Outdated && next.pdsk != own.pdsk;
+        const StateCode here =
+            check_change(own, sanitise(next), in_handshake(), core_.settings.fencing);
         code = succeeded(here) ? code : here;
-        wanted.push_back(next);
     }
     const bool tear_down =
         (request->mask & 31u << 4) == 31u << 4 &&
@@ -574,15 +586,15 @@ base::Result<void> Connection::on_conn_state_request(base::ConstBytes body) {
     proto::encode(proto::StateChgReply{static_cast<std::int32_t>(code)}, reply);
     send_meta(proto::Command::ConnStChgReply, VolumeNumber{}, reply);
     if (succeeded(code)) {
-        for (std::size_t i = 0; i < wanted.size(); ++i) {
-            VolumeState next = resource_.devices()[i]->state();
-            next.disk = wanted[i].disk;
-            resource_.devices()[i]->change_state(next);
-        }
         close_after_sending_ = true;
         drop(ConnState::TearDown, "");
+        drop_->outdating = outdating;
     }
     return {};
+}
+
+void Connection::on_peer_in_sync() {
+    resource_.fencer().on_peer_in_sync();
 }
 
 // --- Reads for the peer ---

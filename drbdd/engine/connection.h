@@ -21,13 +21,20 @@ namespace engine {
 class Device;
 class Resource;
 
+// Whose data become Outdated with the end of the connection.
+struct Outdating {
+    bool own = false;
+    bool peer = false;
+};
+
 class Connection {
 public:
     Connection(Core& core, Resource& resource);
 
     // --- Commands ---
     void connect(bool discard_my_data);
-    void disconnect();  // at once, to StandAlone
+
+    void disconnect(Outdating outdating = {});  // at once, to StandAlone
     // Asks the peer first; watch graceful_pending() and take_disconnect_reply().
     void request_disconnect(std::uint32_t mask, std::uint32_t value);
 
@@ -98,6 +105,7 @@ public:
     void on_broken(SocketId socket, const std::string& text);
     void on_written(SocketId socket, std::uint64_t total);
 
+    void on_peer_in_sync();  // a volume's resync has ended, we were its source
     void on_peer_read_done(Device& device, const DiskTicket& ticket, int error);
 
     void advance();
@@ -152,7 +160,7 @@ private:
     void check_liveness();
     void check_sending(Outgoing& out, bool meta);
     void close_sockets(bool after_sending);
-    void lost(ConnState cause, bool stand_alone);
+    void lost(ConnState cause, bool stand_alone, Outdating outdating = {});
 
     Core& core_;
     Resource& resource_;
@@ -206,6 +214,7 @@ private:
         ConnState cause;
         std::string why;
         bool stand_alone;
+        Outdating outdating{};
     };
 
     std::optional<Drop> drop_;

@@ -203,7 +203,9 @@ void Device::finish_attach() {
     const bool peer_outdated = superblock.has(meta::kMdPeerOutDated);
     disk_when_attached_ = !consistent                             ? DiskState::Inconsistent
                           : !superblock.has(meta::kMdWasUpToDate) ? DiskState::Outdated
-                                                                  : DiskState::UpToDate;
+                          : peer_outdated || core_.settings.fencing == Fencing::DontCare
+                              ? DiskState::UpToDate
+                              : DiskState::Consistent;
     const std::uint64_t exposed = exposed_uuid_;
     const bool primaries = state_.role == Role::Primary || state_.peer == Role::Primary;
     if (primaries && state_.pdsk != DiskState::UpToDate && exposed != 0 &&

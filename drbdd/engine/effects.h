@@ -65,10 +65,11 @@ struct AdminDone {
     std::string text;  // the reason in words when code is not 0
 };
 
-// Runs `drbdadm NAME minor-N` (or the configured command) outside the engine; nobody waits for it.
+// Runs `drbdadm NAME minor-N` (or the configured command) outside the engine.
 struct RunHandler {
     VolumeNumber volume;
     std::string name;
+    bool report = false;  // answered by one HandlerDone; else nobody waits for it
 };
 
 // A volume's size, role or usability changed: front ends look at Engine::status().

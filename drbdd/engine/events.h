@@ -131,6 +131,16 @@ struct InvalidateRemote {
     VolumeNumber volume;
 };
 
+// The data of a volume shall not be used before a resync: somebody else uses the peer's. Durable
+// when it is answered. Changes nothing while the peer is connected.
+struct Outdate {
+    VolumeNumber volume;
+};
+
+// The cluster manager has declared the peer dead: the connection is given up at once, without
+// waiting for its timeouts. A peer that lives after all is connected to again.
+struct PeerDead {};
+
 struct Down {};  // disconnect and detach everything; the answer comes when all disks are closed
 
 struct ChangeSettings {  // net and disk options; protocol and authentication take effect at connect
@@ -145,12 +155,20 @@ using AdminCommand = std::variant<Attach,
                                   Demote,
                                   Invalidate,
                                   InvalidateRemote,
+                                  Outdate,
+                                  PeerDead,
                                   Down,
                                   ChangeSettings>;
 
 struct Admin {
     AdminId id;
     AdminCommand command;
+};
+
+// A handler that was started with `report` has ended; without a configured handler at once, with 0.
+struct HandlerDone {
+    VolumeNumber volume;
+    int exit_code = 0;  // -1: it could not be started, was killed or took too long
 };
 
 struct Tick {};  // time has passed; due when next_deadline() is reached, allowed at any time
@@ -165,6 +183,7 @@ using Event = std::variant<AppRequest,
                            StreamBroken,
                            SocketWritten,
                            Admin,
+                           HandlerDone,
                            Tick>;
 
 }  // namespace engine

@@ -429,7 +429,7 @@ base::Result<void> PeerDevice::settle(const VolumeState& peer, DiskState peer_di
     next.peer_isp = peer.aftr_isp || peer.user_isp;
     next = sanitise(next);
     if (fresh) {
-        const StateCode code = check_validity(next);
+        const StateCode code = check_validity(next, core_.settings.fencing);
         if (code != StateCode::Success && code != StateCode::ConnectedOutdates) {
             return refusal(base::format("State change failed: %s", text(code)));
         }
@@ -508,7 +508,7 @@ void PeerDevice::on_state_request(const proto::StateChgReq& packet) {
     if (!request_pending_ || !connection_.resolve_conflicts()) {
         const VolumeState own = device_.state();
         const VolumeState next = sanitise(apply_peer_request(own, packet.mask, packet.value));
-        code = check_change(own, next, connection_.in_handshake());
+        code = check_change(own, next, connection_.in_handshake(), core_.settings.fencing);
         if (code == StateCode::Success) {
             device_.change_state(next);
             if (next.conn == ConnState::StartingSyncS || next.conn == ConnState::StartingSyncT) {
@@ -656,6 +656,7 @@ void PeerDevice::finish_as_source() {
     next.pdsk = DiskState::UpToDate;
     device_.change_state(next);
     device_.store.write_bitmap();
+    connection_.on_peer_in_sync();
 }
 
 void PeerDevice::become_target(std::uint64_t sync_uuid) {

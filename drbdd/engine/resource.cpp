@@ -23,7 +23,9 @@ Resource::Resource(ResourceSettings settings,
                    io::BufferPool& pool,
                    base::LogSink& log,
                    std::uint64_t seed)
-    : core_(std::move(settings), pool, log, seed), connection_(core_, *this) {
+    : core_(std::move(settings), pool, log, seed),
+      connection_(core_, *this),
+      fencer_(core_, *this) {
     for (const VolumeSettings& volume : core_.settings.volumes) {
         devices_.push_back(
             std::make_unique<Device>(core_, volume, connection_, connection_.peer_writes));
@@ -57,6 +59,7 @@ void Resource::step(io::Instant now, Event event, Effects& effects) {
         for (const auto& device : devices_) {
             device->advance();
         }
+        fencer_.advance();
         advance_admin();
         connection_.handle_drop();
         REQUIRE(++rounds < kMaxRounds);
@@ -91,7 +94,11 @@ void Resource::dispatch(Event event) {
             } else if constexpr (std::is_same_v<T, SocketWritten>) {
                 connection_.on_written(e.socket, e.bytes_total);
             } else if constexpr (std::is_same_v<T, Admin>) {
-                commands_.push_back({e.id, std::move(e.command), core_.now + kAnswerWithin});
+                commands_.push_back({.id = e.id,
+                                     .command = std::move(e.command),
+                                     .deadline = core_.now + kAnswerWithin});
+            } else if constexpr (std::is_same_v<T, HandlerDone>) {
+                fencer_.on_done(e.exit_code);
             }
         },
         std::move(event));
@@ -118,6 +125,10 @@ Role Resource::role() const {
         return device->state().role == Role::Primary;
     });
     return primary ? Role::Primary : Role::Secondary;
+}
+
+StateCode Resource::check(const VolumeState& from, const VolumeState& to) const {
+    return check_change(from, to, connection_.in_handshake(), core_.settings.fencing);
 }
 
 // All that the volumes' superblocks should say is on disk.
@@ -205,8 +216,12 @@ void Resource::give_up(const Running& running) {
     } else if (std::holds_alternative<Demote>(running.command)) {
         what = "requests are still waiting for the disk or the peer; try again";
     }
-    const bool transient =
-        std::holds_alternative<Promote>(running.command) && connection_.in_handshake();
+    const bool promotion = std::holds_alternative<Promote>(running.command);
+    const bool fencing = promotion && fencer_.running();
+    if (fencing) {
+        what = "the fence-peer handler is still running";
+    }
+    const bool transient = fencing || (promotion && connection_.in_handshake());
     const StateCode code = transient ? StateCode::InTransientState : StateCode::CwFailedByPeer;
     done(running, static_cast<int>(code), std::string(text(code)) + ": " + what);
 }
@@ -263,7 +278,7 @@ bool Resource::run(Running& running, const Detach& command) {
         }
         VolumeState next = state;
         next.disk = DiskState::Failed;
-        const StateCode code = check_change(state, sanitise(next), connection_.in_handshake());
+        const StateCode code = check(state, sanitise(next));
         if (!succeeded(code)) {
             done(running, code);
             return true;
@@ -311,22 +326,33 @@ bool Resource::run(Running& running, const ConnectCommand& command) {
 
 bool Resource::run(Running& running, const Disconnect& command) {
     if (!connection_.up() || command.force) {
-        connection_.disconnect();
+        // Lost while we asked: whether the peer counts on our data being outdated is not known.
+        connection_.disconnect({.own = running.outdate.own, .peer = false});
         done(running, 0);
         return true;
     }
+    // Bits 9 and 13 of the word: our disk and the peer's, to become Outdated.
+    constexpr std::uint32_t kOutdateOwn = 0xa00;
+    constexpr std::uint32_t kOutdatePeer = 0xa000;
     if (running.stage == 0) {
+        bool fence = false;
         for (const auto& device : devices_) {
             VolumeState next = device->state();
             next.conn = ConnState::Disconnecting;
-            const StateCode code =
-                check_change(device->state(), sanitise(next), connection_.in_handshake());
+            StateCode code = check(device->state(), sanitise(next));
+            if (code == StateCode::PrimaryNop) {
+                fence = true;  // with fencing a Primary outdates the peer as it leaves
+                next.pdsk = DiskState::Outdated;
+                code = check(device->state(), sanitise(next));
+            }
             if (!succeeded(code)) {
                 done(running, code);
                 return true;
             }
         }
-        connection_.request_disconnect(0x1f0, 0x010);
+        running.outdate.peer = fence;
+        connection_.request_disconnect(0x1f0 | (fence ? 0x1e000u : 0u),
+                                       0x010 | (fence ? kOutdatePeer : 0u));
         running.stage = 1;
         return false;
     }
@@ -334,11 +360,17 @@ bool Resource::run(Running& running, const Disconnect& command) {
     if (!reply) {
         return false;
     }
+    if (!succeeded(*reply) && role() != Role::Primary && !running.outdate.own &&
+        core_.settings.fencing != Fencing::DontCare) {
+        running.outdate.own = true;  // the Primary lets us go if our data are not used without it
+        connection_.request_disconnect(0x1f0 | 0x1e00, 0x010 | kOutdateOwn);
+        return false;
+    }
     if (!succeeded(*reply)) {
         done(running, StateCode::CwFailedByPeer);
         return true;
     }
-    connection_.disconnect();
+    connection_.disconnect(running.outdate);
     done(running, 0);
     return true;
 }
@@ -358,8 +390,7 @@ VolumeState Resource::promoted(const Device& device, bool force) const {
 
 StateCode Resource::check_promotion(bool force) const {
     for (const auto& device : devices_) {
-        const StateCode code =
-            check_change(device->state(), promoted(*device, force), connection_.in_handshake());
+        const StateCode code = check(device->state(), promoted(*device, force));
         if (!succeeded(code)) {
             return code;
         }
@@ -388,6 +419,9 @@ bool Resource::run(Running& running, const Promote& command) {
                 core_.now + core_.settings.net.ping_timeout + std::chrono::milliseconds(100),
                 running.deadline);
             core_.progress = true;
+            return false;
+        }
+        if (fence_before_promotion(running, code, command.force)) {
             return false;
         }
         if (!succeeded(code)) {
@@ -442,6 +476,31 @@ bool Resource::run(Running& running, const Promote& command) {
     }
     done(running, 0);
     return true;
+}
+
+// True while the handler is asked, or has changed what is to be decided.
+bool Resource::fence_before_promotion(Running& running, StateCode code, bool force) {
+    constexpr int kMaxCalls = 4;
+    const bool only_consistent =
+        code == StateCode::NoUpToDateDisk &&
+        std::any_of(devices_.begin(), devices_.end(), [](const auto& device) {
+            return device->state().disk == DiskState::Consistent;
+        });
+    if (connection_.up() || (code != StateCode::PrimaryNop && !only_consistent)) {
+        return false;
+    }
+    if (fencer_.running()) {
+        return true;
+    }
+    if (running.fence_calls++ < kMaxCalls) {
+        fencer_.call();
+        return true;
+    }
+    if (force && code == StateCode::PrimaryNop) {
+        fencer_.assume_outdated();
+        return true;
+    }
+    return false;
 }
 
 // Role and, where the data now go their own way, a new generation; both durable before the first
@@ -508,8 +567,7 @@ bool Resource::full_sync(Running& running, Device& device, ConnState conn) {
         if (conn == ConnState::StartingSyncT) {
             next.pdsk = std::max(next.pdsk, DiskState::Inconsistent);
         }
-        const StateCode code =
-            check_change(device.state(), sanitise(next), connection_.in_handshake());
+        const StateCode code = check(device.state(), sanitise(next));
         if (!succeeded(code)) {
             done(running, code);
             return true;
@@ -568,6 +626,41 @@ bool Resource::run(Running& running, const InvalidateRemote& command) {
 
 // --- The rest ---
 
+bool Resource::run(Running& running, const Outdate& command) {
+    Device* device = find(command.volume);
+    if (device == nullptr) {
+        done(running, kErrMinorInvalid, "Device minor not allocated");
+        return true;
+    }
+    if (running.stage == 0) {
+        VolumeState next = device->state();
+        next.disk = DiskState::Outdated;
+        next = sanitise(next);
+        const StateCode code = check(device->state(), next);
+        if (!succeeded(code)) {
+            done(running, code);
+            return true;
+        }
+        device->change_state(next);
+        running.stage = 1;
+    }
+    if (!stored()) {
+        return false;
+    }
+    done(running, 0);
+    return true;
+}
+
+bool Resource::run(Running& running, const PeerDead&) {
+    if (running.stage == 0 && connection_.conn() >= ConnState::WFReportParams) {
+        connection_.drop(ConnState::NetworkFailure, "The cluster manager declared the peer dead");
+        running.stage = 1;
+        return false;  // it takes effect at the end of the round
+    }
+    done(running, 0);
+    return true;
+}
+
 bool Resource::run(Running& running, const Down&) {
     if (running.stage == 0) {
         if (role() == Role::Primary) {
@@ -607,6 +700,7 @@ bool Resource::run(Running& running, const Down&) {
 
 bool Resource::run(Running& running, const ChangeSettings& command) {
     core_.settings.net = command.settings.net;
+    core_.settings.fencing = command.settings.fencing;
     for (const VolumeSettings& volume : command.settings.volumes) {
         if (Device* device = find(volume.number)) {
             device->change_settings(volume);

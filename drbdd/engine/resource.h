@@ -4,6 +4,7 @@
 #include "drbdd/engine/connection.h"
 #include "drbdd/engine/core.h"
 #include "drbdd/engine/device.h"
+#include "drbdd/engine/fencer.h"
 #include "drbdd/engine/status.h"
 
 #include <cstdint>
@@ -29,6 +30,9 @@ public:
 
     const std::vector<std::unique_ptr<Device>>& devices() const { return devices_; }
 
+    Fencer& fencer() { return fencer_; }
+
+    Role role() const;
     Device* find(VolumeNumber volume);
     const Device* find(VolumeNumber volume) const;
 
@@ -36,11 +40,13 @@ private:
     // A command that may take more than one step. They run one after the other; each is answered by
     // its deadline, so that no administrator waits for ever.
     struct Running {
-        AdminId id;
-        AdminCommand command;
-        io::Instant deadline;
+        AdminId id{};
+        AdminCommand command{};
+        io::Instant deadline{};
         int stage = 0;  // of the command's own
         bool retried = false;
+        int fence_calls = 0;
+        Outdating outdate{};
         io::Instant not_before{};
         io::Instant look_again{};
     };
@@ -58,19 +64,23 @@ private:
     bool run(Running& running, const Demote& command);
     bool run(Running& running, const Invalidate& command);
     bool run(Running& running, const InvalidateRemote& command);
+    bool run(Running& running, const Outdate& command);
+    bool run(Running& running, const PeerDead& command);
     bool run(Running& running, const Down& command);
     bool run(Running& running, const ChangeSettings& command);
     void give_up(const Running& running);
 
     VolumeState promoted(const Device& device, bool force) const;
     StateCode check_promotion(bool force) const;
+    bool fence_before_promotion(Running& running, StateCode code, bool force);
     void finish_promotion(bool force);
     bool full_sync(Running& running, Device& device, ConnState conn);
-    Role role() const;
+    StateCode check(const VolumeState& from, const VolumeState& to) const;
     bool stored() const;
 
     Core core_;
     Connection connection_;
+    Fencer fencer_;
     std::vector<std::unique_ptr<Device>> devices_;
     std::deque<Running> commands_;
 };

@@ -36,6 +36,10 @@ enum class AfterSplitBrain : std::uint8_t {
 
 enum class RrConflict : std::uint8_t { Disconnect, CallPriLost, Violently };
 
+// What happens before the data are used without the peer (specification of the
+// configuration, 13.2).
+enum class Fencing : std::uint8_t { DontCare, ResourceOnly };
+
 enum class OnIoError : std::uint8_t { PassOn, CallLocalIoError, Detach };
 
 struct NetSettings {
@@ -82,6 +86,7 @@ struct VolumeSettings {
 
 struct ResourceSettings {
     std::string name;
+    Fencing fencing = Fencing::DontCare;
     NetSettings net;
     std::vector<VolumeSettings> volumes;  // ascending by number
 };

@@ -94,7 +94,7 @@ VolumeState sanitise(const VolumeState& wanted) {
     return s;
 }
 
-StateCode check_validity(const VolumeState& s) {
+StateCode check_validity(const VolumeState& s, Fencing fencing) {
     const bool primary = s.role == Role::Primary;
     const bool good_data = s.disk == DiskState::UpToDate || s.pdsk == DiskState::UpToDate;
     if (primary && s.peer == Role::Primary) {
@@ -102,6 +102,10 @@ StateCode check_validity(const VolumeState& s) {
     }
     if (primary && s.conn < ConnState::Connected && s.disk < DiskState::UpToDate) {
         return StateCode::NoUpToDateDisk;
+    }
+    if (fencing != Fencing::DontCare && primary && s.conn < ConnState::Connected &&
+        s.pdsk >= DiskState::DUnknown) {
+        return StateCode::PrimaryNop;
     }
     if (primary && s.disk <= DiskState::Inconsistent && s.pdsk <= DiskState::Inconsistent) {
         return StateCode::NoUpToDateDisk;
@@ -170,12 +174,15 @@ StateCode check_transition(const VolumeState& from, const VolumeState& to, bool 
     return code;
 }
 
-StateCode check_change(const VolumeState& from, const VolumeState& to, bool in_handshake) {
+StateCode check_change(const VolumeState& from,
+                       const VolumeState& to,
+                       bool in_handshake,
+                       Fencing fencing) {
     if (from == to) {
         return StateCode::NothingToDo;
     }
-    const StateCode invalid = check_validity(to);
-    if (invalid != StateCode::Success && check_validity(from) != invalid) {
+    const StateCode invalid = check_validity(to, fencing);
+    if (invalid != StateCode::Success && check_validity(from, fencing) != invalid) {
         return invalid;
     }
     return check_transition(from, to, in_handshake);

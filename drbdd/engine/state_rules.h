@@ -2,6 +2,7 @@
 // section 4.4.
 #pragma once
 
+#include "drbdd/engine/settings.h"
 #include "drbdd/engine/state.h"
 
 #include <cstdint>
@@ -12,14 +13,17 @@ namespace engine {
 VolumeState sanitise(const VolumeState& wanted);
 
 // Whether the (sanitised) state may be: the first rule that it breaks, or Success.
-StateCode check_validity(const VolumeState& state);
+StateCode check_validity(const VolumeState& state, Fencing fencing);
 
 // Whether a change on request may be made from here. `in_handshake`: P_PROTOCOL was sent and not
 // every volume has left WFReportParams.
 StateCode check_transition(const VolumeState& from, const VolumeState& to, bool in_handshake);
 
 // A change on request: sanitised, valid (or no worse than before) and a legal step.
-StateCode check_change(const VolumeState& from, const VolumeState& to, bool in_handshake);
+StateCode check_change(const VolumeState& from,
+                       const VolumeState& to,
+                       bool in_handshake,
+                       Fencing fencing = Fencing::DontCare);
 
 // A peer's P_STATE_CHG_REQ as seen from here, applied to our state (4.6).
 VolumeState apply_peer_request(const VolumeState& own, std::uint32_t mask, std::uint32_t value);

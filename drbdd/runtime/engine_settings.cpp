@@ -144,9 +144,12 @@ engine::ResourceSettings engine_settings(const config::ResourceSettings& setting
     engine::ResourceSettings result;
     result.name = settings.name;
     result.net = net_settings(settings.net);
+    bool fenced = settings.net.fencing == config::Fencing::ResourceOnly;
     for (const config::VolumeSettings& volume : settings.volumes) {
+        fenced = fenced || volume.options.fencing == config::Fencing::ResourceOnly;
         result.volumes.push_back({{volume.number}, volume.minor, disk_settings(volume.options)});
     }
+    result.fencing = fenced ? engine::Fencing::ResourceOnly : engine::Fencing::DontCare;
     return result;
 }
 

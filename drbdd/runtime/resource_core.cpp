@@ -11,6 +11,7 @@
 #include <chrono>
 #include <memory>
 #include <sys/random.h>
+#include <sys/wait.h>
 #include <utility>
 
 namespace runtime {
@@ -40,6 +41,11 @@ int open_error_code(base::ErrorCode code) {
         default:
             return 104;  // cannot be opened
     }
+}
+
+// Of what waitpid() says; -1: there is none.
+int exit_code_of(int wait_status) {
+    return wait_status >= 0 && WIFEXITED(wait_status) ? WEXITSTATUS(wait_status) : -1;
 }
 
 }  // namespace
@@ -83,7 +89,9 @@ ResourceCore::ResourceCore(asio::io_context& context,
     }
 }
 
-ResourceCore::~ResourceCore() = default;
+ResourceCore::~ResourceCore() {
+    mailbox_->close();
+}
 
 base::Result<void> ResourceCore::start() {
     for (auto& [volume, unit] : units_) {
@@ -251,9 +259,24 @@ void ResourceCore::perform(engine::StatusChanged&) {
     status_changed_ = true;
 }
 
+void ResourceCore::Mailbox::post(engine::HandlerDone done) {
+    const std::lock_guard lock(mutex_);
+    if (core_ != nullptr) {
+        asio::post(core_->context_, [core = core_, done] { core->on_event(done); });
+    }
+}
+
+void ResourceCore::Mailbox::close() {
+    const std::lock_guard lock(mutex_);
+    core_ = nullptr;
+}
+
 void ResourceCore::perform(engine::RunHandler& effect) {
     const auto handler = settings_->handlers.find(effect.name);
     if (handler == settings_->handlers.end()) {
+        if (effect.report) {
+            on_event(engine::HandlerDone{effect.volume, 0});
+        }
         return;
     }
     const VolumeIdentity& identity = unit(effect.volume).identity;
@@ -278,9 +301,14 @@ void ResourceCore::perform(engine::RunHandler& effect) {
     };
     HandlerEvent event{settings_->name, effect.volume, effect.name, std::nullopt};
     surroundings_.handler_event(event);
-    call.ended = [&surroundings = surroundings_, event](int status) mutable {
+    call.ended = [&surroundings = surroundings_,
+                  event,
+                  mailbox = effect.report ? mailbox_ : nullptr](int status) mutable {
         event.status = status;
         surroundings.handler_event(event);
+        if (mailbox != nullptr) {
+            mailbox->post(engine::HandlerDone{event.volume, exit_code_of(status)});
+        }
     };
     surroundings_.handlers.run(std::move(call));
 }

@@ -23,6 +23,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <vector>
@@ -100,6 +101,19 @@ public:
 private:
     class Deed;
 
+    // For what ends on another thread, possibly after the resource is gone.
+    class Mailbox {
+    public:
+        explicit Mailbox(ResourceCore& core) : core_(&core) {}
+
+        void post(engine::HandlerDone done);
+        void close();
+
+    private:
+        std::mutex mutex_;
+        ResourceCore* core_;
+    };
+
     void schedule_pump();
     void pump();
     void execute(engine::Effect& effect);
@@ -148,6 +162,7 @@ private:
     TcpTransport transport_;
     engine::Engine engine_;
 
+    std::shared_ptr<Mailbox> mailbox_ = std::make_shared<Mailbox>(*this);
     std::vector<engine::Event> events_;
     engine::Effects effects_;
     bool pump_scheduled_ = false;

@@ -73,6 +73,43 @@ def block_device(cluster):
 HANDLERS = ("before-resync-target", "after-resync-target", "initial-split-brain", "split-brain")
 
 
+def fenced(cluster):
+    """with fencing a lonely Primary has the peer outdated; a survivor is promoted when the peer is found dead"""
+    work = os.path.dirname(cluster.alpha.dir)
+    # Another network than the one that is cut: the peer's admin socket can be seen from both nodes.
+    for node, peer in ((cluster.alpha, cluster.bravo), (cluster.bravo, cluster.alpha)):
+        with open(os.path.join(node.dir, "fence"), "w") as file:
+            file.write(f"#!/bin/sh\nexport PATH={peer.environment()['PATH']} DRBDD_RUN_DIR={peer.run_dir}\n"
+                       f"[ -e {work}/dead ] && exit 5\n"
+                       f"drbdadm -c {peer.config} --node {peer.name} outdate r0 >> {node.dir}/fence.log 2>&1\n"
+                       "case $? in 0) exit 4;; 5) exit 3;; 17) exit 6;; esac\nexit 1\n")
+        os.chmod(os.path.join(node.dir, "fence"), 0o755)
+    rewrite(cluster, ("net {", "net { fencing resource-only;"),
+            ("resource r0 {", f'resource r0 {{\n  handlers {{ fence-peer "{work}/$(uname -n)/fence"; }}'))
+    cluster.up(primary=cluster.alpha)
+
+    cluster.bridge.cable("bravo", False)
+    cluster.alpha.wait(connection="Connecting", peer_disk="Outdated")
+    cluster.bravo.wait(disk="Outdated")
+    cluster.bravo.expect_refusal("drbdadm", "-c", cluster.bravo.config, "primary", "r0", code=17,
+                                 says=["Need access to UpToDate data"])
+    cluster.bridge.cable("bravo", True)
+    for node in cluster.nodes:
+        node.wait_in_sync()
+
+    cluster.alpha.kill()
+    open(os.path.join(work, "dead"), "w").close()
+    cluster.bravo.drbdadm("peer-dead", "r0")
+    cluster.bravo.wait(connection="Connecting", seconds=1)
+    cluster.bravo.drbdadm("primary", "r0")
+    cluster.bravo.write_random(range(0, 1 << 20, 65536))
+    cluster.alpha.boot()
+    cluster.alpha.drbdadm("up", "r0")
+    for node in cluster.nodes:
+        node.wait_in_sync()
+    cluster.compare()
+
+
 def handlers(cluster):
     """handlers run at their moment, with their environment"""
     work = os.path.dirname(cluster.alpha.dir)
@@ -121,4 +158,4 @@ def handlers(cluster):
         expect(node, "initial-split-brain", "split-brain")
 
 
-main(ipv6_link, block_device, handlers, programs=("mke2fs",), net="protocol C; timeout 30; ping-int 2; ping-timeout 5; connect-int 1;")
+main(ipv6_link, block_device, fenced, handlers, programs=("mke2fs",), net="protocol C; timeout 30; ping-int 2; ping-timeout 5; connect-int 1;")

@@ -57,6 +57,7 @@ engine::ResourceSettings Cluster::make_settings() const {
     engine::ResourceSettings made;
     made.name = "r0";
     made.net = options_.net;
+    made.fencing = options_.fencing;
     for (std::size_t i = 0; i < options_.volumes; ++i) {
         const auto number = static_cast<std::uint16_t>(i);
         made.volumes.push_back({{number}, number, options_.disk});
@@ -524,6 +525,45 @@ void Cluster::on_admin_done(Node node, const engine::AdminDone& done) {
     }
 }
 
+void Cluster::on_handler(Node node, const engine::RunHandler& handler) {
+    if (handler.report) {
+        world_.after(fence_time, [this, node, incarnation = host(node).incarnation()] {
+            fence_peer_of(node, incarnation);
+        });
+    }
+}
+
+void Cluster::handler_done(Node node, std::uint64_t incarnation, int exit_code) {
+    if (host(node).running() && host(node).incarnation() == incarnation) {
+        host(node).step(engine::HandlerDone{{0}, exit_code});
+    }
+}
+
+// As drbd-peer-outdater does it.
+void Cluster::fence_peer_of(Node node, std::uint64_t incarnation) {
+    const Node peer = other(node);
+    if (fence_exit_code || !fence_network || !host(peer).running()) {
+        return handler_done(node, incarnation, fence_exit_code.value_or(5));
+    }
+    const auto asked = std::make_shared<std::vector<engine::AdminId>>();
+    for (std::size_t i = 0; i < options_.volumes; ++i) {
+        asked->push_back(admin_begin(peer, engine::Outdate{{static_cast<std::uint16_t>(i)}}));
+    }
+    world_.after(1s, [this, node, incarnation, asked] {
+        int verdict = 4;
+        for (const engine::AdminId id : *asked) {
+            const AdminResult result = answer(id);
+            const bool primary =
+                result.code == static_cast<int>(engine::StateCode::NoUpToDateDisk) ||
+                result.code == static_cast<int>(engine::StateCode::PrimaryNop);
+            const bool worse =
+                result.code == static_cast<int>(engine::StateCode::LowerThanOutdated);
+            verdict = result.ok() ? verdict : primary ? 6 : worse ? 3 : 20;
+        }
+        handler_done(node, incarnation, verdict);
+    });
+}
+
 // The other node is Primary as well, or was after the two had parted.
 bool Cluster::is_split(Node node, std::size_t volume, const engine::VolumeStatus& status) const {
     const Host::Volume& peers = host(other(node)).volume(volume);
@@ -546,6 +586,9 @@ void Cluster::note_promotion(Node node) {
                 history.holds(other(node)) == Holds::Stale) {
                 // The only disk with everything is lost, and by the identifiers nobody can tell.
                 history.overrule(other(node), look);
+            }
+            if (state.conn >= ConnState::Connected && state.disk < DiskState::Inconsistent) {
+                history.works_through_peer(node);
             }
             if (state.conn < ConnState::Connected && state.disk == DiskState::UpToDate) {
                 world_.trace.add(world_.now(),

@@ -29,6 +29,7 @@ struct ClusterOptions {
     std::uint64_t device_bytes = 8u << 20;
     engine::NetSettings net;  // `protocol` above has the last word
     engine::DiskSettings disk;
+    engine::Fencing fencing = engine::Fencing::DontCare;
     LinkOptions link;
     DiskLatency latency;
     bool can_discard = true;
@@ -154,6 +155,11 @@ public:
 
     SimNet& net() { return net_; }
 
+    // --- Fencing: the handler outdates the peer over another network ---
+    bool fence_network = true;
+    io::Duration fence_time = std::chrono::milliseconds(30);
+    std::optional<int> fence_exit_code;  // whatever it finds
+
     // --- Time ---
     void run_for(io::Duration duration);
     bool run_until(const std::function<bool()>& condition, io::Duration limit);
@@ -229,6 +235,9 @@ private:
     // --- HostObserver ---
     void on_app_done(Node node, const engine::CompleteApp& done) override;
     void on_admin_done(Node node, const engine::AdminDone& done) override;
+    void on_handler(Node node, const engine::RunHandler& handler) override;
+    void fence_peer_of(Node node, std::uint64_t incarnation);
+    void handler_done(Node node, std::uint64_t incarnation, int exit_code);
     void on_step_done(Node node) override;
     void on_process_gone(Node node) override;
 

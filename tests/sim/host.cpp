@@ -164,6 +164,9 @@ void Host::trace_event(const engine::Event& event) {
             add("> written socket total", e.socket.value, e.bytes_total);
         },
         [&](const engine::Admin& e) { add("> admin id command", e.id.value, e.command.index()); },
+        [&](const engine::HandlerDone& e) {
+            add("> handler-done code", static_cast<std::uint64_t>(e.exit_code));
+        },
         [&](const engine::Tick&) { add("> tick"); },
     };
     std::visit(handle, event);
@@ -271,6 +274,7 @@ public:
     void operator()(engine::RunHandler& e) {
         host_.world_.trace.text(host_.world_.now(), host_.node_, "< handler " + e.name);
         host_.handlers_.push_back(e.name);
+        host_.observer_.on_handler(host_.node_, e);
     }
 
     void operator()(engine::VolumeChanged&) {}

@@ -25,6 +25,7 @@ public:
     virtual ~HostObserver() = default;
     virtual void on_app_done(Node node, const engine::CompleteApp& done) = 0;
     virtual void on_admin_done(Node node, const engine::AdminDone& done) = 0;
+    virtual void on_handler(Node node, const engine::RunHandler& handler) = 0;
     virtual void on_step_done(Node node) = 0;
     virtual void on_process_gone(Node node) = 0;
 };
@@ -58,6 +59,9 @@ public:
 
     void step(engine::Event event);
     void admin(engine::AdminId id, engine::AdminCommand command);
+
+    // The process that runs now, to be compared later.
+    std::uint64_t incarnation() const { return incarnation_; }
 
     engine::Engine& engine() { return *engine_; }
 

@@ -14,7 +14,7 @@ namespace control {
 
 namespace {
 
-constexpr std::array<std::string_view, 15> kCommands = {"version",
+constexpr std::array<std::string_view, 17> kCommands = {"version",
                                                         "up",
                                                         "attach",
                                                         "detach",
@@ -23,6 +23,8 @@ constexpr std::array<std::string_view, 15> kCommands = {"version",
                                                         "primary",
                                                         "secondary",
                                                         "invalidate",
+                                                        "outdate",
+                                                        "peer-dead",
                                                         "options",
                                                         "show",
                                                         "down",
