@@ -37,7 +37,7 @@ def story(work):
     tell("  drbdd     writes everything to both disks before it says \"written\"")
     tell(f"  heartbeat lets each machine say \"I am alive\" to the other {1000 // TIMING.keepalive} times a second")
     tell(f"  The shop knows neither machine, only the address {SERVICE}, which belongs to the one that works.")
-    topology = story.topology = Topology(work, os.environ.get("HB_KIND", "ours"), timing=TIMING)
+    topology = story.topology = Topology(work, timing=TIMING)
     topology.up()
     alive, spare = topology.a, topology.b
     tell(f"Both disks ({MIB} MiB) are equal, and db-a works. Two more machines keep a read-only copy of the database (replicas).")

@@ -190,6 +190,9 @@ class Topology:
         node.boot()
         node.shape_link("eth2", RATE_BYTES)
         self.start_storage(node)
+        # As the original's init script does before the cluster manager starts: the disk of a crashed Primary calls itself
+        # UpToDate until it hears its peer, and must not be promoted before.
+        node.drbdadm("wait-connect", "r0", seconds=60)
         self.start_ha(node)
 
     def start_ha(self, node):
