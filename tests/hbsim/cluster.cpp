@@ -87,18 +87,21 @@ Cluster::Cluster(const Options& options)
     }
 }
 
-// Without a daemon nobody can be asked about the peer: the handler says that it is unreachable.
 void Cluster::add_storage(const std::string& resource) {
     const std::size_t id = storages_.size();
     storages_.push_back(std::make_unique<Storage>(world_, resource, [this, id](Node primary) {
-        const Storage& asking = *storages_[id];
-        if (daemon(primary).running()) {
-            daemon(primary).deliver(hb::OutdateRequest{id, asking.resource(), {}});
-            return;
-        }
-        world_.after(1s, [this, id, primary] { storages_[id]->on_fence_peer_done(primary, 5); });
+        world_.after(1ms, [this, id, primary] { ask_about_peer(id, primary); });
     }));
     storages_.back()->must_not_split = options_.storage_must_not_split;
+}
+
+// Without a daemon nobody can be asked about the peer: the handler says that it is unreachable.
+void Cluster::ask_about_peer(std::size_t id, Node primary) {
+    if (daemon(primary).running()) {
+        daemon(primary).deliver(hb::OutdateRequest{id, storages_[id]->resource(), {}});
+    } else {
+        storages_[id]->on_fence_peer_done(primary, 5);
+    }
 }
 
 void Cluster::start_both() {
@@ -194,7 +197,7 @@ std::string Cluster::unsettled_group(std::size_t group) const {
     if (!where) {
         return "group " + key + " does not run on exactly one node";
     }
-    if (options_.failback == "on" && *where != home(group)) {
+    if (options_.failback == "on" && expect_home_ && *where != home(group)) {
         return "group " + key + " is not at home";
     }
     return {};

@@ -75,16 +75,20 @@ public:
 
     // Each group runs on one node, with auto_failback on at home, and nobody waits for anything.
     // Empty if so, else what is missing.
+    void expect_home(bool expected) { expect_home_ = expected; }
+
     std::string unsettled();
     bool settle(Time limit);
 
 private:
     void add_storage(const std::string& resource);
+    void ask_about_peer(std::size_t id, Node primary);
     void check_exclusive();
     std::string unsettled_group(std::size_t group) const;
     std::string unsettled_daemon(Node node);
 
     Options options_;
+    bool expect_home_ = true;
     World world_;
     Network network_;
     FenceDevice fence_;

@@ -65,6 +65,7 @@ int main(int argc, char** argv) {
         std::fprintf(stderr, "usage: hbsim_random [--seed N | --first F --runs K] [--verbose]\n");
         return 2;
     }
+    std::setvbuf(stdout, nullptr, _IOLBF, 0);
     std::signal(SIGABRT, on_abort);
     std::uint64_t failures = 0;
     std::uint64_t events = 0;

@@ -174,6 +174,9 @@ AgentDone Machine::stop(const config::ResourceWord& word) {
         return exited(1);
     }
     if (Storage* storage = storage_of(word)) {
+        if (mounted_on(word)) {
+            return exited(1, "the device is in use");
+        }
         storage->demote(node_);
     }
     running_.erase(word.text);
@@ -183,9 +186,9 @@ AgentDone Machine::stop(const config::ResourceWord& word) {
 AgentDone Machine::status(const config::ResourceWord& word) {
     const Ailment& ailment = ailments_[word.script];
     if (ailment.garbage) {
-        return exited(
-            static_cast<int>(world_.prng.below(256)),
-            world_.prng.chance(0.5) ? std::string("\x01\xff\x7f\0\x1b", 5) : "unknown state");
+        return world_.prng.chance(0.5) ? exited(4, "status unknown\n")
+                                       : exited(static_cast<int>(world_.prng.below(256)),
+                                                std::string("\x01\xff\x7f\0OK", 6));
     }
     return runs(word.text) ? exited(0, "running\n") : exited(3, "stopped\n");
 }
@@ -204,6 +207,20 @@ void Machine::check_order(const config::ResourceWord& word) {
             }
         }
     }
+}
+
+bool Machine::mounted_on(const config::ResourceWord& disk) const {
+    for (const config::ResourceGroup& group : resources_.groups) {
+        const bool of_group =
+            std::ranges::find(group.words, disk.text, &config::ResourceWord::text) !=
+            group.words.end();
+        for (const config::ResourceWord& word : group.words) {
+            if (of_group && word.script == "Filesystem" && runs(word.text)) {
+                return true;
+            }
+        }
+    }
+    return false;
 }
 
 Storage* Machine::storage_of(const config::ResourceWord& word) {

@@ -73,6 +73,7 @@ private:
     hb::AgentDone stop(const config::ResourceWord& word);
     hb::AgentDone status(const config::ResourceWord& word);
     void check_order(const config::ResourceWord& word);
+    bool mounted_on(const config::ResourceWord& disk) const;
     Storage* storage_of(const config::ResourceWord& word);
     bool may_retry_promotion(const hb::RunAgent& effect);
     void schedule(hb::JobId job, Time duration);

@@ -85,8 +85,9 @@ RandomRun::RandomRun(std::uint64_t seed, bool verbose)
 }
 
 RunResult RandomRun::run() {
+    const bool together = plan_.defence == Defence::calm || plan_.options.storage_must_not_split;
     cluster_.daemon(Node::A).start();
-    cluster_.world().after(between(0s, chance(0.8) ? 2s : 40s), [this] {
+    cluster_.world().after(between(0s, together || chance(0.8) ? 2s : 40s), [this] {
         if (cluster_.machine(Node::B).powered() && !cluster_.daemon(Node::B).running()) {
             cluster_.daemon(Node::B).start();
         }
@@ -107,6 +108,12 @@ RunResult RandomRun::run() {
         result.trace = world.trace_end(200);
     }
     return result;
+}
+
+void RandomRun::start_if_possible(Node node) {
+    if (!stopping_ && cluster_.machine(node).powered() && !cluster_.daemon(node).running()) {
+        cluster_.daemon(node).start();
+    }
 }
 
 void RandomRun::act() {
@@ -207,11 +214,7 @@ void RandomRun::crash() {
     }
     if (may(Defence::none, Defence::fencing) && chance(0.4)) {
         cluster_.kill_daemon(node);
-        cluster_.world().after(between(10ms, 15s), [this, node] {
-            if (cluster_.machine(node).powered() && !cluster_.daemon(node).running()) {
-                cluster_.daemon(node).start();
-            }
-        });
+        cluster_.world().after(between(10ms, 15s), [this, node] { start_if_possible(node); });
     } else if (chance(0.5)) {
         daemon.effects_until_power_cut = static_cast<int>(below(40));
     } else {
@@ -234,6 +237,7 @@ void RandomRun::stand_still() {
 }
 
 void RandomRun::break_agent() {
+    moved_ = true;
     const Node node = any_node();
     const std::string script = kScripts[below(kScripts.size())];
     Ailment ailment;
@@ -265,7 +269,11 @@ void RandomRun::break_agent() {
 }
 
 void RandomRun::break_resource() {
+    if (cluster_.settings().policy.monitors.empty()) {
+        return;  // nobody would notice, as in the original
+    }
     const Node node = any_node();
+    moved_ = true;
     cluster_.machine(node).kill_resource("mysqld");
     cluster_.world().trace(name(node), "mysqld dies");
 }
@@ -301,10 +309,12 @@ void RandomRun::operate() {
     switch (below(7)) {
         case 0:
         case 1:
+            moved_ = true;
             cluster_.daemon(node).command(Verb::standby, word);
             return;
         case 2:
         case 3:
+            moved_ = true;
             cluster_.daemon(node).command(Verb::takeover, word);
             return;
         case 4:
@@ -314,12 +324,11 @@ void RandomRun::operate() {
             cluster_.daemon(node).command(Verb::restart);
             return;
         default:
+            if (plan_.options.storage_must_not_split) {
+                return;  // a daemon that is stopped cannot tell DRBD to outdate its disk
+            }
             cluster_.daemon(node).command(Verb::shutdown);
-            cluster_.world().after(between(5s, 60s), [this, node] {
-                if (cluster_.machine(node).powered() && !cluster_.daemon(node).running()) {
-                    cluster_.daemon(node).start();
-                }
-            });
+            cluster_.world().after(between(5s, 60s), [this, node] { start_if_possible(node); });
     }
 }
 
@@ -362,6 +371,13 @@ void RandomRun::finish() {
         return;
     }
     cluster_.heal();
+    // What an operator or a failed agent has moved stays where it is until somebody moves it again.
+    cluster_.expect_home(!moved_);
+    for (Time wait = 10s; wait < kSettleLimit / 2; wait += 10s) {
+        for (const Node node : kNodes) {  // a stop that had begun ends only now
+            world.after(wait, [this, node] { start_if_possible(node); });
+        }
+    }
     if (!cluster_.settle(kSettleLimit) && world.violation().empty()) {
         world.fail("after healing: " + cluster_.unsettled());
     }
@@ -381,6 +397,7 @@ void RandomRun::finish() {
 // A stop always ends, and the other node goes on with everything.
 void RandomRun::stop_one() {
     const Node node = any_node();
+    stopping_ = true;
     cluster_.daemon(node).command(hb::Command::Verb::shutdown);
     if (!cluster_.run_until([&] { return cluster_.daemon(node).exited(); }, kStopLimit)) {
         cluster_.world().fail(std::string("the stop of ") + name(node) + " never ends");

@@ -38,6 +38,7 @@ private:
 
     static Plan draw_plan(std::uint64_t seed, bool verbose);
 
+    void start_if_possible(Node node);
     void act();
     void act_on_link();
     void isolate();
@@ -66,6 +67,8 @@ private:
     Plan plan_;
     Cluster cluster_;
     bool isolated_ = false;
+    bool stopping_ = false;  // nobody starts a daemon any more
+    bool moved_ = false;     // a group may rightly be away from home
 };
 
 }  // namespace hbsim

@@ -40,9 +40,10 @@ int Storage::outdate(Node node) {
     if (own.disk == DiskState::Inconsistent) {
         return 5;
     }
-    if (own.connected) {
-        return 17;  // a connected peer is not outdated behind its back
+    if (own.connected && link_up_ && side(other(node)).powered) {
+        return 17;  // a connected node is not outdated
     }
+    lose_connection(node);  // it had not noticed yet
     own.disk = DiskState::Outdated;
     world_.trace(name(node), "storage: " + resource_ + " is Outdated");
     return 0;
