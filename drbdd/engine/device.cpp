@@ -162,6 +162,9 @@ void Device::update_flags() {
     set(state_.pdsk >= DiskState::Inconsistent && state_.pdsk <= DiskState::Outdated,
         meta::kMdPeerOutDated);
     if (flags != superblock.flags) {
+        if (superblock.has(meta::kMdPrimaryInd) && (flags & meta::kMdPrimaryInd) == 0) {
+            store.write_bitmap();  // from then on nobody reads the activity log after a crash
+        }
         superblock.flags = flags;
         store.touch();
     }

@@ -95,6 +95,11 @@ void ResyncTarget::start() {
 
 void ResyncTarget::stop() {
     running_ = false;
+    for (const io::DiskOp& op : deferred_) {
+        writing_.remove(op.sector, serial_);
+        device_.peer.send_ack(proto::Command::NegAck, op.sector, proto::kIdSyncer, op.length);
+    }
+    deferred_.clear();
     requested_.clear();
     fetching_.clear();
     in_flight_ = 0;
@@ -110,6 +115,7 @@ void ResyncTarget::advance() {
     if (!running_ || state.conn != ConnState::SyncTarget || !device_.local_usable()) {
         return;
     }
+    write_deferred();
     const DiskSettings& settings = device_.settings().disk;
     const bool busy = application_busy();
     bool narrow = pacer_.gives_way(core_.now, settings, busy);
@@ -197,13 +203,12 @@ base::Result<void> ResyncTarget::on_reply(const proto::Data& data, io::Slice pay
             proto::Command::NegAck, data.sector, proto::kIdSyncer, payload.length);
         return {};
     }
-    writing_.add(data.sector, payload.length, serial_);
     io::DiskOp op;
     op.kind = io::DiskOp::Kind::Write;
     op.sector = data.sector;
     op.length = payload.length;
     op.buffer = std::move(payload);
-    device_.disk.submit(DiskUser::ResyncWrite, serial_, std::move(op));
+    write(std::move(op));
     return {};
 }
 
@@ -217,13 +222,34 @@ base::Result<void> ResyncTarget::on_deallocated(const proto::BlockDesc& block) {
                            "a resync block was reported empty that was not asked for"};
     }
     requested_.erase(found);
-    writing_.add(block.sector, block.size, serial_);
     io::DiskOp op;
     op.kind = io::DiskOp::Kind::WriteZeroes;
     op.sector = block.sector;
     op.length = block.size;
-    device_.disk.submit(DiskUser::ResyncWrite, serial_, std::move(op));
+    write(std::move(op));
     return {};
+}
+
+// After a write of the peer that is on its way to the same place: the source read the block later.
+void ResyncTarget::write(io::DiskOp op) {
+    writing_.add(op.sector, op.length, serial_);
+    if (device_.peer_ranges.overlaps(op.sector, op.length)) {
+        deferred_.push_back(std::move(op));
+    } else {
+        device_.disk.submit(DiskUser::ResyncWrite, serial_, std::move(op));
+    }
+}
+
+void ResyncTarget::write_deferred() {
+    for (auto it = deferred_.begin(); it != deferred_.end();) {
+        if (device_.peer_ranges.overlaps(it->sector, it->length)) {
+            ++it;
+            continue;
+        }
+        io::DiskOp op = std::move(*it);
+        it = deferred_.erase(it);
+        device_.disk.submit(DiskUser::ResyncWrite, serial_, std::move(op));
+    }
 }
 
 void ResyncTarget::on_in_sync(const proto::BlockAck& packet) {

@@ -11,6 +11,7 @@
 #include <cstdint>
 #include <deque>
 #include <map>
+#include <vector>
 
 namespace engine {
 
@@ -92,6 +93,8 @@ private:
     bool request_next(bool busy);
     std::uint64_t extend(std::uint64_t first_bit, std::uint64_t most) const;
     bool application_busy() const;
+    void write(io::DiskOp op);
+    void write_deferred();
     void forget(base::Sector sector, std::uint64_t bytes);
 
     Core& core_;
@@ -103,7 +106,8 @@ private:
     std::uint64_t in_flight_ = 0;                      // bytes asked for or being written
     Ranges<std::uint64_t> fetching_;
     Ranges<std::uint64_t> writing_;
-    std::uint64_t serial_ = 0;  // of this resync, so that late completions are told apart
+    std::vector<io::DiskOp> deferred_;  // in writing_, but not submitted yet
+    std::uint64_t serial_ = 0;          // of this resync, so that late completions are told apart
     std::uint64_t failed_bits_ = 0;
 };
 
