@@ -29,10 +29,10 @@ void Audit::on_time() {
 // Twice in a row, so that a message that is late is no alarm.
 void Audit::check() {
     const Holdings& holdings = core_.holdings;
-    const bool settled = holdings.both_stable() && core_.standby.idle() &&
-                         core_.members.partner_alive() && holdings.other_known() &&
-                         !holdings.other_left() && !core_.takeover.pending() &&
-                         !core_.partition.unsettled() && !core_.shutdown.requested();
+    const bool settled =
+        holdings.both_stable() && core_.standby.idle() && core_.members.partner_alive() &&
+        holdings.other_known() && !holdings.other_left() && !core_.takeover.pending() &&
+        !core_.partition.unsettled() && !core_.isolation.isolated() && !core_.shutdown.requested();
     if (!settled) {
         dual_before_ = orphan_before_ = false;
         return;

@@ -158,7 +158,7 @@ void Core::on_node_returned(Node& node, bool healed) {
     }
     const bool pending = takeover.cancel("node " + node.name + " is back");
     isolation.ended();
-    holdings.on_partner_returned();
+    holdings.on_partner_returned(!healed && node.state == NodeState::active);
     if (healed) {
         partition.on_healed(node, pending);
     }

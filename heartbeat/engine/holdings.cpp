@@ -142,7 +142,7 @@ void Holdings::on_resource(Node& from, const wire::Message& message) {
 }
 
 void Holdings::become_stable() {
-    if (core_.takeover.pending()) {
+    if (core_.takeover.pending() || core_.isolation.isolated()) {
         settle_.set(core_.now + kFailbackAgain);  // what is ours is not known yet
         return;
     }
@@ -222,9 +222,11 @@ void Holdings::on_shutdone(Node& from) {
 }
 
 // It was gone when we said that we start, or we were for it.
-void Holdings::on_partner_returned() {
+void Holdings::on_partner_returned(bool in_full_swing) {
     if (phase_ == Phase::starting || phase_ == Phase::both_starting) {
         core_.messenger.send(wire::Message("starting"));
+    } else if (in_full_swing && phase_ != Phase::init && phase_ != Phase::shutdown) {
+        report();  // it will not ask what we hold, and may hold the same
     }
 }
 

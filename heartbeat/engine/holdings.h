@@ -29,7 +29,8 @@ public:
     void on_starting(const Node& from);
     void on_resource(Node& from, const wire::Message& message);
     void on_shutdone(Node& from);
-    void on_partner_returned();  // it was dead
+    // It was dead. `in_full_swing`: in a life that began while we did not hear it.
+    void on_partner_returned(bool in_full_swing);
     void on_partner_restarted();
     void on_looked();  // what runs at our start is known
 

@@ -23,11 +23,13 @@ bool Isolation::quorate() const {
            static_cast<int>(core_.settings.policy.quorum_ping);
 }
 
+// Measured by our own deadtime: a partner that announced a longer one, because it restarts, does
+// not wait any longer itself before it takes over from us.
 bool Isolation::watched() const {
     const Node* partner = core_.members.partner();
     return core_.settings.policy.quorum_ping > 0 && partner != nullptr &&
-           partner->state == NodeState::dead && !core_.holdings.other_left() &&
-           !core_.shutdown.running();
+           core_.now - partner->last_status >= core_.settings.ha_cf.deadtime &&
+           !core_.holdings.other_left() && !core_.shutdown.running();
 }
 
 void Isolation::on_node_dead() {
@@ -41,7 +43,6 @@ void Isolation::on_ping_answer() {
 }
 
 void Isolation::check() {
-    check_.set(core_.now + core_.settings.ha_cf.keepalive);
     const bool holding = core_.holdings.hold() != Hold::none || core_.groups.anything_up();
     if (isolated_ || !holding || quorate()) {
         return;
@@ -61,7 +62,7 @@ void Isolation::check() {
     core_.groups.abandon();
     core_.groups.kill_agent();
     core_.groups.give(Purpose::isolation, core_.groups.indexes(Hold::all));
-    if (!core_.takeover.pending()) {
+    if (!core_.takeover.pending() && core_.members.partner()->state == NodeState::dead) {
         core_.takeover.on_partner_dead(*core_.members.partner());
     }
 }
@@ -75,8 +76,14 @@ void Isolation::ended() {
 }
 
 void Isolation::on_time() {
-    if (check_.take(core_.now) && watched()) {
-        check();
+    if (core_.settings.policy.quorum_ping > 0 && (!check_.is_set() || check_.take(core_.now))) {
+        check_.set(core_.now + core_.settings.ha_cf.keepalive);
+        if (watched()) {
+            check();
+        } else if (isolated_ && core_.members.partner_alive()) {
+            isolated_ = false;  // heard again before it was declared dead
+            core_.holdings.report();
+        }
     }
     if (limit_.take(core_.now)) {
         core_.journal.critical("Isolated, and the resources cannot be stopped in time");

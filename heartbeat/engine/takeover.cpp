@@ -42,6 +42,7 @@ void Takeover::on_partner_dead(const Node& node) {
         core_.journal.info("Node " + node.name + " held nothing: no fencing is needed.");
         announce_fencing("unneeded");
         if (all_ours) {
+            core_.groups.clear_failures("");
             return;
         }
     }
@@ -50,7 +51,11 @@ void Takeover::on_partner_dead(const Node& node) {
 }
 
 void Takeover::on_partner_left() {
-    if (core_.shutdown.running() || core_.holdings.hold() == Hold::all) {
+    if (core_.shutdown.running()) {
+        return;
+    }
+    if (core_.holdings.hold() == Hold::all) {
+        core_.groups.clear_failures("");  // what it held may have been in the way
         return;
     }
     left_ = true;

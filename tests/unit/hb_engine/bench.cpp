@@ -181,6 +181,12 @@ void Bench::partner_restarts() {
     partner_status("up");
 }
 
+void Bench::partner_restarts_unheard() {
+    ++partner_generation_;
+    partner_seq_ = 40;
+    partner_status("active");
+}
+
 std::vector<Message> Bench::take_sent() {
     return std::exchange(sent, {});
 }

@@ -47,7 +47,7 @@ public:
     void bring_up(const std::string& partner_hold = "none");
     // The partner has restarted: new generation, numbers from one.
     void partner_restarts();
-    void ping_answers();
+    void partner_restarts_unheard();  // its first status that we hear is "active"
 
     // What was sent since the last call, without heartbeats and acknowledgements: "resource local
     // 1", "ask_resources all me" (type, rsc_hold, isstable, info; what is absent is left out).

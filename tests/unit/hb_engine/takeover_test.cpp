@@ -228,6 +228,18 @@ TEST_F(Isolated, ResetsItselfWhenTheResourcesDoNotStopInTime) {
     EXPECT_EQ(bench.take<hb::Reboot>().size(), 1u);
 }
 
+TEST_F(Isolated, DoesNotWaitForTheLongDeadtimeOfARestartingPartner) {
+    bench.partner_status("active", "7d64");
+    bench.answer_pings = false;
+    bench.pass(Time{4000});
+    EXPECT_FALSE(bench.runs(kVip));
+    EXPECT_EQ(bench.engine.status().nodes[1].status, "active");
+    bench.answer_pings = true;
+    bench.partner_beats = true;
+    bench.pass(Time{20'000});
+    EXPECT_TRUE(bench.runs(kVip));  // nobody else holds it
+}
+
 TEST_F(Isolated, KeepsItsResourcesWhileAPingNodeAnswers) {
     bench.pass(Time{60'000});
     EXPECT_TRUE(bench.runs(kVip));
@@ -310,6 +322,14 @@ TEST_F(Takeover, APartnerThatIsHeardAtLastIsToldThatWeStart) {
     bench->partner_beats = true;
     bench->partner_status("active");
     EXPECT_TRUE(bench->has_said("starting"));
+}
+
+TEST_F(Takeover, APartnerThatRestartedUnheardIsToldWhatWeHold) {
+    make("", "auto_failback off\n");
+    bench->pass(Time{3000});
+    bench->take_sent();
+    bench->partner_restarts_unheard();
+    EXPECT_TRUE(bench->has_said("resource all 1"));
 }
 
 TEST_F(Takeover, GroupsStayWithAutoFailbackOff) {
