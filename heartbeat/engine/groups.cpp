@@ -60,6 +60,12 @@ void Groups::start() {
     }
 }
 
+void Groups::inherit(Hold held) {
+    for (const std::size_t index : indexes(held)) {
+        groups_[index].resources.assign(groups_[index].config.words.size(), ResourceState::running);
+    }
+}
+
 std::vector<std::size_t> Groups::indexes(Hold which) const {
     std::vector<std::size_t> list;
     for (std::size_t i = 0; i < groups_.size(); ++i) {

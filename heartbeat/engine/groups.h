@@ -43,6 +43,8 @@ public:
     explicit Groups(Core& core) : core_(core) {}
 
     void start();
+    // These ran on while the daemon replaced itself; nothing else is believed of them.
+    void inherit(Hold held);
     void on_time();
     Time next() const;
     void on_agent_done(const AgentDone& done);

@@ -36,6 +36,7 @@ std::string_view name_of(Phase phase) {
 void Holdings::start() {
     hold_ = core_.start.restart_hold;
     needs_failback_ = has(hold_, Hold::foreign);
+    core_.groups.inherit(hold_);
     for (const std::size_t index : core_.groups.indexes(hold_)) {
         core_.groups.take(Purpose::adopt, {index});
     }

@@ -131,6 +131,19 @@ TEST_F(Group, AnAgentThatVanishedWhileItsResourceRunsIsAFailedStop) {
     EXPECT_EQ(bench.take<hb::Reboot>().size(), 1u);
 }
 
+TEST(InheritedGroup, WhoseAgentVanishedIsNotTakenForStopped) {
+    hb::Start start = start_of();
+    start.restart_hold = hb::Hold::local;
+    Bench bench(settings_for("node-a", "auto_failback on\n", kThree), start);
+    bench.running = {"drbddisk::r0", kFs, "mysqld"};
+    bench.wrong["stop mysqld"] = AgentDone{0, AgentEnd::missing, 0, ""};
+    bench.wrong["status mysqld"] = AgentDone{0, AgentEnd::missing, 0, ""};
+    bench.start();
+    bench.pass(Time{11'000});
+    EXPECT_EQ(bench.take<hb::Reboot>().size(), 1u);
+    EXPECT_TRUE(bench.runs("drbddisk::r0"));
+}
+
 TEST_F(Group, AFailedStopIsTriedTenTimesMoreThenTheMachineIsReset) {
     bench.bring_up();
     bench.wrong["stop mysqld"] = ends(1);
