@@ -206,6 +206,7 @@ void Groups::set_state(Group& changed, GroupState state) {
 void Groups::begin_taking() {
     current_->giving = false;
     current_->resource = 0;
+    current_->without_agent.clear();
     if (current_->kind != Kind::look) {
         if (!group().wanted) {
             end_group();  // given away while this waited in the queue
@@ -276,6 +277,8 @@ void Groups::on_status(const AgentDone& done) {
     const ResourceState verdict = verdict_of_status(done);
     if (done.end != AgentEnd::missing) {
         group().resources[current_->resource] = verdict;  // else what it did before still holds
+    } else if (current_->kind == Kind::look) {
+        current_->without_agent.push_back(current_->resource);
     }
     if (current_->kind == Kind::look) {
         if (verdict == ResourceState::running) {
@@ -334,6 +337,10 @@ void Groups::next_to_take() {
     if (current_->kind != Kind::look) {
         set_state(group(), GroupState::running);
     } else if (group().any(ResourceState::running)) {
+        // The group ran here, so what has lost its agent since then may run as well.
+        for (const std::size_t resource : current_->without_agent) {
+            group().resources[resource] = ResourceState::unknown;
+        }
         core_.journal.critical("Resource group " + group().key() + " is active at our start");
     }
     end_group();

@@ -86,6 +86,7 @@ private:
         Step step = Step::status;
         unsigned retries = 0;
         ResourceState was = ResourceState::stopped;  // of the resource that is being stopped
+        std::vector<std::size_t> without_agent;      // resources of the group that is looked at
         bool giving = false;                         // going right to left
         bool giving_up = false;                      // ... because a start failed
         bool abandoned = false;

@@ -29,7 +29,7 @@ bool Isolation::watched() const {
     const Node* partner = core_.members.partner();
     return core_.settings.policy.quorum_ping > 0 && partner != nullptr &&
            core_.now - partner->last_status >= core_.settings.ha_cf.deadtime &&
-           !core_.holdings.other_left() && !core_.shutdown.running();
+           !core_.shutdown.running();
 }
 
 void Isolation::on_node_dead() {

@@ -131,6 +131,23 @@ TEST_F(Group, AnAgentThatVanishedWhileItsResourceRunsIsAFailedStop) {
     EXPECT_EQ(bench.take<hb::Reboot>().size(), 1u);
 }
 
+TEST(FoundGroup, WhoseAgentVanishedIsNotTakenForStoppedIfTheRestRuns) {
+    for (const bool rest_runs : {true, false}) {
+        Bench bench(settings_for("node-a", "auto_failback on\n", kThree));
+        bench.running.insert("mysqld");
+        if (rest_runs) {
+            bench.running.insert("drbddisk::r0");
+        }
+        bench.wrong["stop mysqld"] = AgentDone{0, AgentEnd::missing, 0, ""};
+        bench.wrong["status mysqld"] = AgentDone{0, AgentEnd::missing, 0, ""};
+        bench.start();
+        bench.partner_status("up");
+        bench.resource("foreign", "1");  // the partner holds it now
+        bench.pass(Time{11'000});
+        EXPECT_EQ(bench.take<hb::Reboot>().size(), rest_runs ? 1u : 0u);
+    }
+}
+
 TEST(InheritedGroup, WhoseAgentVanishedIsNotTakenForStopped) {
     hb::Start start = start_of();
     start.restart_hold = hb::Hold::local;

@@ -240,6 +240,17 @@ TEST_F(Isolated, DoesNotWaitForTheLongDeadtimeOfARestartingPartner) {
     EXPECT_TRUE(bench.runs(kVip));  // nobody else holds it
 }
 
+TEST_F(Isolated, DoesNotTrustAPartnerThatSaidGoodbyeToStayAway) {
+    Message done("shutdone");
+    done.set("st", "dead");
+    bench.hear(done);
+    bench.pass(Time{5000});
+    EXPECT_TRUE(bench.runs(kVip));
+    bench.answer_pings = false;
+    bench.pass(Time{5000});
+    EXPECT_FALSE(bench.runs(kVip));
+}
+
 TEST_F(Isolated, KeepsItsResourcesWhileAPingNodeAnswers) {
     bench.pass(Time{60'000});
     EXPECT_TRUE(bench.runs(kVip));
