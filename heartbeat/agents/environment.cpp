@@ -38,6 +38,9 @@ std::vector<std::string> agent_environment(const AgentEnvironment& values) {
     out.push_back("HA_FIFO=" + values.fifo);
     out.push_back("HA_CURHOST=" + values.node);
     out.push_back("HA_OSTATUS=" + values.own_status);
+    if (!values.partner.empty()) {
+        out.push_back("HA_PARTNER=" + values.partner);
+    }
     out.push_back(std::string("HA_LOGD=") + (values.use_logd ? "yes" : "no"));
     out.push_back("HA_DATEFMT=%Y/%m/%d_%T ");
     if (values.coordinated) {

@@ -11,6 +11,7 @@ struct AgentEnvironment {
     std::string ha_dir = "/etc/ha.d";
     std::string node;         // HA_CURHOST
     std::string own_status;   // HA_OSTATUS: up, active...
+    std::string partner;      // HA_PARTNER, ours: alive, left or dead; empty: not set
     bool coordinated = true;  // auto_failback is on or off, not legacy: HA_NICEFAILBACK
     bool use_logd = false;
     std::string log_file;  // empty: HA_LOGFILE is not set; likewise the next two

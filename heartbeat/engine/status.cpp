@@ -74,6 +74,9 @@ Snapshot snapshot_of(const Core& core) {
         core.holdings.in_transition() ? "transition" : word_of(core.holdings.hold());
     snapshot.phase = name_of(core.holdings.phase());
     snapshot.standby = name_of(core.standby.phase());
+    snapshot.partner = !core.members.partner_alive() ? "dead"
+                       : core.holdings.other_left()  ? "left"
+                                                     : "alive";
     snapshot.pending = core.takeover.waiting_for();
     snapshot.shutting_down = core.shutdown.requested();
     snapshot.generation = core.start.generation;

@@ -67,6 +67,7 @@ struct Snapshot {
     std::string resources;  // for cl_status rscstatus: none local foreign all transition
     std::string phase;      // of the resource logic: init starting ... stable shutdown
     std::string standby;    // not, me, other, done
+    std::string partner;    // alive, left (it has said goodbye), or dead (also: not heard yet)
     std::string pending;    // what is waited for, in words; empty if nothing
     bool shutting_down = false;
     std::uint64_t generation = 0;

@@ -57,19 +57,19 @@ Daemon::Daemon(DaemonOptions options,
       engine_(settings_of(configuration_, options_), start),
       timer_(io_),
       signals_(io_, SIGTERM, SIGHUP, SIGUSR1),
-      agents_(io_, agent_paths(options_), environment("init"), log),
+      agents_(io_, agent_paths(options_), environment("init", ""), log),
       addresses_(io_,
                  log,
                  [this](const std::string& ip, const std::string& mac) {
                      post(AddressConflict{ip, mac});
                  }),
-      probes_(io_, agents_, environment("init")),
+      probes_(io_, agents_, environment("init", "")),
       probe_schedule_(io_,
                       probes_,
                       [this](std::size_t monitor, const ProbeResult& result) {
                           step(ProbeDone{monitor, result.ok, result.text});
                       }),
-      programs_(agents_.children(), environment("init")),
+      programs_(agents_.children(), environment("init", "")),
       rc_scripts_(options_.ha_dir, programs_, log),
       alarms_(configuration_.settings.policy.alarms, configuration_.settings.node, programs_, log),
       storage_(programs_),

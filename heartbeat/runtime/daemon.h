@@ -131,7 +131,8 @@ private:
     void perform(Exit& effect);
     void perform(Reboot& effect);
     void refresh_environment();
-    std::vector<std::string> environment(const std::string& own_status) const;
+    std::vector<std::string> environment(const std::string& own_status,
+                                         const std::string& partner) const;
 
     // daemon_control.cpp: what the tools ask
     void on_request(const control::Request& request, ControlServer::Answer answer);
@@ -175,7 +176,8 @@ private:
     std::map<std::uint64_t, ControlServer::Answer> outdates_;
     std::map<std::uint64_t, ClientQuestion> questions_;
     std::uint64_t next_id_ = 1;  // of commands, outdate requests and questions
-    std::string own_status_;     // as the environment of children has it
+    std::string own_status_;
+    std::string partner_;  // as the environment of children has it
     const Time started_;
     bool ended_ = false;
     Ending ending_;

@@ -68,12 +68,14 @@ AgentDone done_of(JobId job, AgentOperation operation, const AgentResult& result
 
 }  // namespace
 
-std::vector<std::string> Daemon::environment(const std::string& own_status) const {
+std::vector<std::string> Daemon::environment(const std::string& own_status,
+                                             const std::string& partner) const {
     const config::HaCf& conf = configuration_.settings.ha_cf;
     AgentEnvironment values;
     values.ha_dir = options_.ha_dir;
     values.node = configuration_.settings.node;
     values.own_status = own_status;
+    values.partner = partner;
     values.coordinated = conf.auto_failback != config::AutoFailback::Legacy;
     values.log_file = conf.logfile;
     values.debug_file = conf.debugfile;
@@ -87,13 +89,14 @@ std::vector<std::string> Daemon::environment(const std::string& own_status) cons
     return agent_environment(values);
 }
 
-// HA_OSTATUS follows our own status.
+// HA_OSTATUS and HA_PARTNER follow what the engine sees.
 void Daemon::refresh_environment() {
-    const std::string own_status = engine_.status().status;
-    if (own_status != own_status_) {
-        own_status_ = own_status;
-        agents_.set_variables(environment(own_status));
-        programs_.set_variables(environment(own_status));
+    const Snapshot now = engine_.status();
+    if (now.status != own_status_ || now.partner != partner_) {
+        own_status_ = now.status;
+        partner_ = now.partner;
+        agents_.set_variables(environment(own_status_, partner_));
+        programs_.set_variables(environment(own_status_, partner_));
     }
 }
 

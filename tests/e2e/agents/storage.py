@@ -44,6 +44,26 @@ def handover(cluster):
         holder, other = other, holder
 
 
+def partner_unheard(cluster):
+    """without the replication link a node does not become Primary as long as its partner is alive"""
+    configure(cluster)
+    cluster.up(primary=cluster.alpha)
+    cluster.bridge.cable("bravo", False)
+    cluster.alpha.wait(connection="Connecting")
+    drbddisk = os.path.join(OWN_AGENTS, "drbddisk")
+
+    def start(partner):
+        return cluster.bravo.run("env", f"HA_PARTNER={partner}", drbddisk, "r0", "start", check=False, seconds=30)
+
+    code, out, err = start("alive")
+    expect(code == 1 and "may have newer data" in err, f"started without contact to a living partner: {code}\n{out}{err}")
+    expect(cluster.bravo.state()[0] == "Secondary", "it has become Primary")
+    cluster.bridge.cable("bravo", True)
+    cluster.alpha.drbdadm("secondary", "r0")
+    code, out, err = start("alive")
+    expect(code == 0, f"in contact again, but refused: {code}\n{out}{err}")
+
+
 def takeover(cluster):
     """the survivor is promoted as soon as the storage agrees; a node whose data are not good says so at once"""
     configure(cluster)
@@ -62,4 +82,4 @@ def takeover(cluster):
     agent(cluster.bravo, "drbddisk", "r0", "stop")
 
 
-main(handover, takeover)
+main(handover, partner_unheard, takeover)
