@@ -396,6 +396,11 @@ void RandomRun::finish() {
 
 // A stop always ends, and the other node goes on with everything.
 void RandomRun::stop_one() {
+    // A reset that was asked for before cannot be recalled; it shall not hit the stop.
+    cluster_.run_for(60s);
+    if (!cluster_.settle(kSettleLimit)) {
+        return cluster_.world().fail("after a late reset: " + cluster_.unsettled());
+    }
     const Node node = any_node();
     stopping_ = true;
     cluster_.daemon(node).command(hb::Command::Verb::shutdown);
