@@ -50,7 +50,7 @@ Result<Recovery> plan_recovery(const Superblock& sb, base::ConstBytes al_area) {
     Recovery plan;
     plan.write_superblock = !sb.is_clean();
     if (!replayed) {
-        if (sb.has(kMdPrimaryInd) && !sb.is_clean()) {
+        if (sb.has(kMdPrimaryInd)) {
             return replayed.error();
         }
         plan.initialize_al = true;
@@ -72,6 +72,14 @@ Superblock recovered(Superblock sb) {
     sb.flags |= kMdAlClean;
     sb.clean_magic = true;
     return sb;
+}
+
+Superblock without_log(Superblock sb) {
+    if (sb.has(kMdPrimaryInd)) {
+        sb.flags |= kMdCrashedPrimary;
+        sb.flags &= ~static_cast<std::uint32_t>(kMdPrimaryInd);
+    }
+    return recovered(sb);
 }
 
 std::uint64_t mark_extent(base::AlExtent extent,

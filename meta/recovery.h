@@ -2,9 +2,9 @@
 // caller does the I/O. Metadata specification, sections 6.1, 6.2 and 6.4.
 //
 // Order on disk, a flush after each step, so that a crash at any point only repeats work:
-//   1. set the bits of `mark` in the bitmap, 2. write the superblock of recovered(), 3. write
-//   initialized blocks to the whole ring. A crash within 3 may leave torn blocks: a clean
-//   superblock says that nobody needs them. (The original writes the superblock last.)
+//   1. set the bits of `mark` in the bitmap, 2. write the superblock of without_log(), 3. write
+//   initialized blocks to the whole ring, 4. write the superblock of recovered().
+//   A crash within 3 may leave torn blocks; without 2 the disk could not be attached any more.
 #pragma once
 
 #include "base/bytes.h"
@@ -31,6 +31,10 @@ base::Result<Recovery> plan_recovery(const Superblock& superblock, base::ConstBy
 
 // The superblock as it is after recovery: clean. PRIMARY_IND stays, the attach needs it.
 Superblock recovered(Superblock superblock);
+
+// As recovered(), but the node is remembered as a crashed Primary without PRIMARY_IND: the log is
+// not needed, not even to those who insist on reading it.
+Superblock without_log(Superblock superblock);
 
 // Sets the bits of `extent` within `page`, the kBlockBytes of bitmap that start at `page_offset`;
 // returns how many were clear before. The bitmap describes `size`, see bitmap_area.h.

@@ -63,14 +63,19 @@ Result<void> carry_out(MetaDevice& device, const FoundMetadata& found, const met
                      "Marked additional %s as out-of-sync based on AL.\n",
                      meta::pretty_size(*newly_set * 4).c_str());
     }
-    if (plan.write_superblock) {
-        if (Result<void> done =
-                write_superblock(device, found.layout, meta::recovered(found.superblock));
-            !done) {
+    if (plan.initialize_al) {
+        const meta::Superblock interim = meta::without_log(found.superblock);
+        if (Result<void> done = write_superblock(device, found.layout, interim); !done) {
+            return done;
+        }
+        if (Result<void> done = initialize_activity_log(device, found.layout); !done) {
             return done;
         }
     }
-    return plan.initialize_al ? initialize_activity_log(device, found.layout) : Result<void>{};
+    if (plan.initialize_al || plan.write_superblock) {
+        return write_superblock(device, found.layout, meta::recovered(found.superblock));
+    }
+    return {};
 }
 
 int apply_to(MetaDevice& device, const FoundMetadata& found) {

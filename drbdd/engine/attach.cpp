@@ -251,7 +251,7 @@ void Attacher::write_clean_superblock() {
     op.sector = layout_.superblock_sector;
     op.length = meta::kBlockBytes;
     op.buffer = core_.pool.allocate_slice(op.length);
-    meta::encode(meta::recovered(superblock_), op.buffer.bytes());
+    meta::encode(meta::without_log(superblock_), op.buffer.bytes());
     disk_.submit(DiskUser::Attach, 0, std::move(op));
 }
 

@@ -600,6 +600,12 @@ void Cluster::note_promotion(Node node) {
             }
         }
     }
+    for (std::size_t i = 0; i < options_.volumes && primary; ++i) {
+        const engine::VolumeState& state = now.volumes[i].state;
+        if (state.conn >= ConnState::Connected && state.disk < DiskState::Inconsistent) {
+            oracles_->history(i).only_disk_is(other(node));
+        }
+    }
     for (std::size_t i = 0; i < options_.volumes && !primary && was_primary_[index(node)]; ++i) {
         const engine::VolumeState& state = now.volumes[i].state;
         if (state.conn == ConnState::Connected && state.disk == DiskState::UpToDate &&

@@ -85,12 +85,16 @@ void History::overrule(Node source, const PeekOf& peek) {
     nodes_[index(source)].holds = Holds::All;
 }
 
-void History::works_through_peer(Node node) {
-    View& peers = nodes_[index(other(node))];
-    if (peers.holds == Holds::Flushed) {
-        peers.lineage->fall_back_to_flushed();
-        peers.holds = Holds::All;
+void History::only_disk_is(Node node) {
+    View& view = nodes_[index(node)];
+    if (view.holds == Holds::Flushed) {
+        view.lineage->fall_back_to_flushed();
+        view.holds = Holds::All;
     }
+}
+
+void History::works_through_peer(Node node) {
+    only_disk_is(other(node));
     nodes_[index(node)] = {nodes_[index(other(node))].lineage, Holds::Stale, false};
 }
 

@@ -53,6 +53,8 @@ public:
     bool sync_begins(Node source);
     // The administrator wants this node's data, whatever they lack.
     void overrule(Node source, const PeekOf& peek);
+    // The other node's disk is lost: what this one's cache lost before is gone.
+    void only_disk_is(Node node);
     // A Primary without a disk: its history is that of the other node's.
     void works_through_peer(Node node);
     // Both are connected and UpToDate.

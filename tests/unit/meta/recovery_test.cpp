@@ -98,7 +98,8 @@ TEST(Recovery, RefusesAPrimaryWithoutAReadableLog) {
 
 TEST(Recovery, OfAPrimaryWhoseCleanedLogWasTornStartsANewOne) {
     meta_test::Vector vector = meta_test::load("v08-int-64m-kcrash-primary-connected.before");
-    const meta::Superblock clean = meta::recovered(vector.superblock());
+    const meta::Superblock clean = meta::without_log(vector.superblock());
+    EXPECT_TRUE(clean.has(meta::kMdCrashedPrimary));
     std::vector<std::uint8_t> log(vector.al_area().size());  // nothing of it can be read
     const auto plan = meta::plan_recovery(clean, log);
     ASSERT_TRUE(plan) << plan.error().text;
