@@ -137,8 +137,8 @@ struct Outdate {
     VolumeNumber volume;
 };
 
-// The cluster manager has declared the peer dead: the connection is given up at once, without
-// waiting for its timeouts. A peer that lives after all is connected to again.
+// The cluster manager has declared the peer dead: the connection is given up without waiting for
+// its timeouts, and refused if the peer still answers a ping.
 struct PeerDead {};
 
 struct Down {};  // disconnect and detach everything; the answer comes when all disks are closed

@@ -11,6 +11,9 @@ namespace {
 
 // Everything is answered before the second is over, transport to the administrator included.
 constexpr io::Duration kAnswerWithin = std::chrono::milliseconds(850);
+// A peer that was declared dead may answer for so long. One that does is alive, whatever the
+// cluster manager hears of it: without the connection nothing would keep both from being Primary.
+constexpr io::Duration kLastChance = std::chrono::milliseconds(200);
 constexpr int kMaxRounds = 100000;  // of one step; more means that two parts chase each other
 
 std::uint32_t bits(Role role) {
@@ -652,9 +655,23 @@ bool Resource::run(Running& running, const Outdate& command) {
 }
 
 bool Resource::run(Running& running, const PeerDead&) {
-    if (running.stage == 0 && connection_.conn() >= ConnState::WFReportParams) {
-        connection_.drop(ConnState::NetworkFailure, "The cluster manager declared the peer dead");
+    if (running.stage == 0 && connection_.up()) {
+        running.ping = connection_.ping();
+        running.look_again = core_.now + kLastChance;
         running.stage = 1;
+    }
+    if (running.stage == 1 && connection_.up()) {
+        if (connection_.answered(running.ping)) {
+            done(running,
+                 static_cast<int>(StateCode::CwFailedByPeer),
+                 "the peer is alive: it answers on the replication link");
+            return true;
+        }
+        if (core_.now < running.look_again) {
+            return false;
+        }
+        connection_.drop(ConnState::NetworkFailure, "The cluster manager declared the peer dead");
+        running.stage = 2;
         return false;  // it takes effect at the end of the round
     }
     done(running, 0);

@@ -47,6 +47,7 @@ private:
         bool retried = false;
         int fence_calls = 0;
         Outdating outdate{};
+        std::uint64_t ping = 0;
         io::Instant not_before{};
         io::Instant look_again{};
     };
