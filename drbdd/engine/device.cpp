@@ -121,8 +121,11 @@ void Device::after_change(const VolumeState& old) {
         (lost_contact(old, state_) && (primary || (state_.peer == Role::Primary && !fresh))) ||
         (old.peer == Role::Secondary && state_.peer == Role::Primary &&
          state_.pdsk < DiskState::Inconsistent);
-    if (alone && store.is_open() && state_.disk == DiskState::UpToDate && ids().bitmap == 0) {
-        new_current_uuid();
+    // The disk of a sync target is still known to be inconsistent when the connection is lost.
+    const bool left_target = primary && old.pdsk >= DiskState::Inconsistent &&
+                             old.conn >= ConnState::Connected && state_.conn < ConnState::Connected;
+    if ((alone || left_target) && store.is_open() && state_.disk == DiskState::UpToDate) {
+        part_ways();
     }
     const auto exchanging = [](const VolumeState& s) { return s.conn > ConnState::Connected; };
     if (exchanging(old) && !exchanging(state_)) {
@@ -176,9 +179,27 @@ void Device::new_current_uuid() {
         log_line(base::LogLevel::Warning, "bm UUID was already set: " + base::hex64(next.bitmap));
     }
     next.bitmap = next.current;
+    begin_generation(next);
+}
+
+// With a bitmap identifier in place the current one is replaced alone: what the peer lacks is still
+// counted from that. DRBD keeps both. Then a peer that bears the old one counts as equal, although
+// it lacks what is written from now on: a Primary that loses its disk would go on with the peer's.
+void Device::part_ways() {
+    GenerationIds next = ids();
+    if (next.bitmap == 0) {
+        new_current_uuid();
+    } else if (peer_may_bear_current_) {
+        next.push_history(next.current);
+        begin_generation(next);
+    }
+}
+
+void Device::begin_generation(GenerationIds next) {
     const std::uint64_t bit = state_.role == Role::Primary ? kUuidPrimaryBit : 0;
     next.current = (core_.prng.next() & ~kUuidPrimaryBit) | bit;
     store.set_ids(next);
+    peer_may_bear_current_ = false;
     // No write of the new generation is completed before the generation is on stable storage.
     requests.hold_until(store.generation());
     log_line(base::LogLevel::Info, "new current UUID " + describe(next));
@@ -196,6 +217,7 @@ void Device::attach(const io::DiskGeometry& geometry) {
 
 void Device::finish_attach() {
     crashed_primary_ = attacher_.crashed_primary();
+    peer_may_bear_current_ = true;  // nobody remembers
     if (attacher_.marked_kib() > 0) {
         log_line(base::LogLevel::Info,
                  base::format("Marked additional %llu KB as out-of-sync based on AL.",
@@ -242,9 +264,8 @@ void Device::finish_attach() {
         change_state(wanted);
         // A Primary goes on without the peer: what it writes now must not look like the peer's
         // data.
-        if (state_.role == Role::Primary && state_.disk == DiskState::UpToDate &&
-            ids().bitmap == 0) {
-            new_current_uuid();
+        if (state_.role == Role::Primary && state_.disk == DiskState::UpToDate) {
+            part_ways();
         }
     }
     log_line(base::LogLevel::Info, "attached to UUIDs " + describe(ids()));

@@ -68,6 +68,14 @@ public:
     GenerationIds ids() const { return store.ids(); }
 
     void new_current_uuid();
+    // From now on our data go their own way: they get an identifier that the peer's disk can't
+    // bear.
+    void part_ways();
+
+    // Although a bitmap identifier tells our data from the peer's, its disk may still, or again,
+    // bear our current identifier: a sync target has not confirmed yet that it has stored the sync
+    // UUID, or may have come to its end without our knowing.
+    void set_peer_may_bear_current(bool may) { peer_may_bear_current_ = may; }
 
     bool crashed_primary() const { return crashed_primary_; }
 
@@ -117,6 +125,7 @@ private:
     void keep_verdict(VolumeState& next);
     void after_change(const VolumeState& old);
     void update_flags();
+    void begin_generation(GenerationIds next);
     void finish_attach();
     void finish_detach();
     bool other_data_exposed(std::uint64_t current) const;
@@ -136,6 +145,7 @@ private:
     MetaStore::Ticket detach_ticket_ = 0;
     MetaStore::Generation detach_generation_ = 0;
     std::uint64_t exposed_uuid_ = 0;
+    bool peer_may_bear_current_ = true;
     bool refuse_attached_ = false;  // the disk being attached holds other data than those in use
     DiskState disk_when_attached_ = DiskState::Inconsistent;
     std::uint64_t size_sectors_ = 0;

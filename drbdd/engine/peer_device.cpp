@@ -54,7 +54,7 @@ void PeerDevice::on_connection_lost() {
     source.stop();
     held_sync_uuid_.reset();
     target_bitmap_ = 0;
-    stale_replies_ = 0;
+    given_up_.clear();
     storing_sync_uuid_ = starting_sync_ = false;
     finish_ = Finish::None;
     left_handshake_ = false;
@@ -476,6 +476,7 @@ void PeerDevice::request(std::uint32_t mask, std::uint32_t value) {
     REQUIRE(!request_pending_);
     reply_.reset();
     request_pending_ = true;
+    request_mask_ = mask;
     connection_.request_ping();
     // After the announcements: an older state must not overtake it.
     announce(proto::Command::StateChgReq, encoded(proto::StateChgReq{mask, value}));
@@ -486,20 +487,33 @@ std::optional<StateCode> PeerDevice::take_reply() {
 }
 
 void PeerDevice::forget_request() {
-    stale_replies_ += request_pending_ ? 1 : 0;
+    if (request_pending_) {
+        given_up_.push_back(request_mask_);
+    }
     request_pending_ = false;
     reply_.reset();
 }
 
 void PeerDevice::on_state_reply(const proto::StateChgReply& packet) {
-    if (stale_replies_ > 0) {
-        --stale_replies_;  // replies come in the order of the requests and carry no name
+    const auto code = static_cast<StateCode>(packet.code);
+    if (!given_up_.empty()) {
+        on_late_reply(given_up_.front(), code);
+        given_up_.pop_front();
         return;
     }
     if (request_pending_) {
         request_pending_ = false;
-        reply_ = static_cast<StateCode>(packet.code);
+        reply_ = code;
         core_.progress = true;
+    }
+}
+
+// A role or a disk state that the peer saw is corrected by our next P_STATE. A resync that it has
+// begun is not taken back by anything: the next handshake sees what the identifiers say of it.
+void PeerDevice::on_late_reply(std::uint32_t mask, StateCode code) {
+    constexpr std::uint32_t kConnBits = 0x1f0;
+    if ((mask & kConnBits) != 0 && succeeded(code)) {
+        connection_.drop(ConnState::NetworkFailure, "the peer began a resync that we had given up");
     }
 }
 
@@ -620,6 +634,8 @@ void PeerDevice::become_source() {
                          : core_.prng.next();
     ids.rotate_bitmap(new_sync_uuid_);
     device_.store.set_ids(ids);
+    device_.set_peer_may_bear_current(peer_ids_ &&
+                                      ((peer_ids_->current ^ ids.current) & ~kUuidPrimaryBit) == 0);
     sync_generation_ = device_.store.generation();
     storing_sync_uuid_ = true;
     core_.progress = true;
@@ -637,6 +653,13 @@ void PeerDevice::advance_sync_source() {
         connection_.send(
             proto::Command::SyncUuid, device_.number(), proto::SyncUuid{new_sync_uuid_});
         core_.progress = true;
+    }
+    if (device_.state().conn == ConnState::SyncSource) {
+        if (device_.bitmap.count() == 0) {
+            device_.set_peer_may_bear_current(true);  // it may end the resync at any moment
+        } else if (source.was_asked()) {
+            device_.set_peer_may_bear_current(false);  // it asks once it has stored the sync UUID
+        }
     }
     if (finish_ == Finish::Pinging && finish_source_ && connection_.answered(ping_serial_)) {
         finish_as_source();

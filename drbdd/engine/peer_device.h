@@ -108,6 +108,7 @@ private:
     void advance_sync_target();
     void become_source();
     void become_target(std::uint64_t sync_uuid);
+    void on_late_reply(std::uint32_t mask, StateCode code);
     void begin_progress(const char* role);
     void finish_as_target();
     void finish_as_source();
@@ -128,7 +129,10 @@ private:
     std::uint64_t peer_max_bio_ = 0;
 
     bool request_pending_ = false;
-    std::uint32_t stale_replies_ = 0;  // still to come, to requests that were given up
+    std::uint32_t request_mask_ = 0;
+    // Masks of requests that were given up and whose replies are still to come: these come in the
+    // order of the requests and carry no name.
+    std::deque<std::uint32_t> given_up_;
     std::optional<StateCode> reply_;
 
     std::optional<std::uint64_t> held_sync_uuid_;  // arrived before we were ready for it

@@ -518,8 +518,10 @@ void Resource::finish_promotion(bool force) {
         device->change_state(next);
         if (device->store.is_open()) {
             const bool alone = next.conn < ConnState::Connected || next.pdsk <= DiskState::Failed;
-            if (raised || (alone && device->ids().bitmap == 0)) {
+            if (raised) {
                 device->new_current_uuid();
+            } else if (alone) {
+                device->part_ways();
             }
             GenerationIds ids = device->ids();
             ids.current |= kUuidPrimaryBit;

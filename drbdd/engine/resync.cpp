@@ -303,6 +303,7 @@ void ResyncTarget::forget(base::Sector sector, std::uint64_t bytes) {
 // --- Source ---
 
 void ResyncSource::stop() {
+    was_asked_ = false;
     queue_.clear();
     active_.clear();
     reading_.clear();
@@ -322,6 +323,7 @@ base::Result<void> ResyncSource::on_request(const proto::BlockReq& request) {
         refuse(request);
         return {};
     }
+    was_asked_ = true;
     if (queue_.size() >= kSourceQueue) {
         return base::Error{base::ErrorCode::TooBig, "too many resync requests at once"};
     }

@@ -127,6 +127,9 @@ public:
 
     bool idle() const { return queue_.empty() && reading_.empty(); }
 
+    // The target has asked for a block of this resync.
+    bool was_asked() const { return was_asked_; }
+
 private:
     void refuse(const proto::BlockReq& request);
 
@@ -137,6 +140,7 @@ private:
     std::map<std::uint64_t, proto::BlockReq> active_;
     std::uint64_t next_key_ = 1;
     std::uint64_t serial_ = 0;
+    bool was_asked_ = false;
 };
 
 }  // namespace engine

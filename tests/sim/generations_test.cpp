@@ -4,6 +4,8 @@
 #include "tests/sim/disk_metadata.h"
 #include "tests/sim/sim_test.h"
 
+#include <cerrno>
+
 namespace sim {
 namespace {
 
@@ -295,6 +297,68 @@ TEST(SimGenerations, EndOfResyncMayBeMissedByEitherNode) {
         cluster.power_cut(victim);
         cluster.start(victim);
         cluster.check_convergence();
+    }
+}
+
+// The Primary writes alone and loses its disk; then a node comes that was its sync target. However
+// far that had come, its data are no substitute: they lack the writes. Once the disk is back all is
+// well.
+void lose_the_only_good_disk(Cluster& cluster) {
+    cluster.power_cut(Node::Bob);
+    ASSERT_TRUE(
+        cluster.run_until([&] { return cluster.conn(Node::Alice) < ConnState::Connected; }, 60s));
+    cluster.random_writes(Node::Alice, 40, 100ms);
+    cluster.run_for(1s);
+    cluster.disk(Node::Alice).fail_all(io::DiskOp::Kind::Write, EIO);
+    cluster.write(Node::Alice, 0, 8);
+    cluster.run_for(1s);
+    EXPECT_EQ(cluster.disk_state(Node::Alice), DiskState::Diskless);
+    cluster.start(Node::Bob);
+    cluster.run_for(3s);
+    cluster.random_io(Node::Alice, 40, 100ms);
+    cluster.run_for(1s);
+    EXPECT_TRUE(cluster.drain());
+    EXPECT_LT(cluster.conn(Node::Alice), ConnState::Connected);
+    cluster.disk(Node::Alice).heal();
+    EXPECT_TRUE(cluster.attach(Node::Alice).ok());
+    if (cluster.conn(Node::Alice) == ConnState::StandAlone) {
+        cluster.connect(Node::Alice);  // it had refused the other data
+    }
+    cluster.check_convergence();
+}
+
+TEST(SimGenerations, AnInvalidatedDiskIsNoSubstituteForTheSources) {
+    over_seeds(40, [](std::uint64_t seed) {
+        ClusterOptions options = with_seed(seed);
+        options.link.low_latency = 20ms;
+        options.link.high_latency = 40ms;
+        TestCluster cluster(options);
+        cluster.start_in_sync();
+        cluster.promote(Node::Alice);
+        cluster.admin_begin(Node::Bob, engine::Invalidate{{0}});
+        ASSERT_TRUE(cluster.run_until(
+            [&] { return cluster.conn(Node::Alice) == ConnState::SyncSource; }, 10s));
+        cluster.run_for(seed * 2ms);
+        lose_the_only_good_disk(cluster);
+    });
+}
+
+TEST(SimGenerations, ATargetWhoseEndWasMissedIsNoSubstituteForTheSources) {
+    for (std::uint64_t n = 0; n < 30 && !testing::Test::HasFailure(); ++n) {
+        SCOPED_TRACE(n);
+        TestCluster cluster(with_seed(5));
+        cluster.start_in_sync();
+        cluster.promote(Node::Alice);
+        cluster.cut_link();
+        cluster.run_for(30s);
+        cluster.write(Node::Alice, 0, 8);
+        cluster.drain();
+        cluster.heal_link();
+        ASSERT_TRUE(cluster.run_until(
+            [&] { return cluster.conn(Node::Alice) == ConnState::SyncSource; }, 60s));
+        cluster.host(Node::Bob).crash_after_effects(n, PowerCut{});
+        cluster.run_for(5s);
+        lose_the_only_good_disk(cluster);
     }
 }
 

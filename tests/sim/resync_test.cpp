@@ -217,6 +217,25 @@ TEST(SimResync, InvalidateCopiesEverything) {
     });
 }
 
+// The peer agrees after we have told the administrator that it did not. What it began is no secret
+// of its own: both end it.
+TEST(SimResync, ARequestThatWasGivenUpLeavesNoHalfOfAResync) {
+    over_seeds(10, [](std::uint64_t seed) {
+        ClusterOptions options = with_seed(seed);
+        options.net.ping_timeout = 2s;
+        options.latency.high = 30ms;  // the peer is still beginning when it hears of us again
+        TestCluster cluster(options);
+        cluster.start_in_sync();
+        cluster.cut_link(Node::Bob);
+        const AdminResult refused =
+            seed % 2 == 0 ? cluster.invalidate(Node::Bob) : cluster.invalidate_remote(Node::Bob);
+        EXPECT_NE(refused.text.find("no answer from the peer in time"), std::string::npos);
+        cluster.heal_link();
+        cluster.run_for(3s);
+        cluster.check_convergence();
+    });
+}
+
 TEST(SimResync, SourceReadErrorLeavesTheBlockMarked) {
     TestCluster cluster(with_seed(2));
     cluster.start_in_sync();
