@@ -330,8 +330,8 @@ void Device::remember_exposed_data() {
                          state_.pdsk == DiskState::UpToDate && peer.peer_ids().has_value();
     if (at_peer) {
         exposed_uuid_ = peer.peer_ids()->current;
-    } else if (store.is_open() && state_.disk >= DiskState::Inconsistent) {
-        exposed_uuid_ = ids().current;  // not those of a disk whose attach was refused
+    } else if (store.is_open() && state_.disk >= DiskState::Inconsistent && !refuse_attached_) {
+        exposed_uuid_ = ids().current;  // not those of a disk whose attach is refused
     }
 }
 
@@ -488,9 +488,10 @@ void Device::advance() {
         age_log_at_ = core_.now + kLogAge;
         log.age();
     }
-    if (std::exchange(refuse_attached_, false)) {
+    if (refuse_attached_) {
         disk_failed(true,
                     "Can only attach to data with current UUID=" + base::hex64(exposed_uuid_));
+        refuse_attached_ = false;
     }
     store.advance();
     for (const std::uint64_t key : log.take_ready()) {
