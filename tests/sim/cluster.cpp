@@ -590,7 +590,10 @@ void Cluster::note_promotion(Node node) {
             if (state.conn >= ConnState::Connected && state.disk < DiskState::Inconsistent) {
                 history.works_through_peer(node);
             }
-            if (state.conn < ConnState::Connected && state.disk == DiskState::UpToDate) {
+            // A connected peer without a disk has no say in it either.
+            const bool alone =
+                state.conn < ConnState::Connected || state.pdsk < DiskState::Inconsistent;
+            if (alone && state.disk == DiskState::UpToDate) {
                 world_.trace.add(world_.now(),
                                  node,
                                  "= promoted alone; volume, holds",
