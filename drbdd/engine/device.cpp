@@ -113,6 +113,7 @@ void Device::after_change(const VolumeState& old) {
         old.peer == Role::Secondary && state_.peer == Role::Primary) {
         peer.consider_resync();  // the peer was forced: its data count now
     }
+    peer_lacks_writes_ = peer_lacks_writes_ && primary;
     update_flags();
     // A Primary without a disk that only now connects may refuse our data: see
     // PeerDevice::settle().
@@ -217,7 +218,10 @@ void Device::attach(const io::DiskGeometry& geometry) {
 
 void Device::finish_attach() {
     crashed_primary_ = attacher_.crashed_primary();
-    peer_may_bear_current_ = true;  // nobody remembers
+    peer_lacks_writes_ = false;
+    // After a crash under the connection nobody knows whether a resync had come to its end.
+    peer_may_bear_current_ =
+        store.superblock().has(meta::kMdConnectedInd) || ids().has_equal_target();
     if (attacher_.marked_kib() > 0) {
         log_line(base::LogLevel::Info,
                  base::format("Marked additional %llu KB as out-of-sync based on AL.",
@@ -298,6 +302,7 @@ void Device::disk_failed(bool metadata, const std::string& what) {
             VolumeState next = state_;
             next.disk = DiskState::Inconsistent;
             change_state(next);
+            requests.on_disk_doubted();
         }
         return;
     }
@@ -318,6 +323,13 @@ void Device::disk_failed(bool metadata, const std::string& what) {
     peer_writes_.on_disk_lost(*this);
     detaching_ = true;
     detach_stored_ = true;
+}
+
+void Device::note_write_lost_with_disk() {
+    if (!std::exchange(peer_lacks_writes_, true)) {
+        log_line(base::LogLevel::Error,
+                 "Acknowledged writes were on the lost disk only: attach it again, or demote");
+    }
 }
 
 bool Device::other_data_exposed(std::uint64_t current) const {
@@ -479,7 +491,7 @@ void Device::advance() {
     if (attacher_.running()) {
         attacher_.advance();
     }
-    if (attacher_.take_finished()) {
+    if (!peer.in_handshake() && attacher_.take_finished()) {
         finish_attach();
     } else if (attacher_.failed() && !attacher_.running() && state_.disk == DiskState::Attaching) {
         disk_failed(true, "attach failed: " + attacher_.error());

@@ -83,6 +83,13 @@ public:
 
     void set_exposed_uuid(std::uint64_t uuid) { exposed_uuid_ = uuid; }
 
+    // A write was completed from our disk alone and has not reached the peer for certain (protocol
+    // A); then the disk was lost, and now the connection. The application would see older data at
+    // the peer, although nothing has crashed: the peer is none for a Primary that has no disk.
+    void note_write_lost_with_disk();
+
+    bool peer_lacks_writes() const { return peer_lacks_writes_; }
+
     DiskState disk_when_attached() const { return disk_when_attached_; }
 
     std::uint64_t size_sectors() const { return size_sectors_; }
@@ -145,7 +152,8 @@ private:
     MetaStore::Ticket detach_ticket_ = 0;
     MetaStore::Generation detach_generation_ = 0;
     std::uint64_t exposed_uuid_ = 0;
-    bool peer_may_bear_current_ = true;
+    bool peer_lacks_writes_ = false;
+    bool peer_may_bear_current_ = false;
     bool refuse_attached_ = false;  // the disk being attached holds other data than those in use
     DiskState disk_when_attached_ = DiskState::Inconsistent;
     std::uint64_t size_sectors_ = 0;

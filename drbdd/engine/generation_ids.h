@@ -34,6 +34,21 @@ struct GenerationIds {
     }
 
     void clear_bitmap() { rotate_bitmap(0); }
+
+    // As a source's whose target bears our current identifier until it has stored the sync UUID. It
+    // is made from the current one, as it else is from the bitmap identifier: so a disk says for
+    // ever whether that is still to be feared, and rules 51 and 71 know the target that never
+    // stored it.
+    void mark_equal_target() {
+        const std::uint64_t uuid = (current & ~kUuidPrimaryBit) + kUuidSyncOffset;
+        if (bitmap != uuid) {
+            rotate_bitmap(uuid);
+        }
+    }
+
+    bool has_equal_target() const {
+        return bitmap == (current & ~kUuidPrimaryBit) + kUuidSyncOffset;
+    }
 };
 
 std::string describe(const GenerationIds& ids);  // C:B:H0:H1 in hexadecimal

@@ -11,6 +11,7 @@ namespace engine {
 namespace {
 
 constexpr io::Duration kBitmapWriteInterval = std::chrono::seconds(2);
+constexpr io::Duration kVolumeUnknownAfter = std::chrono::seconds(5);
 
 template <typename P>
 std::vector<std::uint8_t> encoded(const P& packet, std::size_t size = P::kSize) {
@@ -39,7 +40,8 @@ PeerDevice::PeerDevice(Core& core, Device& device, Connection& connection)
 }
 
 void PeerDevice::start() {
-    left_handshake_ = consider_resync_ = false;
+    left_handshake_ = heard_ = consider_resync_ = false;
+    silent_until_ = core_.now + kVolumeUnknownAfter;
     sequence_ = 0;
     peer_ids_.reset();
     peer_flags_ = 0;
@@ -193,6 +195,7 @@ base::Result<std::uint64_t> PeerDevice::agree_on_size(const proto::Sizes& packet
 }
 
 base::Result<void> PeerDevice::on_sizes(const proto::Sizes& packet) {
+    heard_ = true;
     peer_max_bio_ = packet.max_bio_size;
     const base::Result<std::uint64_t> agreed = agree_on_size(packet);
     if (!agreed) {
@@ -413,6 +416,10 @@ base::Result<void> PeerDevice::settle(const VolumeState& peer, DiskState peer_di
         return refusal("Can only connect to data with current UUID=" +
                        base::hex64(device_.exposed_uuid()));
     }
+    if (fresh && own.disk < DiskState::Inconsistent && own.role == Role::Primary &&
+        device_.peer_lacks_writes()) {
+        return refusal("Can not connect: the peer lacks writes that the application saw completed");
+    }
     // Nobody would be left to say that our data lack writes.
     if (fresh && own.disk == DiskState::Outdated && peer.role == Role::Primary &&
         peer_disk < DiskState::Inconsistent) {
@@ -562,6 +569,14 @@ void PeerDevice::on_resync_write_acked(const proto::BlockAck& packet, bool ok) {
     core_.progress = true;
 }
 
+bool PeerDevice::connection_up() const {
+    return connection_.up();
+}
+
+io::Instant PeerDevice::next_deadline() const {
+    return std::min(target.next_deadline(), in_handshake() && !heard_ ? silent_until_ : io::kNever);
+}
+
 void PeerDevice::advance() {
     while (!announcements_.empty() && device_.store.durable(announcements_.front().generation)) {
         const Announcement next = std::move(announcements_.front());
@@ -629,13 +644,17 @@ void PeerDevice::advance_bitmaps() {
 // The sync UUID is on our disk before the peer hears of it.
 void PeerDevice::become_source() {
     GenerationIds ids = device_.ids();
-    new_sync_uuid_ = ids.bitmap != 0 && ids.bitmap != kUuidJustCreated
-                         ? ids.bitmap + kUuidSyncOffset
-                         : core_.prng.next();
-    ids.rotate_bitmap(new_sync_uuid_);
+    const bool equal = peer_ids_ && ((peer_ids_->current ^ ids.current) & ~kUuidPrimaryBit) == 0;
+    if (equal) {
+        ids.mark_equal_target();
+    } else {
+        ids.rotate_bitmap(ids.bitmap != 0 && ids.bitmap != kUuidJustCreated
+                              ? ids.bitmap + kUuidSyncOffset
+                              : core_.prng.next());
+    }
+    new_sync_uuid_ = ids.bitmap;
     device_.store.set_ids(ids);
-    device_.set_peer_may_bear_current(peer_ids_ &&
-                                      ((peer_ids_->current ^ ids.current) & ~kUuidPrimaryBit) == 0);
+    device_.set_peer_may_bear_current(equal);
     sync_generation_ = device_.store.generation();
     storing_sync_uuid_ = true;
     core_.progress = true;

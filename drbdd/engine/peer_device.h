@@ -69,7 +69,7 @@ public:
 
     void advance();
 
-    io::Instant next_deadline() const { return target.next_deadline(); }
+    io::Instant next_deadline() const;
 
     BitmapExchange exchange;
     ResyncTarget target;
@@ -78,6 +78,12 @@ public:
     const std::optional<GenerationIds>& peer_ids() const { return peer_ids_; }
 
     bool has_parameters() const { return left_handshake_; }
+
+    // The peer decides by what it has heard of us in the handshake: no disk may come in between. A
+    // volume that it never speaks of is not configured there.
+    bool in_handshake() const {
+        return connection_up() && !left_handshake_ && (heard_ || core_.now < silent_until_);
+    }
 
     void clear_peer_crashed() {
         peer_flags_ &= ~static_cast<std::uint64_t>(proto::kUuidCrashedPrimary);
@@ -118,7 +124,11 @@ private:
     Device& device_;
     Connection& connection_;
 
+    bool connection_up() const;
+
     bool left_handshake_ = false;
+    bool heard_ = false;
+    io::Instant silent_until_{};
     bool consider_resync_ = false;
     std::uint32_t sequence_ = 0;
     std::deque<Announcement> announcements_;

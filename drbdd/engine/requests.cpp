@@ -146,6 +146,7 @@ base::Result<void> Requests::on_read_refused(const proto::BlockAck& packet) {
 void Requests::on_peer_gone() {
     leaving_.clear();
     unflushed_at_peer_ = true;
+    give_up_undecided();
     std::vector<std::uint64_t> remote;
     for (auto& [key, read] : reads_) {
         if (read.sent) {
@@ -271,12 +272,13 @@ void Requests::replicate(std::uint64_t key, Write& write) {
     if (state.syncing()) {
         data.flags |= proto::kDataMaySetInSync;
     }
-    if (app.fua) {
+    // Where our own copy is no full one, the peer's is what counts: it must outlive a crash there,
+    // as the application here goes on.
+    write.sole_copy = !write.local || state.disk != DiskState::UpToDate;
+    if (app.fua || write.sole_copy) {
         data.flags |= proto::kDataFua;
     }
-    // Where our own copy is no full one, the peer's acknowledgement is what counts.
-    const bool sole_copy = !write.local || state.disk != DiskState::UpToDate;
-    if (protocol == ReplicationProtocol::C || sole_copy || state.syncing()) {
+    if (protocol == ReplicationProtocol::C || write.sole_copy || state.syncing()) {
         data.flags |= proto::kDataSendWriteAck;
     }
     if (protocol == ReplicationProtocol::B) {
@@ -318,7 +320,9 @@ void Requests::replicate(std::uint64_t key, Write& write) {
 // One flush at a time; those that come meanwhile are answered by the next one together. It covers
 // what was completed before: on our disk, and under protocol C on the peer's as well.
 void Requests::start_flush() {
-    if (flush_key_ != 0 || waiting_flushes_.empty() || !gate_open()) {
+    const bool tell =
+        !peer_knows_our_disk_ && peer_has_data() && !device_.peer.announcements_pending();
+    if (flush_key_ != 0 || (waiting_flushes_.empty() && !tell) || !gate_open()) {
         return;
     }
     Connection& connection = device_.peer_connection();
@@ -337,8 +341,9 @@ void Requests::start_flush() {
         submit_locally(flush_key_, write);
     }
     const bool wait_for_peer = core_.settings.net.protocol == ReplicationProtocol::C || !local;
-    write.durable = remote && !unflushed_at_peer_;
-    if (remote && wait_for_peer && unflushed_at_peer_) {
+    telling_peer_ = tell;
+    write.durable = remote && !unflushed_at_peer_ && !telling_peer_;
+    if (telling_peer_ || (remote && wait_for_peer && unflushed_at_peer_)) {
         unflushed_at_peer_ = false;
         replicate(flush_key_, write);
     } else if (!local) {
@@ -442,12 +447,17 @@ void Requests::on_sent(std::uint64_t position) {
 void Requests::on_connection_lost(std::uint64_t key) {
     Write& write = writes_.at(key);
     write.in_log = false;
+    const bool unconfirmed = write.net == Net::Sent || write.net == Net::Left;
+    if (write.completed && !is_flush(write) && unconfirmed && !device_.local_usable()) {
+        device_.note_write_lost_with_disk();
+    }
     write.net = Net::Lost;
     check(key);
 }
 
 // What this disk holds of unfinished writes is out of reach: only the peer's copy counts for them.
 void Requests::on_disk_lost() {
+    on_disk_doubted();
     std::vector<std::uint64_t> undecided;
     for (auto& [key, write] : writes_) {
         write.holds_log = false;
@@ -466,29 +476,27 @@ void Requests::on_disk_lost() {
     core_.progress = true;
 }
 
+void Requests::on_disk_doubted() {
+    peer_knows_our_disk_ = !peer_has_data();
+    telling_peer_ = false;
+    core_.progress = true;
+}
+
 bool Requests::net_satisfied(const Write& write) const {
     if (!write.replicated) {
         return true;
     }
-    switch (write.net) {
-        case Net::Written:
-        case Net::InSync:
-        case Net::Negative:
-        case Net::Lost:
-            return true;
-        case Net::None:
-            return true;
-        case Net::Sent:
-        case Net::Left:
-        case Net::Received:
-            break;
+    if (write.net == Net::Lost || write.net == Net::None || write.net == Net::Negative) {
+        return true;
     }
-    if (write.durable) {
+    if (write.local_failed && !peer_knows_our_disk_ && !is_flush(write)) {
+        return false;
+    }
+    if (write.durable || write.net == Net::Written || write.net == Net::InSync) {
         return true;
     }
     // Without a copy of our own, the data must be on the peer's disk.
-    const bool own_copy = write.local && !write.local_failed;
-    if (!own_copy || is_flush(write)) {
+    if (!has_own_copy(write) || is_flush(write)) {
         return false;
     }
     switch (core_.settings.net.protocol) {
@@ -518,6 +526,36 @@ void Requests::check(std::uint64_t key) {
     }
 }
 
+bool Requests::has_own_copy(const Write& write) {
+    return write.local && !write.local_failed && !write.sole_copy;
+}
+
+// Not completed yet, and of no use on our disk: the peer's word decides.
+std::vector<std::uint64_t> Requests::undecided() const {
+    std::vector<std::uint64_t> keys;
+    for (const auto& [key, write] : writes_) {
+        if (!write.completed && write.local_failed && !is_flush(write)) {
+            keys.push_back(key);
+        }
+    }
+    return keys;
+}
+
+// The peer, or its data, are gone before it knew what has become of our disk: even what it had is
+// not safe.
+void Requests::give_up_undecided() {
+    telling_peer_ = false;
+    if (std::exchange(peer_knows_our_disk_, true)) {
+        return;
+    }
+    for (const std::uint64_t key : undecided()) {
+        Write& write = writes_.at(key);
+        write.net = Net::Lost;
+        write.durable = false;
+        check(key);
+    }
+}
+
 bool Requests::remote_ok(const Write& write) const {
     return write.durable || write.net == Net::Written || write.net == Net::InSync;
 }
@@ -528,8 +566,7 @@ void Requests::complete(std::uint64_t key, Write& write) {
     write.completed = true;
     --started_;
     core_.progress = true;
-    const bool own_copy = write.local && !write.local_failed;
-    const int error = own_copy || remote_ok(write) ? 0 : EIO;
+    const int error = has_own_copy(write) || remote_ok(write) ? 0 : EIO;
     if (write.replicated && write.in_log &&
         write.epoch == device_.peer_connection().transfer_log.current_epoch()) {
         device_.peer_connection().transfer_log.close_epoch();
@@ -544,7 +581,14 @@ void Requests::complete(std::uint64_t key, Write& write) {
     if (is_flush(write)) {
         flush_key_ = 0;
         std::vector<AppRequest> flushes = std::exchange(running_flushes_, {});
-        if (error != 0 && !device_.local_usable() && peer_has_data()) {
+        if (std::exchange(telling_peer_, false) && error == 0) {
+            peer_knows_our_disk_ = true;
+            for (const std::uint64_t other : undecided()) {
+                check(other);
+            }
+        }
+        const bool unknown = write.local_failed && !peer_knows_our_disk_;
+        if ((error != 0 || unknown) && !device_.local_usable() && peer_has_data()) {
             // Our disk has gone under it: once more, at the peer.
             waiting_flushes_.insert(waiting_flushes_.begin(), flushes.begin(), flushes.end());
             return;
@@ -588,6 +632,9 @@ void Requests::advance() {
         }
         held_.clear();
         core_.progress = true;
+    }
+    if (!peer_has_data()) {
+        give_up_undecided();
     }
     while (!logged_.empty() && gate_open()) {
         const std::uint64_t key = logged_.front();

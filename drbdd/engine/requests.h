@@ -42,6 +42,9 @@ public:
     void on_peer_gone();
     // The local disk takes no more requests; its metadata are out of reach.
     void on_disk_lost();
+    // Our copy is not what it was. Until the peer knows that, its word alone completes no write:
+    // were we to crash before, our disk would pass for the newer one when it comes back.
+    void on_disk_doubted();
     // Everything still waiting is answered with an error: the volume goes down.
     void fail_waiting(int error);
 
@@ -83,6 +86,7 @@ private:
         bool in_log = false;   // the transfer log has it
         bool completed = false;
         bool replicated = false;  // was sent to the peer
+        bool sole_copy = false;   // the peer's: ours is none, or not a full one
         std::uint64_t epoch = 0;
         std::uint64_t position = 0;  // of its last byte on the data socket
         io::Instant sent_at{};
@@ -106,6 +110,9 @@ private:
     void start_flush();
     void check(std::uint64_t key);
     bool net_satisfied(const Write& write) const;
+    static bool has_own_copy(const Write& write);
+    std::vector<std::uint64_t> undecided() const;
+    void give_up_undecided();
     void complete(std::uint64_t key, Write& write);
     void release(std::uint64_t key, Write& write);
     void settle_bits(const Write& write);
@@ -129,6 +136,8 @@ private:
     MetaStore::Generation hold_until_ = 0;
     std::uint64_t flush_key_ = 0;
     bool unflushed_at_peer_ = true;  // replicated, or connected, since the last flush that we sent
+    bool peer_knows_our_disk_ = true;
+    bool telling_peer_ = false;  // the flush under way follows the announcement
     std::uint64_t started_ = 0;
     io::Instant last_activity_{};
 };
