@@ -258,9 +258,7 @@ void Device::finish_attach() {
     if (state_.conn >= ConnState::Connected) {
         wanted.disk = DiskState::Negotiating;
         change_state(wanted);
-        peer.announce_sizes();
-        peer.announce_uuids();
-        peer.announce_state();
+        peer.announce_attached();
     } else {
         exposed_uuid_ = next.current;
         wanted.disk = disk_when_attached_;

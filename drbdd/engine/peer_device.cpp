@@ -40,7 +40,7 @@ PeerDevice::PeerDevice(Core& core, Device& device, Connection& connection)
 }
 
 void PeerDevice::start() {
-    left_handshake_ = heard_ = consider_resync_ = false;
+    left_handshake_ = heard_ = ids_awaited_ = consider_resync_ = false;
     silent_until_ = core_.now + kVolumeUnknownAfter;
     sequence_ = 0;
     peer_ids_.reset();
@@ -89,6 +89,14 @@ void PeerDevice::send_parameters() {
     VolumeState state = device_.state();
     state.conn = ConnState::WFConnection;
     announce(proto::Command::State, encoded(proto::State{to_wire(state)}));
+}
+
+void PeerDevice::announce_attached() {
+    ids_awaited_ =
+        connection_.has(proto::kFeatureExplicitFlush);  // the kernel's does not answer so
+    announce_sizes();
+    announce_uuids();
+    announce_state();
 }
 
 void PeerDevice::announce_sizes() {
@@ -224,6 +232,7 @@ base::Result<void> PeerDevice::on_sizes(const proto::Sizes& packet) {
 
 void PeerDevice::on_uuids(const proto::Uuids& packet) {
     peer_ids_ = GenerationIds{packet.current, packet.bitmap, packet.history};
+    ids_awaited_ = false;
     peer_dirty_bits_ = packet.dirty_bits;
     peer_flags_ = packet.flags;
     const VolumeState& state = device_.state();
@@ -309,8 +318,8 @@ bool PeerDevice::resync_decision_wanted(const VolumeState& peer) const {
     }
     const bool fresh = own.conn < ConnState::Connected;
     const bool attaching =
-        own.conn == ConnState::Connected &&
-        (peer.disk == DiskState::Negotiating || own.disk == DiskState::Negotiating);
+        own.conn == ConnState::Connected && (peer.disk == DiskState::Negotiating ||
+                                             (own.disk == DiskState::Negotiating && !ids_awaited_));
     const bool peer_began = own.conn == ConnState::Connected &&
                             peer.conn >= ConnState::StartingSyncS &&
                             peer.conn <= ConnState::WFBitMapT;

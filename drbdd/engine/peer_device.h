@@ -28,6 +28,9 @@ public:
 
     // --- To the peer. What they say of us is on our disk before it leaves. ---
     void send_parameters();  // of the handshake
+    // Of a disk that is attached to a connected resource. The peer answers with its identifiers:
+    // those that we know of may be older than the state that it sent before it heard of our disk.
+    void announce_attached();
     void announce_sizes();
     void announce_uuids();
     void announce_state();
@@ -128,6 +131,7 @@ private:
 
     bool left_handshake_ = false;
     bool heard_ = false;
+    bool ids_awaited_ = false;
     io::Instant silent_until_{};
     bool consider_resync_ = false;
     std::uint32_t sequence_ = 0;

@@ -275,6 +275,7 @@ void Requests::replicate(std::uint64_t key, Write& write) {
     // Where our own copy is no full one, the peer's is what counts: it must outlive a crash there,
     // as the application here goes on.
     write.sole_copy = !write.local || state.disk != DiskState::UpToDate;
+    write.peer_full = state.pdsk == DiskState::UpToDate;
     if (app.fua || write.sole_copy) {
         data.flags |= proto::kDataFua;
     }
@@ -342,6 +343,7 @@ void Requests::start_flush() {
     }
     const bool wait_for_peer = core_.settings.net.protocol == ReplicationProtocol::C || !local;
     telling_peer_ = tell;
+    write.peer_full = remote;
     write.durable = remote && !unflushed_at_peer_ && !telling_peer_;
     if (telling_peer_ || (remote && wait_for_peer && unflushed_at_peer_)) {
         unflushed_at_peer_ = false;
@@ -557,7 +559,8 @@ void Requests::give_up_undecided() {
 }
 
 bool Requests::remote_ok(const Write& write) const {
-    return write.durable || write.net == Net::Written || write.net == Net::InSync;
+    return write.peer_full &&
+           (write.durable || write.net == Net::Written || write.net == Net::InSync);
 }
 
 // The application hears of it. A write of the current epoch closes that: a later one may depend on

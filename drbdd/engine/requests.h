@@ -87,6 +87,7 @@ private:
         bool completed = false;
         bool replicated = false;  // was sent to the peer
         bool sole_copy = false;   // the peer's: ours is none, or not a full one
+        bool peer_full = false;   // the peer's copy is a full one
         std::uint64_t epoch = 0;
         std::uint64_t position = 0;  // of its last byte on the data socket
         io::Instant sent_at{};

@@ -80,6 +80,12 @@ bool History::sync_begins(Node source) {
     return !loses;
 }
 
+void History::ended_without_source(Node target) {
+    if (!diverged()) {
+        nodes_[index(target)].holds = Holds::All;
+    }
+}
+
 void History::overrule(Node source, const PeekOf& peek) {
     lineage(source).adopt([&](std::uint64_t sector) { return peek(source, sector); });
     nodes_[index(source)].holds = Holds::All;

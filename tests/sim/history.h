@@ -51,6 +51,9 @@ public:
     void promoted_alone(Node node, bool split, const PeekOf& peek);
     // `source` overwrites the other node. False: it lacks what the other one has.
     bool sync_begins(Node source);
+    // All that was asked for was on its way when the source lost its disk: nothing was acknowledged
+    // since then.
+    void ended_without_source(Node target);
     // The administrator wants this node's data, whatever they lack.
     void overrule(Node source, const PeekOf& peek);
     // The other node's disk is lost: what this one's cache lost before is gone.

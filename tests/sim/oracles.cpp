@@ -139,7 +139,13 @@ void Oracles::look_at_volume(Node node, std::size_t volume, const engine::Volume
         status.state.role == Role::Primary ||
         (status.state.peer == Role::Primary && status.state.pdsk < DiskState::Inconsistent);
     const bool begins = is_source(status.state.conn) && !is_source(n.state.conn);
+    const bool became_target_in_sync = n.state.conn == ConnState::SyncTarget &&
+                                       n.state.disk == DiskState::Inconsistent &&
+                                       status.state.disk == DiskState::UpToDate;
     n.state = status.state;
+    if (became_target_in_sync && v.nodes[index(other(node))].state.disk < DiskState::Inconsistent) {
+        v.history.ended_without_source(node);
+    }
     if (begins) {
         ++resyncs_begun_;
         const bool keeps_all = v.history.sync_begins(node);
