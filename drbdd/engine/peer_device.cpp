@@ -429,12 +429,11 @@ base::Result<void> PeerDevice::settle(const VolumeState& peer, DiskState peer_di
         device_.peer_lacks_writes()) {
         return refusal("Can not connect: the peer lacks writes that the application saw completed");
     }
-    // Nobody would be left to say that our data lack writes.
-    if (fresh && own.disk == DiskState::Outdated && peer.role == Role::Primary &&
-        peer_disk < DiskState::Inconsistent) {
-        return base::Error{
-            base::ErrorCode::Busy,
-            "our data are outdated and the Primary has no disk: waiting for its disk"};
+    // Connected data are UpToDate in DRBD. Without a disk the peer can't say whether ours still
+    // lack writes, and nobody would be left to say so.
+    if (fresh && own.disk == DiskState::Outdated && peer_disk < DiskState::Inconsistent) {
+        return base::Error{base::ErrorCode::Busy,
+                           "our data are outdated and the peer has no disk: waiting for its disk"};
     }
     if (decided && own.disk == DiskState::Negotiating &&
         (next.conn == ConnState::Connected || next.conn == ConnState::WFBitMapS)) {

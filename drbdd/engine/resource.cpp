@@ -14,6 +14,7 @@ constexpr io::Duration kAnswerWithin = std::chrono::milliseconds(850);
 // A peer that was declared dead may answer for so long. One that does is alive, whatever the
 // cluster manager hears of it: without the connection nothing would keep both from being Primary.
 constexpr io::Duration kLastChance = std::chrono::milliseconds(200);
+constexpr int kLeaving = 9;         // stage of a disconnect
 constexpr int kMaxRounds = 100000;  // of one step; more means that two parts chase each other
 
 std::uint32_t bits(Role role) {
@@ -213,8 +214,9 @@ void Resource::give_up(const Running& running) {
     std::string what = "no answer from the peer in time";
     if (!asked_peer && std::holds_alternative<Attach>(running.command)) {
         what = "still reading the metadata: the backing disk is slow";
-    } else if (!asked_peer && (std::holds_alternative<Detach>(running.command) ||
-                               std::holds_alternative<Down>(running.command))) {
+    } else if (!asked_peer &&
+               (running.stage == kLeaving || std::holds_alternative<Detach>(running.command) ||
+                std::holds_alternative<Down>(running.command))) {
         what = "still waiting for the backing disk; it goes on in the background";
     } else if (std::holds_alternative<Demote>(running.command)) {
         what = "requests are still waiting for the disk or the peer; try again";
@@ -327,12 +329,26 @@ bool Resource::run(Running& running, const ConnectCommand& command) {
     return true;
 }
 
+// The last step of a disconnect. The peer may count on our data being outdated: it is on disk
+// before the command is answered.
+bool Resource::leave(Running& running, Outdating outdate) {
+    connection_.disconnect(outdate);
+    running.stage = kLeaving;
+    core_.progress = true;
+    return false;
+}
+
 bool Resource::run(Running& running, const Disconnect& command) {
-    if (!connection_.up() || command.force) {
-        // Lost while we asked: whether the peer counts on our data being outdated is not known.
-        connection_.disconnect({.own = running.outdate.own, .peer = false});
+    if (running.stage == kLeaving) {
+        if (running.outdate.own && !stored()) {
+            return false;
+        }
         done(running, 0);
         return true;
+    }
+    if (!connection_.up() || command.force) {
+        // Lost while we asked: whether the peer counts on our data being outdated is not known.
+        return leave(running, {.own = running.outdate.own, .peer = false});
     }
     // Bits 9 and 13 of the word: our disk and the peer's, to become Outdated.
     constexpr std::uint32_t kOutdateOwn = 0xa00;
@@ -373,9 +389,7 @@ bool Resource::run(Running& running, const Disconnect& command) {
         done(running, StateCode::CwFailedByPeer);
         return true;
     }
-    connection_.disconnect(running.outdate);
-    done(running, 0);
-    return true;
+    return leave(running, running.outdate);
 }
 
 // --- Promotion and demotion ---
@@ -631,13 +645,32 @@ bool Resource::run(Running& running, const InvalidateRemote& command) {
 
 // --- The rest ---
 
+// Asked for by whoever fences us for the peer. As in DRBD a connected node just agrees, since it is
+// as good as the Primary; but whoever asks has lost the connection, so we look whether it still is
+// one.
 bool Resource::run(Running& running, const Outdate& command) {
     Device* device = find(command.volume);
     if (device == nullptr) {
         done(running, kErrMinorInvalid, "Device minor not allocated");
         return true;
     }
+    if (running.stage == 0 && connection_.up() && !running.retried) {
+        running.retried = true;
+        connection_.request_ping();
+        running.not_before =
+            std::min(core_.now + core_.settings.net.ping_timeout + std::chrono::milliseconds(100),
+                     running.deadline);
+        core_.progress = true;
+        return false;
+    }
     if (running.stage == 0) {
+        const VolumeState& own = device->state();
+        if (own.conn < ConnState::Connected && own.disk == DiskState::UpToDate &&
+            own.pdsk == DiskState::Outdated) {
+            // It was the peer that was outdated, and we went on: nobody else has what we wrote.
+            done(running, StateCode::NoUpToDateDisk);
+            return true;
+        }
         VolumeState next = device->state();
         next.disk = DiskState::Outdated;
         next = sanitise(next);

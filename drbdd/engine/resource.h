@@ -60,6 +60,7 @@ private:
     bool run(Running& running, const Attach& command);
     bool run(Running& running, const Detach& command);
     bool run(Running& running, const ConnectCommand& command);
+    bool leave(Running& running, Outdating outdate);
     bool run(Running& running, const Disconnect& command);
     bool run(Running& running, const Promote& command);
     bool run(Running& running, const Demote& command);

@@ -147,6 +147,82 @@ TEST(SimFencing, OutdateIsRefusedByAPrimaryAndNoticedOnlyWhenAlone) {
     cluster.check_convergence();
 }
 
+// The Primary has noticed the loss of the connection, the node that it fences has not yet.
+TEST(SimFencing, ANodeThatStillSeemsConnectedIsOutdated) {
+    over_seeds(20, [](std::uint64_t seed) {
+        TestCluster cluster(fenced(seed));
+        cluster.start_in_sync();
+        cluster.promote(Node::Alice);
+        cluster.cut_link(Node::Bob);  // he still hears her for a while
+        cluster.run_for(9500ms + seed * 50ms);
+        cluster.cut_link();
+        cluster.random_writes(Node::Alice, 40, 1s);
+        ASSERT_TRUE(cluster.run_until(
+            [&] { return cluster.conn(Node::Alice) < ConnState::Connected; }, 30s));
+        cluster.run_for(2s);
+        cluster.power_cut(Node::Alice);
+        cluster.run_until([&] { return cluster.conn(Node::Bob) < ConnState::Connected; }, 30s);
+        EXPECT_EQ(cluster.promote(Node::Bob).code, code(engine::StateCode::NoUpToDateDisk));
+        cluster.heal_link();
+        cluster.start(Node::Alice);
+        cluster.check_convergence();
+    });
+}
+
+// It has fenced its peer and gone on: nobody has what it wrote, whatever the peer finds when it
+// asks.
+TEST(SimFencing, WhoHasFencedItsPeerIsNotOutdatedByIt) {
+    TestCluster cluster(fenced(1));
+    cluster.start_in_sync();
+    cluster.promote(Node::Alice);
+    cluster.power_cut(Node::Bob);
+    cluster.run_for(20s);
+    cluster.random_writes(Node::Alice, 40, 1s);
+    cluster.run_for(1s);
+    cluster.cut_link();
+    cluster.demote(Node::Alice);
+    cluster.start(Node::Bob);
+    cluster.promote(Node::Bob);
+    cluster.run_for(2s);
+    EXPECT_FALSE(cluster.promote(Node::Bob).ok());
+    EXPECT_EQ(cluster.disk_state(Node::Alice), DiskState::UpToDate);
+    EXPECT_EQ(cluster.disk_state(Node::Bob), DiskState::Outdated);
+    cluster.heal_link();
+    cluster.check_convergence();
+}
+
+TEST(SimFencing, AnOutdatedDiskStaysSoBesideAPeerWithoutADisk) {
+    TestCluster cluster(fenced(1));
+    cluster.start_in_sync();
+    cluster.promote(Node::Alice);
+    cluster.cut_link();
+    cluster.run_for(20s);
+    cluster.random_writes(Node::Alice, 40, 1s);
+    cluster.run_for(1s);
+    cluster.demote(Node::Alice);
+    cluster.detach(Node::Alice);
+    cluster.heal_link();
+    cluster.run_for(20s);
+    EXPECT_EQ(cluster.disk_state(Node::Bob), DiskState::Outdated);
+    cluster.attach(Node::Alice);
+    cluster.check_convergence();
+}
+
+// What the answer to a disconnect says of the disk outlives any power cut after it.
+TEST(SimFencing, ADisconnectIsAnsweredWhenOutdatedIsStored) {
+    over_seeds(20, [](std::uint64_t seed) {
+        TestCluster cluster(fenced(seed));
+        cluster.start_in_sync();
+        cluster.promote(Node::Alice);
+        ASSERT_TRUE(cluster.disconnect(Node::Bob).ok());
+        cluster.power_cut(Node::Bob, {.drop_unflushed = 1.0});
+        cluster.start(Node::Bob, false);
+        EXPECT_EQ(cluster.disk_state(Node::Bob), DiskState::Outdated);
+        cluster.connect(Node::Bob);
+        cluster.check_convergence();
+    });
+}
+
 // A cluster manager that lost all its own paths: the replication link still says who lives.
 TEST(SimFencing, APeerThatAnswersIsNotDead) {
     over_seeds(20, [](std::uint64_t seed) {

@@ -28,7 +28,7 @@ io::Duration any_pause(base::Prng& chance) {
 
 }  // namespace
 
-ClusterOptions RandomRun::draw_options(base::Prng& chance) {
+ClusterOptions RandomRun::draw_options(base::Prng& chance, Variant variant) {
     ClusterOptions options;
     options.seed = chance.next();
     const Protocol protocols[] = {Protocol::C, Protocol::C, Protocol::C, Protocol::B, Protocol::A};
@@ -52,16 +52,20 @@ ClusterOptions RandomRun::draw_options(base::Prng& chance) {
     if (chance.chance(0.2)) {
         options.latency.high = 30ms;
     }
+    if (variant == Variant::Fenced) {
+        options.fencing = engine::Fencing::ResourceOnly;
+    }
     return options;
 }
 
-RandomRun::RandomRun(std::uint64_t seed, bool verbose)
-    : chance_(seed),
-      options_(draw_options(chance_)),
+RandomRun::RandomRun(std::uint64_t seed, bool verbose, Variant variant)
+    : variant_(variant),
+      chance_(seed),
+      options_(draw_options(chance_, variant)),
       volumes_(options_.volumes),
       cluster_(options_) {
     cluster_.world().trace.set_verbose(verbose);
-    may_split_ = chance_.chance(0.2);
+    may_split_ = chance_.chance(0.2) && variant == Variant::Plain;
 }
 
 std::optional<Node> RandomRun::primary() {
@@ -74,7 +78,8 @@ std::optional<Node> RandomRun::primary() {
 }
 
 void RandomRun::begin() {
-    if (options_.device_bytes == kSmallDevice && chance_.chance(0.2)) {
+    const bool may_be_fresh = options_.device_bytes == kSmallDevice && variant_ == Variant::Plain;
+    if (may_be_fresh && chance_.chance(0.2)) {
         cluster_.start_fresh();
         cluster_.connect_both();
         cluster_.run_for(any_pause(chance_));
@@ -149,6 +154,9 @@ void RandomRun::fail_over(Node to) {
     if (!cluster_.host(to).running()) {
         return;
     }
+    if (variant_ == Variant::Fenced) {
+        return fail_over_fenced(to);
+    }
     // The link may break while the peer is asked: then the promotion goes on without it.
     if (would_split(to)) {
         if (!may_split_) {
@@ -158,6 +166,29 @@ void RandomRun::fail_over(Node to) {
         cluster_.oracles().allow_data_loss();
     }
     cluster_.promote(to);
+}
+
+// Whatever the other node is and does. Under protocol A its last writes may be on their way.
+void RandomRun::fail_over_fenced(Node to) {
+    std::vector<bool> stale;
+    for (std::size_t i = 0; i < volumes_; ++i) {
+        const History& history = cluster_.oracles().history(i);
+        stale.push_back(history.holds(to) == Holds::Stale && !history.may_lack_writes(to));
+    }
+    const bool was_primary = cluster_.host(to).status().role == Role::Primary;
+    cluster_.promote(to);
+    if (!cluster_.host(to).running() || was_primary ||
+        cluster_.host(to).status().role != Role::Primary) {
+        return;
+    }
+    for (std::size_t i = 0; i < volumes_; ++i) {
+        const engine::VolumeState state = cluster_.status(to, i).state;
+        if (stale[i] && state.disk == DiskState::UpToDate && state.conn < ConnState::Connected) {
+            cluster_.world().fail(
+                std::string(name(to)) +
+                " was promoted in spite of fencing, and lacks acknowledged writes");
+        }
+    }
 }
 
 void RandomRun::act_on_role() {
@@ -170,7 +201,7 @@ void RandomRun::act_on_role() {
         if (demoted.ok() && chance_.chance(0.8)) {
             fail_over(other(*now));
         }
-    } else if (may_split_ && chance_.chance(0.3)) {
+    } else if ((may_split_ || variant_ == Variant::Fenced) && chance_.chance(0.3)) {
         fail_over(other(*now));
     }
 }

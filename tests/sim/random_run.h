@@ -18,9 +18,13 @@ struct RunResult {
     std::uint64_t failed_requests = 0;
 };
 
+// What is drawn from: with fencing, promotions are tried at the worst of times, and none may
+// succeed that loses what was acknowledged.
+enum class Variant : std::uint8_t { Plain, Fenced };
+
 class RandomRun {
 public:
-    RandomRun(std::uint64_t seed, bool verbose);
+    RandomRun(std::uint64_t seed, bool verbose, Variant variant = Variant::Plain);
 
     RunResult run();
 
@@ -28,7 +32,7 @@ public:
     std::string trace_end() { return cluster_.world().trace.last(80); }
 
 private:
-    static ClusterOptions draw_options(base::Prng& chance);
+    static ClusterOptions draw_options(base::Prng& chance, Variant variant);
 
     void begin();
     void act();
@@ -39,6 +43,7 @@ private:
     void act_on_connection();
     void act_on_disk();
     void fail_over(Node to);
+    void fail_over_fenced(Node to);
     bool would_split(Node to);
     void finish();
     void bring_up();
@@ -51,6 +56,7 @@ private:
 
     std::size_t any_volume() { return chance_.below(volumes_); }
 
+    Variant variant_;
     base::Prng chance_;
     ClusterOptions options_;
     std::size_t volumes_;

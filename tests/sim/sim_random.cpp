@@ -19,6 +19,7 @@ struct Arguments {
     std::uint64_t first = 1;
     std::uint64_t runs = 100;
     bool verbose = false;
+    sim::Variant variant = sim::Variant::Plain;
     bool understood = true;
 };
 
@@ -28,6 +29,8 @@ Arguments parse(int argc, char** argv) {
         const bool has_value = i + 1 < argc;
         if (std::strcmp(argv[i], "--verbose") == 0) {
             arguments.verbose = true;
+        } else if (std::strcmp(argv[i], "--fenced") == 0) {
+            arguments.variant = sim::Variant::Fenced;
         } else if (std::strcmp(argv[i], "--seed") == 0 && has_value) {
             arguments.first = std::strtoull(argv[++i], nullptr, 0);
             arguments.runs = 1;
@@ -72,7 +75,7 @@ int main(int argc, char** argv) {
     std::uint64_t resyncs = 0;
     for (std::uint64_t i = 0; i < arguments.runs; ++i) {
         current_seed = arguments.first + i;
-        sim::RandomRun run(current_seed, arguments.verbose);
+        sim::RandomRun run(current_seed, arguments.verbose, arguments.variant);
         current_run = &run;
         const sim::RunResult result = run.run();
         current_run = nullptr;
