@@ -1,18 +1,14 @@
 #include "ipc/server.h"
 
-#include "base/require.h"
 #include "ipc/json.h"
+#include "tests/unit/fake/line_client.h"
+#include "tests/unit/fake/line_daemon.h"
 
 #include <gtest/gtest.h>
 
 #include <chrono>
-#include <cstdlib>
-#include <filesystem>
 #include <string>
-#include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
-#include <unistd.h>
 #include <utility>
 #include <vector>
 
@@ -20,6 +16,7 @@ namespace ipc {
 namespace {
 
 using namespace std::chrono_literals;
+using Client = fake::LineClient;
 
 // Answers a line with itself; "later" keeps it waiting, "wide" gets 1 MiB, "quiet" nothing.
 class Echo : public Service {
@@ -50,61 +47,11 @@ public:
     std::vector<std::shared_ptr<Session>> late;
 };
 
-// A socket that does not block, in a test where the server runs only when it is told to.
-class Client {
-public:
-    explicit Client(const std::string& path)
-        : fd_(::socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0)) {
-        sockaddr_un address{};
-        address.sun_family = AF_UNIX;
-        path.copy(address.sun_path, sizeof address.sun_path - 1);
-        REQUIRE(::connect(fd_, reinterpret_cast<sockaddr*>(&address), sizeof address) == 0);
-    }
-
-    ~Client() { ::close(fd_); }
-
-    Client(const Client&) = delete;
-    Client& operator=(const Client&) = delete;
-
-    // What did not fit is not sent.
-    std::size_t send(std::string_view text) {
-        const ssize_t count = ::send(fd_, text.data(), text.size(), MSG_NOSIGNAL);
-        return count < 0 ? 0 : static_cast<std::size_t>(count);
-    }
-
-    // What has come since.
-    std::string received() {
-        std::string all;
-        char piece[4096];
-        ssize_t count = 0;
-        while ((count = ::recv(fd_, piece, sizeof piece, 0)) > 0) {
-            all.append(piece, static_cast<std::size_t>(count));
-        }
-        ended_ = count == 0;
-        return all;
-    }
-
-    // The server has closed the connection.
-    bool ended() {
-        received();
-        return ended_;
-    }
-
-private:
-    int fd_;
-    bool ended_ = false;
-};
-
 class ServerTest : public ::testing::Test {
 protected:
-    ServerTest() : folder_(std::filesystem::temp_directory_path() / "drbdd-test-XXXXXX") {
-        REQUIRE(::mkdtemp(folder_.data()) != nullptr);
-    }
-
     ~ServerTest() override {
         service_.late.clear();
         server_.reset();
-        std::filesystem::remove_all(folder_);
     }
 
     void start(std::size_t requests, std::chrono::milliseconds silence = 60s) {
@@ -119,7 +66,7 @@ protected:
         ASSERT_TRUE(started) << started.error().text;
     }
 
-    std::string socket() const { return folder_ + "/test.sock"; }
+    std::string socket() const { return folder_.path() + "/test.sock"; }
 
     // All that can be done now.
     void run() {
@@ -133,7 +80,7 @@ protected:
         return client.received();
     }
 
-    std::string folder_;
+    fake::TempDir folder_;
     boost::asio::io_context io_;
     Echo service_;
     std::unique_ptr<Server> server_;
@@ -151,10 +98,11 @@ TEST_F(ServerTest, MakesASocketForItsOwnUserOnlyAndRemovesIt) {
 }
 
 TEST_F(ServerTest, SaysWhyThereIsNoSocket) {
-    Server server(io_, {.path = folder_ + "/none/test.sock", .name = "test socket"}, service_);
-    EXPECT_EQ(
-        server.start().error().text,
-        "cannot make the test socket " + folder_ + "/none/test.sock: No such file or directory");
+    Server server(
+        io_, {.path = folder_.path() + "/none/test.sock", .name = "test socket"}, service_);
+    EXPECT_EQ(server.start().error().text,
+              "cannot make the test socket " + folder_.path() +
+                  "/none/test.sock: No such file or directory");
     Server other(io_, {.path = "/" + std::string(108, 'x'), .name = "test socket"}, service_);
     EXPECT_EQ(other.start().error().text,
               "cannot make the test socket /" + std::string(108, 'x') + ": the name is too long");
