@@ -16,26 +16,27 @@ ROOT = os.path.realpath(sys.argv[1] if len(sys.argv) > 1 else os.path.join(os.pa
 PURE_BELOW = ["base"]
 ENGINE_BELOW = ["base", "proto", "meta", "config", "drbdd/io"]
 OUTSIDE_BELOW = [*ENGINE_BELOW, "drbdd/engine"]
-HEARTBEAT_BELOW = ["base", "config", "heartbeat"]
+HEARTBEAT_BELOW = ["base", "ipc", "config", "heartbeat"]
 MAY_INCLUDE = {
     "base": [],
     "proto": PURE_BELOW,
     "meta": PURE_BELOW,
     "config": PURE_BELOW,
+    "ipc": ["base"],
     "drbdd/io": ["base", "proto", "meta", "config"],
     "drbdd/engine": ENGINE_BELOW,
     "drbdd/runtime": OUTSIDE_BELOW,
-    "drbdd/control": OUTSIDE_BELOW,
+    "drbdd/control": [*OUTSIDE_BELOW, "ipc"],
     "nbd-backend": OUTSIDE_BELOW,
     "kmod-shim": OUTSIDE_BELOW,
-    "cli": ["base", "meta", "config", "drbdd/control/messages.h"],
+    "cli": ["base", "ipc", "meta", "config", "drbdd/control/messages.h"],
     "heartbeat": HEARTBEAT_BELOW,  # the assembly
     "heartbeat/wire": ["base", "config"],
     "heartbeat/engine": ["base", "config", "heartbeat/wire"],
-    "heartbeat/control": ["base", "config"],
+    "heartbeat/control": ["base", "ipc", "config"],
     "heartbeat/agents": ["base", "config"],
     "heartbeat/runtime": HEARTBEAT_BELOW,
-    "heartbeat/tools": ["base", "config", "heartbeat/control"],
+    "heartbeat/tools": ["base", "ipc", "config", "heartbeat/control"],
 }
 PURE_ROOMS = ("base", "proto", "meta", "drbdd/engine", "heartbeat/wire", "heartbeat/engine")
 FREE_ROOMS = ("drbdd", "tests", "bench")  # drbdd: main.cpp and its assembly

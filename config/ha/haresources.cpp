@@ -14,16 +14,6 @@ namespace {
 constexpr std::size_t kMaxGroups = 100;
 constexpr std::size_t kMaxWords = 100;  // of one group
 
-std::vector<std::string> split_at_colons(std::string_view word) {
-    std::vector<std::string> parts;
-    for (std::size_t at = 0; at != std::string_view::npos;) {
-        const std::size_t end = word.find("::", at);
-        parts.emplace_back(word.substr(at, end == std::string_view::npos ? end : end - at));
-        at = end == std::string_view::npos ? end : end + 2;
-    }
-    return parts;
-}
-
 // `a.b.c.d` with options behind slashes: the shorthand for IPaddr.
 bool is_shorthand(std::string_view word) {
     return word.find("::") == std::string_view::npos &&
@@ -37,13 +27,7 @@ bool is_netmask(std::string_view word) {
 // `ip[/mask[/interface[:label]][/broadcast]]`; the third part is the broadcast address if it starts
 // with a digit. The text of what is wrong, empty if nothing is.
 std::string address_fault(std::string_view argument) {
-    std::vector<std::string> parts;
-    for (std::size_t at = 0; at != std::string_view::npos;) {
-        const std::size_t slash = argument.find('/', at);
-        parts.emplace_back(
-            argument.substr(at, slash == std::string_view::npos ? slash : slash - at));
-        at = slash == std::string_view::npos ? slash : slash + 1;
-    }
+    const std::vector<std::string> parts = ha_text::parts_of(argument, "/");
     if (!ha_text::is_ipv4(parts[0])) {
         return quoted(parts[0]) + " is no IPv4 address (four numbers up to 255)";
     }
@@ -119,7 +103,7 @@ void HaresourcesParser::take(const ha_text::Line& line) {
     for (std::size_t i = 1; i < words.size(); ++i) {
         std::vector<std::string> parts = is_shorthand(words[i])
                                              ? std::vector<std::string>{"IPaddr", words[i]}
-                                             : split_at_colons(words[i]);
+                                             : ha_text::parts_of(words[i], "::");
         group.words.push_back({parts[0], {parts.begin() + 1, parts.end()}, words[i]});
     }
     if (check(group)) {

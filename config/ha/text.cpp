@@ -128,6 +128,16 @@ std::vector<std::string> words_of(std::string_view text, std::string_view separa
     return words;
 }
 
+std::vector<std::string> parts_of(std::string_view text, std::string_view separator) {
+    std::vector<std::string> parts;
+    for (std::size_t at = 0; at <= text.size();) {
+        const std::size_t end = std::min(text.find(separator, at), text.size());
+        parts.emplace_back(text.substr(at, end - at));
+        at = end + separator.size();
+    }
+    return parts;
+}
+
 std::pair<std::string_view, std::string_view> split_first(std::string_view text) {
     text = trimmed(text);
     const std::size_t end = std::min(text.find_first_of(kBlanks), text.size());

@@ -51,6 +51,8 @@ std::vector<Line> lines_of(std::string_view text,
 
 std::string_view trimmed(std::string_view text);
 std::vector<std::string> words_of(std::string_view text, std::string_view separators = " \t");
+// What is between the separators, also if it is empty: one part more than there are separators.
+std::vector<std::string> parts_of(std::string_view text, std::string_view separator);
 // The first word, and what follows it without blanks around.
 std::pair<std::string_view, std::string_view> split_first(std::string_view text);
 

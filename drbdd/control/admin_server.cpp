@@ -1,38 +1,19 @@
 #include "drbdd/control/admin_server.h"
 
-#include "drbdd/control/admin_session.h"
-
 #include <boost/asio/post.hpp>
+#include <boost/asio/steady_timer.hpp>
 
-#include <cerrno>
-#include <cstring>
 #include <pthread.h>
-#include <sys/socket.h>
-#include <sys/stat.h>
-#include <unistd.h>
 #include <utility>
 
 namespace control {
 
 namespace asio = boost::asio;
-using asio::local::stream_protocol;
 
 namespace {
 
-constexpr int kBacklog = 64;
-constexpr auto kAcceptPause = std::chrono::milliseconds(200);
 // "In transient state, retry after next state change": 8.4 has no number for "no answer".
 constexpr int kNoAnswer = -18;
-
-// The tools run as root; a daemon of a test as its user.
-bool is_allowed(stream_protocol::socket& socket) {
-    ucred peer{};
-    socklen_t size = sizeof peer;
-    if (::getsockopt(socket.native_handle(), SOL_SOCKET, SO_PEERCRED, &peer, &size) != 0) {
-        return false;
-    }
-    return peer.uid == 0 || peer.uid == ::geteuid();
-}
 
 Reply reply_to(const Request& request, int code = 0, std::string text = {}) {
     Reply reply;
@@ -59,8 +40,13 @@ AdminServer::AdminServer(AdminServerOptions options, Backend& backend, base::Log
       backend_(backend),
       log_(log),
       work_(context_.get_executor()),
-      acceptor_(context_),
-      accept_pause_(context_) {
+      server_(context_,
+              {.path = options_.run_dir + "/" + kSocketName,
+               .name = "admin socket",
+               .clients = options_.clients,
+               .requests = 1,
+               .silence = options_.silence_deadline},
+              *this) {
 }
 
 AdminServer::~AdminServer() {
@@ -70,94 +56,22 @@ AdminServer::~AdminServer() {
 void AdminServer::stop() {
     if (thread_.joinable()) {
         asio::post(context_, [this] {
-            boost::system::error_code ignored;
-            acceptor_.close(ignored);
-            accept_pause_.cancel();
-            while (!sessions_.empty()) {
-                (*sessions_.begin())->close();
-            }
+            server_.close();
             context_.stop();
         });
         thread_.join();
-        ::unlink((options_.run_dir + "/" + kSocketName).c_str());
     }
 }
 
 base::Result<void> AdminServer::start() {
-    if (auto bound = bind(); !bound) {
-        return bound;
+    if (auto started = server_.start(); !started) {
+        return started;
     }
-    accept_next();
     thread_ = std::thread([this] {
         ::pthread_setname_np(::pthread_self(), "drbdd-admin");
         context_.run();
     });
     return {};
-}
-
-base::Result<void> AdminServer::bind() {
-    const std::string path = options_.run_dir + "/" + kSocketName;
-    const auto failure = [&path](const std::string& reason) {
-        return base::Error{
-            base::ErrorCode::Io,
-            base::format("cannot make the admin socket %s: %s", path.c_str(), reason.c_str())};
-    };
-    if (::unlink(path.c_str()) != 0 && errno != ENOENT) {
-        return failure(std::strerror(errno));
-    }
-    if (path.size() >= sizeof(sockaddr_un::sun_path)) {
-        return failure("the name is too long");
-    }
-    boost::system::error_code error;
-    acceptor_.open(stream_protocol(), error);
-    // Before it has a name, so that there is no moment in which others could connect.
-    if (!error && ::fchmod(acceptor_.native_handle(), 0600) != 0) {
-        return failure(std::strerror(errno));
-    }
-    if (!error) {
-        acceptor_.bind(stream_protocol::endpoint(path), error);
-    }
-    if (!error) {
-        acceptor_.listen(kBacklog, error);
-    }
-    if (error) {
-        return failure(error.message());
-    }
-    return {};
-}
-
-void AdminServer::accept_next() {
-    acceptor_.async_accept(
-        [this](const boost::system::error_code& error, stream_protocol::socket socket) {
-            if (error == asio::error::operation_aborted) {
-                return;
-            }
-            if (!error) {
-                adopt(std::move(socket));
-                accept_next();
-                return;
-            }
-            accept_pause_.expires_after(kAcceptPause);  // no file descriptors left
-            accept_pause_.async_wait([this](const boost::system::error_code& stopped) {
-                if (!stopped) {
-                    accept_next();
-                }
-            });
-        });
-}
-
-void AdminServer::adopt(stream_protocol::socket socket) {
-    if (sessions_.size() >= options_.clients) {
-        return;
-    }
-    const bool allowed = is_allowed(socket);
-    const auto session = std::make_shared<AdminSession>(*this, std::move(socket));
-    sessions_.insert(session);
-    if (allowed) {
-        session->start();
-    } else {
-        session->refuse(std::string(error_text(err::kPermission)));
-    }
 }
 
 void AdminServer::post(std::function<void()> deed) {
@@ -166,12 +80,37 @@ void AdminServer::post(std::function<void()> deed) {
 
 // --- Requests -----------------------------------------------------------------------------------
 
-void AdminServer::handle(const std::shared_ptr<AdminSession>& session, Request request) {
+void AdminServer::on_line(const SessionPtr& session, std::string_view line) {
+    if (session->subscription()) {
+        session->done();  // the connection belongs to the event stream
+        return;
+    }
+    const base::Result<Request> request = parse_request(line);
+    if (request) {
+        handle(session, *request);
+        return;
+    }
+    Reply refused;
+    refused.id = id_of(line);
+    refused.code = err::kInvalidRequest;
+    refused.text = request.error().text;
+    session->answer(to_line(refused));
+}
+
+std::string AdminServer::refusal(ipc::Refusal why) {
+    Reply refused;
+    refused.code = err::kPermission;
+    refused.text = why == ipc::Refusal::NotAllowed ? std::string(error_text(err::kPermission))
+                                                   : "a line of more than 1 MiB";
+    return to_line(refused);
+}
+
+void AdminServer::handle(const SessionPtr& session, const Request& request) {
     switch (request.command) {
         case Command::Version: {
             Reply reply = reply_to(request);
             reply.data = to_json(options_.version);
-            session->reply(reply);
+            session->answer(to_line(reply));
             return;
         }
         case Command::Status:
@@ -186,15 +125,14 @@ void AdminServer::handle(const std::shared_ptr<AdminSession>& session, Request r
     }
 }
 
-void AdminServer::handle_execute(const std::shared_ptr<AdminSession>& session,
-                                 const Request& request) {
+void AdminServer::handle_execute(const SessionPtr& session, const Request& request) {
     const auto timer = std::make_shared<asio::steady_timer>(context_, options_.command_deadline);
     const auto answered = std::make_shared<bool>(false);
     timer->async_wait(
         [this, session, request, timer, answered](const boost::system::error_code& error) {
             if (!error && !std::exchange(*answered, true)) {
-                session->reply(
-                    reply_to(request, kNoAnswer, late_text(request, options_.command_deadline)));
+                session->answer(to_line(
+                    reply_to(request, kNoAnswer, late_text(request, options_.command_deadline))));
             }
         });
     backend_.execute(request, [this, session, request, timer, answered](Outcome outcome) {
@@ -206,7 +144,7 @@ void AdminServer::handle_execute(const std::shared_ptr<AdminSession>& session,
                        timer->cancel();
                        Reply reply = reply_to(request, outcome.code, std::move(outcome.text));
                        reply.data = std::move(outcome.data);
-                       session->reply(reply);
+                       session->answer(to_line(reply));
                    });
     });
 }
@@ -257,8 +195,7 @@ std::string AdminServer::stale_text(const std::string& resource,
     return text;
 }
 
-void AdminServer::handle_status(const std::shared_ptr<AdminSession>& session,
-                                const Request& request) {
+void AdminServer::handle_status(const SessionPtr& session, const Request& request) {
     const auto asked = std::chrono::steady_clock::now();
     after_refresh(request.resource, [this, session, request, asked](bool fresh) {
         Reply reply = reply_to(request);
@@ -271,17 +208,16 @@ void AdminServer::handle_status(const std::shared_ptr<AdminSession>& session,
                 reply.text = stale_text(request.resource, asked);
             }
         }
-        session->reply(reply);
+        session->answer(to_line(reply));
     });
 }
 
-void AdminServer::handle_events(const std::shared_ptr<AdminSession>& session,
-                                const Request& request) {
+void AdminServer::handle_events(const SessionPtr& session, const Request& request) {
     after_refresh(request.resource, [this, session, request](bool) {
-        session->subscribe(request.id, request.resource);
-        session->reply(reply_to(request));
+        session->subscribe({request.id, request.resource});
+        session->answer(to_line(reply_to(request)));
         for (const Event& event : existing_events(snapshot(request.resource), request.resource)) {
-            session->tell(event);
+            session->tell(event_line(request.id, event));
         }
         if (request.now) {
             session->close_after_writing();
@@ -319,13 +255,9 @@ void AdminServer::update_handler(const std::string& resource,
 }
 
 void AdminServer::tell(const std::string& resource, const std::vector<Event>& events) {
-    // A client that is too slow leaves the set while we go through it.
-    const auto sessions = sessions_;
-    for (const auto& session : sessions) {
-        if (session->wants_events_of(resource)) {
-            for (const Event& event : events) {
-                session->tell(event);
-            }
+    for (const auto& session : server_.subscribers(resource)) {
+        for (const Event& event : events) {
+            session->tell(event_line(session->subscription()->request_id, event));
         }
     }
 }

@@ -1,17 +1,16 @@
 // The admin socket RUNDIR/drbdd.sock: takes commands of the tools, on a thread of its own that
 // never waits for a resource, a disk or the network. A command that its resource has not answered
 // in time is answered here, with words that say so; states come from what the resources last told.
-// Protocol: messages.h.
+// Protocol: messages.h. One request of a client is worked on at a time.
 #pragma once
 
 #include "base/log.h"
 #include "base/result.h"
 #include "drbdd/control/backend.h"
+#include "ipc/server.h"
 
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/io_context.hpp>
-#include <boost/asio/local/stream_protocol.hpp>
-#include <boost/asio/steady_timer.hpp>
 
 #include <chrono>
 #include <cstddef>
@@ -19,13 +18,12 @@
 #include <map>
 #include <memory>
 #include <optional>
-#include <set>
 #include <string>
+#include <string_view>
 #include <thread>
+#include <vector>
 
 namespace control {
-
-class AdminSession;
 
 struct AdminServerOptions {
     std::string run_dir;
@@ -36,15 +34,14 @@ struct AdminServerOptions {
     std::chrono::milliseconds silence_deadline{60'000};  // of a client that asks nothing
 };
 
-class AdminServer {
+class AdminServer : private ipc::Service {
 public:
     // Both references outlive the server.
     AdminServer(AdminServerOptions options, Backend& backend, base::LogSink& log);
-    ~AdminServer();
+    ~AdminServer() override;
     AdminServer(const AdminServer&) = delete;
     AdminServer& operator=(const AdminServer&) = delete;
 
-    // The run directory is claimed: whatever lies there under our name is of a dead daemon.
     base::Result<void> start();
 
     // Ends the thread and closes all clients. What comes later goes nowhere.
@@ -62,17 +59,15 @@ public:
     void post(std::function<void()> deed);
 
 private:
-    friend class AdminSession;
+    using SessionPtr = std::shared_ptr<ipc::Session>;
 
-    void accept_next();
-    void adopt(boost::asio::local::stream_protocol::socket socket);
-    base::Result<void> bind();
-
-    // For the sessions, on the server's thread.
-    void handle(const std::shared_ptr<AdminSession>& session, Request request);
-    void handle_execute(const std::shared_ptr<AdminSession>& session, const Request& request);
-    void handle_status(const std::shared_ptr<AdminSession>& session, const Request& request);
-    void handle_events(const std::shared_ptr<AdminSession>& session, const Request& request);
+    // All on the server's thread.
+    void on_line(const SessionPtr& session, std::string_view line) override;
+    std::string refusal(ipc::Refusal why) override;
+    void handle(const SessionPtr& session, const Request& request);
+    void handle_execute(const SessionPtr& session, const Request& request);
+    void handle_status(const SessionPtr& session, const Request& request);
+    void handle_events(const SessionPtr& session, const Request& request);
     void after_refresh(const std::string& resource, std::function<void(bool fresh)> then);
     void tell(const std::string& resource, const std::vector<Event>& events);
     Snapshot snapshot(const std::string& resource) const;
@@ -82,8 +77,7 @@ private:
     base::LogSink& log_;
     boost::asio::io_context context_{1};
     boost::asio::executor_work_guard<boost::asio::io_context::executor_type> work_;
-    boost::asio::local::stream_protocol::acceptor acceptor_;
-    boost::asio::steady_timer accept_pause_;
+    ipc::Server server_;
 
     struct Told {
         ResourceStatus status;
@@ -94,7 +88,6 @@ private:
                            std::chrono::steady_clock::time_point asked) const;
 
     std::map<std::string, Told> resources_;
-    std::set<std::shared_ptr<AdminSession>> sessions_;
     std::thread thread_;
 };
 

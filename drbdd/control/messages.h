@@ -1,6 +1,6 @@
 // What the tools and the daemon say to each other on the admin socket (RUNDIR/drbdd.sock, stream).
 //
-// One JSON object per line, at most kMaxLineBytes with the newline. The client sends requests
+// One JSON object per line, at most ipc::kMaxLineBytes with the newline. The client sends requests
 //     {"id": 1, "command": "primary", "resource": "r0", "volume": 0, "options": {"force": true}}
 // and gets exactly one reply for each, in the order in which they finish:
 //     {"id": 1, "code": -2, "text": "Need access to UpToDate data", "data": {}}
@@ -41,7 +41,7 @@
 // After the reply to events2 the connection belongs to the event stream:
 //     {"id": 1, "event": {...Event...}}
 // first the existing objects, then "exists -", then (without `now`) what changes. A client that
-// does not read is dropped when kMaxQueuedEventBytes wait for it.
+// does not read is dropped when ipc::kMaxQueuedBytes wait for it.
 //
 // Words are those of the 8.4 tools: roles, disk states and connection states as in /proc/drbd
 // (section 9.1); whoever prints the 9 forms translates: connection_word() and replication_word().
@@ -51,8 +51,7 @@
 
 #include "base/result.h"
 #include "config/settings.h"
-
-#include <nlohmann/json.hpp>
+#include "ipc/json.h"
 
 #include <cstdint>
 #include <optional>
@@ -63,10 +62,8 @@
 
 namespace control {
 
-using Json = nlohmann::ordered_json;  // keys keep the order in which they were written
+using ipc::Json;
 
-inline constexpr std::size_t kMaxLineBytes = 1u << 20;
-inline constexpr std::size_t kMaxQueuedEventBytes = 4u << 20;
 inline constexpr const char* kSocketName = "drbdd.sock";  // below the run directory
 
 enum class Command {

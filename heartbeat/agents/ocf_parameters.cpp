@@ -1,5 +1,7 @@
 #include "heartbeat/agents/ocf_parameters.h"
 
+#include "config/ha/text.h"
+
 #include <algorithm>
 #include <array>
 #include <cctype>
@@ -47,19 +49,9 @@ const std::map<std::string, std::vector<std::string>>& positional_names() {
     return names;
 }
 
-std::vector<std::string> split_at_slashes(const std::string& word) {
-    std::vector<std::string> parts;
-    for (std::size_t begin = 0; begin <= word.size();) {
-        const std::size_t end = std::min(word.find('/', begin), word.size());
-        parts.push_back(word.substr(begin, end - begin));
-        begin = end + 1;
-    }
-    return parts;
-}
-
 // ip[/mask[/nic[:label]][/broadcast]]; a third part that begins with a digit is the broadcast.
 OcfParameters address_parameters(const std::string& agent, const std::string& word) {
-    std::vector<std::string> parts = split_at_slashes(word);
+    std::vector<std::string> parts = config::ha_text::parts_of(word, "/");
     parts.resize(4);
     if (agent == "SendArp") {
         return {{"ip", parts[0]}, {"nic", parts[1]}};

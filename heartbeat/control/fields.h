@@ -2,22 +2,16 @@
 #pragma once
 
 #include "heartbeat/control/messages.h"
-
-#include <concepts>
-#include <type_traits>
+#include "ipc/fields.h"
 
 namespace hb::control {
 
-// T is S or const S: the lists below serve both directions.
-template <typename T, typename S>
-concept Is = std::same_as<std::remove_const_t<T>, S>;
-
-void fields(Is<LinkStatus> auto& link, auto&& visit) {
+void fields(ipc::Is<LinkStatus> auto& link, auto&& visit) {
     visit("name", link.name);
     visit("up", link.up);
 }
 
-void fields(Is<NodeStatus> auto& node, auto&& visit) {
+void fields(ipc::Is<NodeStatus> auto& node, auto&& visit) {
     visit("name", node.name);
     visit("ping", node.ping);
     visit("status", node.status);
@@ -29,19 +23,19 @@ void fields(Is<NodeStatus> auto& node, auto&& visit) {
     visit("links", node.links);
 }
 
-void fields(Is<MediumStatus> auto& medium, auto&& visit) {
+void fields(ipc::Is<MediumStatus> auto& medium, auto&& visit) {
     visit("name", medium.name);
     visit("kind", medium.kind);
     visit("up", medium.up);
     visit("why", medium.why);
 }
 
-void fields(Is<ResourceStatus> auto& resource, auto&& visit) {
+void fields(ipc::Is<ResourceStatus> auto& resource, auto&& visit) {
     visit("text", resource.text);
     visit("state", resource.state);
 }
 
-void fields(Is<GroupStatus> auto& group, auto&& visit) {
+void fields(ipc::Is<GroupStatus> auto& group, auto&& visit) {
     visit("key", group.key);
     visit("home", group.home);
     visit("state", group.state);
@@ -49,7 +43,7 @@ void fields(Is<GroupStatus> auto& group, auto&& visit) {
     visit("resources", group.resources);
 }
 
-void fields(Is<MonitorStatus> auto& monitor, auto&& visit) {
+void fields(ipc::Is<MonitorStatus> auto& monitor, auto&& visit) {
     visit("name", monitor.name);
     visit("running", monitor.running);
     visit("ok", monitor.ok);
@@ -57,19 +51,19 @@ void fields(Is<MonitorStatus> auto& monitor, auto&& visit) {
     visit("text", monitor.text);
 }
 
-void fields(Is<Entry> auto& entry, auto&& visit) {
+void fields(ipc::Is<Entry> auto& entry, auto&& visit) {
     visit("time", entry.wall_seconds);
     visit("kind", entry.kind);
     visit("text", entry.text);
     visit("facts", entry.facts);
 }
 
-void fields(Is<Event> auto& event, auto&& visit) {
+void fields(ipc::Is<Event> auto& event, auto&& visit) {
     visit("kind", event.kind);
     visit("entry", event.entry);
 }
 
-void fields(Is<Status> auto& status, auto&& visit) {
+void fields(ipc::Is<Status> auto& status, auto&& visit) {
     visit("node", status.node);
     visit("version", status.version);
     visit("pid", status.pid);

@@ -1,7 +1,7 @@
 // What the tools and the daemon say to each other on the control socket (RUNDIR/heartbeat.sock,
 // stream, mode 0600).
 //
-// One JSON object per line, at most kMaxLineBytes with the newline. The client sends requests
+// One JSON object per line, at most ipc::kMaxLineBytes with the newline. The client sends requests
 //     {"id": 1, "request": "standby", "arg": "foreign", "wait": true}
 // and gets one reply for each, in the order in which they finish:
 //     {"id": 1, "exit": 0, "text": "", "data": {}}
@@ -31,12 +31,11 @@
 // within a second, except client_status and outdate, which take up to their `limit`.
 //
 // Events of a subscription: {"id": 1, "event": {"kind": "decision", "entry": Entry}}; kind is
-// decision or alarm. A client that does not read is dropped when kMaxQueuedBytes wait for it.
+// decision or alarm. A client that does not read is dropped when ipc::kMaxQueuedBytes wait for it.
 #pragma once
 
 #include "base/result.h"
-
-#include <nlohmann/json.hpp>
+#include "ipc/json.h"
 
 #include <chrono>
 #include <cstdint>
@@ -48,10 +47,8 @@
 
 namespace hb::control {
 
-using Json = nlohmann::ordered_json;  // keys keep the order in which they were written
+using ipc::Json;
 
-inline constexpr std::size_t kMaxLineBytes = 1u << 20;
-inline constexpr std::size_t kMaxQueuedBytes = 4u << 20;
 inline constexpr std::size_t kMaxWordBytes = 4096;  // of a text in a request
 inline constexpr std::uint64_t kMaxLimitMs = 600'000;
 inline constexpr const char* kSocketName = "heartbeat.sock";  // below the run directory
@@ -190,7 +187,7 @@ std::string event_line(std::uint64_t id, const Event& event);
 Json to_json(const Status& status);
 
 // Any bytes may be given to these: what is not as described above is an Error (Invalid), TooBig for
-// a line longer than kMaxLineBytes.
+// a line longer than ipc::kMaxLineBytes.
 base::Result<Request> parse_request(std::string_view line);
 base::Result<Reply> parse_reply(std::string_view line);
 base::Result<Event> parse_event(std::string_view line);

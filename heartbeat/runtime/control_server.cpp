@@ -1,123 +1,72 @@
 #include "heartbeat/runtime/control_server.h"
 
-#include "heartbeat/runtime/control_session.h"
-
-#include <cerrno>
-#include <cstring>
-#include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
-#include <unistd.h>
+#include <cstddef>
+#include <cstdint>
 #include <utility>
 
 namespace hb {
 
-namespace asio = boost::asio;
-using asio::local::stream_protocol;
-
 namespace {
 
-constexpr int kBacklog = 32;
-constexpr auto kAcceptPause = std::chrono::milliseconds(200);
+constexpr std::size_t kMaxWaitingRequests = 32;  // of one client
 
-bool is_allowed(stream_protocol::socket& socket) {
-    ucred peer{};
-    socklen_t size = sizeof peer;
-    if (::getsockopt(socket.native_handle(), SOL_SOCKET, SO_PEERCRED, &peer, &size) != 0) {
-        return false;
-    }
-    return peer.uid == 0 || peer.uid == ::geteuid();
+std::string refusal_line(const std::string& why) {
+    control::Reply reply;
+    reply.exit = control::kExitBadRequest;
+    reply.text = why;
+    return control::to_line(reply);
+}
+
+std::string busy_line(std::uint64_t id) {
+    control::Reply busy;
+    busy.id = id;
+    busy.exit = control::kExitRefused;
+    busy.text = "too many requests of this client wait for an answer";
+    return control::to_line(busy);
 }
 
 }  // namespace
 
-ControlServer::ControlServer(asio::io_context& io,
-                             std::string path,
-                             Handler handler,
-                             base::LogSink& log)
-    : io_(io),
-      path_(std::move(path)),
-      handler_(std::move(handler)),
-      log_(log),
-      acceptor_(io),
-      accept_pause_(io) {
+ControlServer::ControlServer(boost::asio::io_context& io, std::string path, Handler handler)
+    : handler_(std::move(handler)),
+      server_(io,
+              {.path = std::move(path),
+               .name = "control socket",
+               .requests = kMaxWaitingRequests + 1},  // that one is refused
+              *this) {
 }
 
-ControlServer::~ControlServer() {
-    while (!sessions_.empty()) {
-        const auto session = *sessions_.begin();
-        session->close();
+void ControlServer::on_line(const std::shared_ptr<ipc::Session>& session, std::string_view line) {
+    const auto request = control::parse_request(line);
+    if (!request) {
+        session->refuse(refusal_line(request.error().text));
+        return;
     }
-    if (acceptor_.is_open()) {
-        ::unlink(path_.c_str());
+    if (session->waiting() > kMaxWaitingRequests) {
+        session->answer(busy_line(request->id));
+        return;
     }
+    if (request->kind == control::RequestKind::Subscribe) {
+        session->subscribe({request->id, ""});
+        control::Reply subscribed;
+        subscribed.id = request->id;
+        session->answer(control::to_line(subscribed));
+        return;
+    }
+    handler_(*request, [session, id = request->id](control::Reply answer) {
+        answer.id = id;
+        session->answer(control::to_line(answer));
+    });
 }
 
-base::Result<void> ControlServer::start() {
-    const auto failure = [this](const std::string& reason) {
-        return base::Error{base::ErrorCode::Io,
-                           "cannot make the control socket " + path_ + ": " + reason};
-    };
-    // The run directory is claimed: what lies there is of a dead daemon.
-    if (::unlink(path_.c_str()) != 0 && errno != ENOENT) {
-        return failure(std::strerror(errno));
-    }
-    if (path_.size() >= sizeof(sockaddr_un::sun_path)) {
-        return failure("the name is too long");
-    }
-    boost::system::error_code error;
-    acceptor_.open(stream_protocol(), error);
-    // Before it has a name, so that there is no moment in which others could connect.
-    if (!error && ::fchmod(acceptor_.native_handle(), 0600) != 0) {
-        return failure(std::strerror(errno));
-    }
-    if (!error) {
-        acceptor_.bind(stream_protocol::endpoint(path_), error);
-    }
-    if (!error) {
-        acceptor_.listen(kBacklog, error);
-    }
-    if (error) {
-        return failure(error.message());
-    }
-    accept_next();
-    return {};
-}
-
-void ControlServer::accept_next() {
-    acceptor_.async_accept(
-        [this](const boost::system::error_code& error, stream_protocol::socket socket) {
-            if (error == asio::error::operation_aborted) {
-                return;
-            }
-            if (error) {  // no file descriptors left
-                accept_pause_.expires_after(kAcceptPause);
-                accept_pause_.async_wait([this](const boost::system::error_code& stopped) {
-                    if (!stopped) {
-                        accept_next();
-                    }
-                });
-                return;
-            }
-            if (sessions_.size() < kMaxClients) {
-                const bool allowed = is_allowed(socket);
-                const auto session = std::make_shared<ControlSession>(*this, std::move(socket));
-                sessions_.insert(session);
-                if (allowed) {
-                    session->start();
-                } else {
-                    session->refuse("only root may ask");
-                }
-            }
-            accept_next();
-        });
+std::string ControlServer::refusal(ipc::Refusal why) {
+    return refusal_line(why == ipc::Refusal::NotAllowed ? "only root may ask"
+                                                        : "the line is too long");
 }
 
 void ControlServer::tell(const control::Event& event) {
-    // A client that is too slow leaves the set while we go through it.
-    const auto sessions = sessions_;
-    for (const auto& session : sessions) {
-        session->tell(event);
+    for (const auto& session : server_.subscribers("")) {
+        session->tell(control::event_line(session->subscription()->request_id, event));
     }
 }
 

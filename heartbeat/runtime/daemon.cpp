@@ -93,13 +93,11 @@ Daemon::Daemon(DaemonOptions options,
             options_.state_dir + "/fifo",
             [this](const std::string& block) { on_local_block(block); }),
       started_(now()),
-      control_(
-          io_,
-          options_.run_dir + "/" + control::kSocketName,
-          [this](const control::Request& request, ControlServer::Answer answer) {
-              on_request(request, std::move(answer));
-          },
-          log) {
+      control_(io_,
+               options_.run_dir + "/" + control::kSocketName,
+               [this](const control::Request& request, ControlServer::Answer answer) {
+                   on_request(request, std::move(answer));
+               }) {
     signals_.add(SIGUSR2);
     make_media();
 }

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <charconv>
 #include <ctime>
+#include <functional>
 #include <iomanip>
 #include <optional>
 #include <ostream>
@@ -76,13 +77,17 @@ public:
 private:
     using Describe = std::string (*)(const NodeStatus&);
 
+    // What `run` makes of the node that the first of `count` operands names.
+    int with_node(std::size_t count,
+                  const std::string& complaint,
+                  const std::function<int()>& unknown,
+                  const std::function<int(const NodeStatus&)>& run);
     int about_node(const std::string& before, const std::string& middle, Describe describe);
     void list_nodes(const Status& status, bool normal, bool ping);
     void list_links(const NodeStatus& node, bool with_state);
     std::optional<Status> status();
     std::optional<std::string> version();
     std::optional<std::string> parameter(const std::string& name);
-    const NodeStatus* named_node(const Status& status);
     void print_error(const std::string& text);
     int fail(int exit, const std::string& what, const std::string& reason);
 
@@ -126,8 +131,19 @@ std::optional<Status> ClStatus::status() {
     return std::move(status).value();
 }
 
-const NodeStatus* ClStatus::named_node(const Status& status) {
-    return status.find(config::fold_node_name(operands_.at(0)));
+int ClStatus::with_node(std::size_t count,
+                        const std::string& complaint,
+                        const std::function<int()>& unknown,
+                        const std::function<int(const NodeStatus&)>& run) {
+    if (!needs(count, complaint)) {
+        return kExitUsage;
+    }
+    const auto now = status();
+    if (!now) {
+        return kExitNo;
+    }
+    const NodeStatus* node = now->find(config::fold_node_name(operands_.at(0)));
+    return node == nullptr ? unknown() : run(*node);
 }
 
 int ClStatus::hbstatus() {
@@ -190,21 +206,15 @@ int ClStatus::listnodes() {
 }
 
 int ClStatus::about_node(const std::string& before, const std::string& middle, Describe describe) {
-    if (!needs(1, "Not enough parameters.")) {
-        return kExitUsage;
-    }
-    const auto now = status();
-    if (!now) {
-        return kExitNo;
-    }
-    const NodeStatus* node = named_node(*now);
-    if (node == nullptr) {
+    const auto unknown = [this] {
         streams_.out << "Error. May be due to incorrect node name\n";
         return kExitUsage;
-    }
-    const std::string answer = describe(*node);
-    streams_.out << (flags_.human ? before + operands_[0] + middle : "") << answer << "\n";
-    return answer == "dead" ? kExitNo : 0;
+    };
+    return with_node(1, "Not enough parameters.", unknown, [&](const NodeStatus& node) {
+        const std::string answer = describe(node);
+        streams_.out << (flags_.human ? before + operands_[0] + middle : "") << answer << "\n";
+        return answer == "dead" ? kExitNo : 0;
+    });
 }
 
 int ClStatus::nodestatus() {
@@ -231,50 +241,37 @@ int ClStatus::nodesite() {
 }
 
 int ClStatus::listhblinks() {
-    if (!needs(1, "Not enough parameters.")) {
-        return kExitUsage;
-    }
-    const auto now = status();
-    if (!now) {
-        return kExitNo;
-    }
-    const NodeStatus* node = named_node(*now);
-    if (node == nullptr) {
+    const auto unknown = [this] {
         return fail(control::kExitNoAnswer,
                     "Cannot start heartbeat link interface walk.",
                     "unknown node '" + operands_[0] + "'");
-    }
-    list_links(*node, flags_.verbose);
-    return 0;
+    };
+    return with_node(1, "Not enough parameters.", unknown, [this](const NodeStatus& node) {
+        list_links(node, flags_.verbose);
+        return 0;
+    });
 }
 
 int ClStatus::hblinkstatus() {
-    if (!needs(2, "No enough parameter.")) {
-        return kExitUsage;
-    }
-    const auto now = status();
-    if (!now) {
-        return kExitNo;
-    }
-    const NodeStatus* node = named_node(*now);
-    if (node == nullptr) {
-        return fail(control::kExitNoAnswer,
-                    "Cannot get heartbeat link status",
-                    "unknown node '" + operands_[0] + "'");
-    }
-    const auto link = std::find_if(node->links.begin(), node->links.end(), [&](const auto& known) {
-        return known.name == operands_[1];
+    const auto no_link = [this](const std::string& reason) {
+        return fail(control::kExitNoAnswer, "Cannot get heartbeat link status", reason);
+    };
+    const auto unknown = [&] { return no_link("unknown node '" + operands_[0] + "'"); };
+    return with_node(2, "No enough parameter.", unknown, [&](const NodeStatus& node) {
+        const auto link =
+            std::find_if(node.links.begin(), node.links.end(), [&](const auto& known) {
+                return known.name == operands_[1];
+            });
+        if (link == node.links.end()) {
+            return no_link("node '" + node.name + "' has no link '" + operands_[1] + "'");
+        }
+        if (flags_.human) {
+            streams_.out << "The node " << operands_[0] << "'s heartbeat link " << link->name
+                         << " is ";
+        }
+        streams_.out << (link->up ? "up" : "dead") << "\n";
+        return link->up ? 0 : kExitNo;
     });
-    if (link == node->links.end()) {
-        return fail(control::kExitNoAnswer,
-                    "Cannot get heartbeat link status",
-                    "node '" + node->name + "' has no link '" + operands_[1] + "'");
-    }
-    if (flags_.human) {
-        streams_.out << "The node " << operands_[0] << "'s heartbeat link " << link->name << " is ";
-    }
-    streams_.out << (link->up ? "up" : "dead") << "\n";
-    return link->up ? 0 : kExitNo;
 }
 
 int ClStatus::clientstatus() {

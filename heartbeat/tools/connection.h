@@ -1,32 +1,25 @@
-// A connection to the daemon's control socket. Nothing here blocks longer than its limit, whatever
-// the daemon does.
+// A connection to the daemon's control socket.
 #pragma once
 
 #include "base/result.h"
 #include "heartbeat/control/messages.h"
+#include "ipc/client.h"
 
 #include <chrono>
+#include <cstdint>
 #include <optional>
 #include <string>
 
 namespace hb::tools {
 
-using SteadyTime = std::chrono::steady_clock::time_point;
-
-// The daemon answers within a second, or never.
-inline constexpr std::chrono::milliseconds kAnswerTime{960};
+using ipc::kAnswerTime;
 
 class Connection {
 public:
     // `run_dir`/heartbeat.sock is used at the first call.
-    explicit Connection(std::string run_dir);
-    ~Connection();
-    Connection(const Connection&) = delete;
-    Connection& operator=(const Connection&) = delete;
+    explicit Connection(const std::string& run_dir);
 
-    // Fails with NotFound when no daemon runs there, Timeout when it does not answer within
-    // `limit` (none: for ever), Permission when we may not ask, Io when it ends meanwhile. The text
-    // names the socket and what to do.
+    // Fails as ipc::Client::call() does; without a `limit` it waits for ever.
     base::Result<control::Reply> call(control::Request request,
                                       std::optional<std::chrono::milliseconds> limit = kAnswerTime);
 
@@ -34,16 +27,7 @@ public:
     base::Result<control::Event> next_event();
 
 private:
-    base::Result<void> connect();
-    base::Result<void> send(const std::string& line, SteadyTime until);
-    base::Result<std::string> read_line(std::optional<SteadyTime> until);
-    bool wait_for(short events, std::optional<SteadyTime> until) const;
-    base::Error failed(const std::string& what, int error) const;
-    base::Error no_answer() const;
-
-    std::string path_;
-    int fd_ = -1;
-    std::string received_;
+    ipc::Client client_;
     std::uint64_t last_id_ = 0;
 };
 

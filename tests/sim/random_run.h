@@ -67,4 +67,9 @@ private:
     std::optional<Node> faulty_;  // whose disks may fail: never both
 };
 
+class FencedRun : public RandomRun {
+public:
+    FencedRun(std::uint64_t seed, bool verbose) : RandomRun(seed, verbose, Variant::Fenced) {}
+};
+
 }  // namespace sim

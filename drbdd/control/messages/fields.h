@@ -1,36 +1,73 @@
 // The members of every message struct with their names in JSON: one list for writing and reading.
+// They stand in the namespaces of their structs, where ipc/fields.h finds them.
 #pragma once
 
+#include "config/settings.h"
 #include "drbdd/control/messages.h"
+#include "ipc/fields.h"
 
-#include <concepts>
+#include <algorithm>
+#include <string_view>
 #include <type_traits>
 
-namespace control {
+template <>
+inline constexpr bool ipc::kRefusesUnknown<config::NetSettings> = true;
+template <>
+inline constexpr bool ipc::kRefusesUnknown<config::DiskSettings> = true;
+template <>
+inline constexpr bool ipc::kRefusesUnknown<config::StartupSettings> = true;
 
-// T is S or const S: the lists below serve both directions.
-template <typename T, typename S>
-concept Is = std::same_as<std::remove_const_t<T>, S>;
+namespace config {
 
-void fields(Is<config::Address> auto& address, auto&& visit) {
+template <typename E>
+
+requires std::is_enum_v<E> std::string_view word_of(E value) {
+    return word(value);
+}
+
+inline std::string_view word_of(AddressFamily family) {
+    return family == AddressFamily::Ipv6 ? "ipv6" : "ipv4";
+}
+
+template <typename E>
+
+requires std::is_enum_v<E> std::string_view word_problem(std::string_view text, E& value) {
+    const auto all = words<E>();
+    const auto found = std::find(all.begin(), all.end(), text);
+    if (found == all.end()) {
+        return "is not one of the words allowed";
+    }
+    value = static_cast<E>(found - all.begin());
+    return {};
+}
+
+inline std::string_view word_problem(std::string_view text, AddressFamily& family) {
+    if (text != "ipv4" && text != "ipv6") {
+        return "is neither ipv4 nor ipv6";
+    }
+    family = text == "ipv6" ? AddressFamily::Ipv6 : AddressFamily::Ipv4;
+    return {};
+}
+
+void fields(ipc::Is<Address> auto& address, auto&& visit) {
     visit("family", address.family);
     visit("ip", address.ip);
     visit("port", address.port);
 }
 
-void fields(Is<config::NetSettings> auto& net, auto&& visit) {
-    config::for_each_net_option(net, visit);
+void fields(ipc::Is<NetSettings> auto& net, auto&& visit) {
+    for_each_net_option(net, visit);
 }
 
-void fields(Is<config::DiskSettings> auto& disk, auto&& visit) {
-    config::for_each_disk_option(disk, visit);
+void fields(ipc::Is<DiskSettings> auto& disk, auto&& visit) {
+    for_each_disk_option(disk, visit);
 }
 
-void fields(Is<config::StartupSettings> auto& startup, auto&& visit) {
-    config::for_each_startup_option(startup, visit);
+void fields(ipc::Is<StartupSettings> auto& startup, auto&& visit) {
+    for_each_startup_option(startup, visit);
 }
 
-void fields(Is<config::VolumeSettings> auto& volume, auto&& visit) {
+void fields(ipc::Is<VolumeSettings> auto& volume, auto&& visit) {
     visit("number", volume.number);
     visit("minor", volume.minor);
     visit("device", volume.device);
@@ -39,7 +76,7 @@ void fields(Is<config::VolumeSettings> auto& volume, auto&& visit) {
     visit("options", volume.options);
 }
 
-void fields(Is<config::ResourceSettings> auto& settings, auto&& visit) {
+void fields(ipc::Is<ResourceSettings> auto& settings, auto&& visit) {
     visit("name", settings.name);
     visit("config-file", settings.config_file);
     visit("node", settings.node);
@@ -52,26 +89,30 @@ void fields(Is<config::ResourceSettings> auto& settings, auto&& visit) {
     visit("handlers", settings.handlers);
 }
 
-void fields(Is<Version> auto& version, auto&& visit) {
+}  // namespace config
+
+namespace control {
+
+void fields(ipc::Is<Version> auto& version, auto&& visit) {
     visit("version", version.version);
     visit("node", version.node);
     visit("pid", version.pid);
 }
 
-void fields(Is<Failure> auto& failure, auto&& visit) {
+void fields(ipc::Is<Failure> auto& failure, auto&& visit) {
     visit("object", failure.object);
     visit("code", failure.code);
     visit("text", failure.text);
 }
 
-void fields(Is<SyncProgress> auto& sync, auto&& visit) {
+void fields(ipc::Is<SyncProgress> auto& sync, auto&& visit) {
     visit("total", sync.total_kib);
     visit("left", sync.left_kib);
     visit("rate", sync.rate_kib);
     visit("eta", sync.eta_seconds);
 }
 
-void fields(Is<DeviceStatus> auto& device, auto&& visit) {
+void fields(ipc::Is<DeviceStatus> auto& device, auto&& visit) {
     visit("volume", device.volume);
     visit("minor", device.minor);
     visit("disk", device.disk);
@@ -91,7 +132,7 @@ void fields(Is<DeviceStatus> auto& device, auto&& visit) {
     visit("current-uuid", device.current_uuid);
 }
 
-void fields(Is<PeerDeviceStatus> auto& peer_device, auto&& visit) {
+void fields(ipc::Is<PeerDeviceStatus> auto& peer_device, auto&& visit) {
     visit("volume", peer_device.volume);
     visit("cstate", peer_device.cstate);
     visit("peer-disk", peer_device.peer_disk);
@@ -104,7 +145,7 @@ void fields(Is<PeerDeviceStatus> auto& peer_device, auto&& visit) {
     visit("sync", peer_device.sync);
 }
 
-void fields(Is<ConnectionStatus> auto& connection, auto&& visit) {
+void fields(ipc::Is<ConnectionStatus> auto& connection, auto&& visit) {
     visit("peer", connection.peer);
     visit("cstate", connection.cstate);
     visit("peer-role", connection.peer_role);
@@ -116,7 +157,7 @@ void fields(Is<ConnectionStatus> auto& connection, auto&& visit) {
     visit("peer-devices", connection.peer_devices);
 }
 
-void fields(Is<ResourceStatus> auto& resource, auto&& visit) {
+void fields(ipc::Is<ResourceStatus> auto& resource, auto&& visit) {
     visit("name", resource.name);
     visit("role", resource.role);
     visit("suspended", resource.suspended);
@@ -126,11 +167,11 @@ void fields(Is<ResourceStatus> auto& resource, auto&& visit) {
     visit("connections", resource.connections);
 }
 
-void fields(Is<Snapshot> auto& snapshot, auto&& visit) {
+void fields(ipc::Is<Snapshot> auto& snapshot, auto&& visit) {
     visit("resources", snapshot.resources);
 }
 
-void fields(Is<Event> auto& event, auto&& visit) {
+void fields(ipc::Is<Event> auto& event, auto&& visit) {
     visit("action", event.action);
     visit("object", event.object);
     visit("keys", event.keys);

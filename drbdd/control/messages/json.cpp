@@ -1,14 +1,12 @@
 // Messages to JSON and back. What is read may be anything: every type and range is checked, nothing
-// throws.
+// throws; ipc/fields.h does most of it.
 #include "config/options.h"
 #include "drbdd/control/messages.h"
 #include "drbdd/control/messages/fields.h"
 
 #include <algorithm>
 #include <array>
-#include <limits>
-#include <map>
-#include <set>
+#include <utility>
 
 namespace control {
 
@@ -32,187 +30,10 @@ constexpr std::array<std::string_view, 17> kCommands = {"version",
                                                         "events2",
                                                         "quit"};
 
-template <typename T>
-struct IsDuration : std::false_type {};
-
-template <typename Rep, typename Period>
-struct IsDuration<std::chrono::duration<Rep, Period>> : std::true_type {};
-
-template <typename T>
-struct IsOptional : std::false_type {};
-
-template <typename T>
-struct IsOptional<std::optional<T>> : std::true_type {};
-
-template <typename T>
-struct IsVector : std::false_type {};
-
-template <typename T>
-struct IsVector<std::vector<T>> : std::true_type {};
-
-using StringMap = std::map<std::string, std::string>;
-
-// --- writing ---
-
-template <typename T>
-Json write(const T& value) {
-    if constexpr (std::is_same_v<T, config::AddressFamily>) {
-        return value == config::AddressFamily::Ipv6 ? "ipv6" : "ipv4";
-    } else if constexpr (std::is_enum_v<T>) {
-        return std::string(config::word(value));
-    } else if constexpr (IsDuration<T>::value) {
-        return value.count();
-    } else if constexpr (std::is_arithmetic_v<T> || std::is_same_v<T, std::string> ||
-                         std::is_same_v<T, StringMap>) {
-        return value;
-    } else if constexpr (std::is_same_v<T, Event::Fields>) {
-        Json list = Json::array();
-        for (const auto& [key, text] : value) {
-            list.push_back(Json::array({key, text}));
-        }
-        return list;
-    } else if constexpr (IsVector<T>::value) {
-        Json list = Json::array();
-        for (const auto& item : value) {
-            list.push_back(write(item));
-        }
-        return list;
-    } else {
-        Json object = Json::object();
-        fields(value, [&object](std::string_view name, const auto& member) {
-            using Member = std::remove_cvref_t<decltype(member)>;
-            if constexpr (IsOptional<Member>::value) {
-                if (member) {
-                    object[std::string(name)] = write(*member);
-                }
-            } else {
-                object[std::string(name)] = write(member);
-            }
-        });
-        return object;
-    }
-}
-
-std::string line_of(const Json& json) {
-    return json.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
-}
-
-// --- reading ---
-
-// Remembers the first thing that is wrong. A member that is missing keeps its default.
-class Reader {
-public:
-    template <typename T>
-    void read(const Json& json, T& value, const std::string& where) {
-        if constexpr (IsOptional<T>::value) {
-            read(json, value.emplace(), where);
-        } else if constexpr (std::is_same_v<T, config::AddressFamily>) {
-            const std::string word = text(json, where);
-            check(word == "ipv4" || word == "ipv6", where, "is neither ipv4 nor ipv6");
-            value = word == "ipv6" ? config::AddressFamily::Ipv6 : config::AddressFamily::Ipv4;
-        } else if constexpr (std::is_enum_v<T>) {
-            const auto all = config::words<T>();
-            const auto found = std::find(all.begin(), all.end(), text(json, where));
-            check(found != all.end(), where, "is not one of the words allowed");
-            value = found == all.end() ? value : static_cast<T>(found - all.begin());
-        } else if constexpr (IsDuration<T>::value) {
-            typename T::rep count = value.count();
-            read(json, count, where);
-            value = T(count);
-        } else if constexpr (std::is_same_v<T, bool>) {
-            check(json.is_boolean(), where, "is not true or false");
-            value = json.is_boolean() ? json.template get<bool>() : value;
-        } else if constexpr (std::is_integral_v<T>) {
-            read_integer(json, value, where);
-        } else if constexpr (std::is_same_v<T, std::string>) {
-            value = text(json, where);
-        } else {
-            read_compound(json, value, where);
-        }
-    }
-
-    // Members that `value` does not have are refused if `strict`: an option must not be lost.
-    template <typename T>
-    void read_object(const Json& json, T& value, const std::string& where, bool strict) {
-        if (!check(json.is_object(), where, "is not an object")) {
-            return;
-        }
-        std::set<std::string, std::less<>> known;
-        fields(value, [&](std::string_view name, auto& member) {
-            const auto found = json.find(std::string(name));
-            if (found != json.end()) {
-                read(*found, member, where + "." + std::string(name));
-            }
-            known.emplace(name);
-        });
-        for (const auto& item : json.items()) {
-            check(!strict || known.contains(item.key()), where + "." + item.key(), "is unknown");
-        }
-    }
-
-    bool check(bool good, const std::string& where, const std::string& what) {
-        if (!good && problem_.empty()) {
-            problem_ = where + " " + what;
-        }
-        return good;
-    }
-
-    const std::string& problem() const { return problem_; }
-
-private:
-    std::string text(const Json& json, const std::string& where) {
-        const bool good = check(json.is_string(), where, "is not a string");
-        return good ? json.get<std::string>() : std::string();
-    }
-
-    template <typename T>
-    void read_integer(const Json& json, T& value, const std::string& where) {
-        using Limits = std::numeric_limits<T>;
-        bool fits = false;
-        if (json.is_number_unsigned()) {
-            const auto number = json.template get<std::uint64_t>();
-            fits = number <= static_cast<std::uint64_t>(Limits::max());
-            value = fits ? static_cast<T>(number) : value;
-        } else if (json.is_number_integer() && std::is_signed_v<T>) {
-            const auto number = json.template get<std::int64_t>();
-            fits = number >= static_cast<std::int64_t>(Limits::min());
-            value = fits ? static_cast<T>(number) : value;
-        }
-        check(fits, where, "is not a number in its range");
-    }
-
-    template <typename T>
-    void read_compound(const Json& json, T& value, const std::string& where) {
-        if constexpr (std::is_same_v<T, StringMap>) {
-            if (check(json.is_object(), where, "is not an object")) {
-                for (const auto& item : json.items()) {
-                    value[item.key()] = text(item.value(), where + "." + item.key());
-                }
-            }
-        } else if constexpr (std::is_same_v<T, Event::Fields>) {
-            if (check(json.is_array(), where, "is not a list")) {
-                for (const Json& pair : json) {
-                    if (check(pair.is_array() && pair.size() == 2, where, "is no list of pairs")) {
-                        value.emplace_back(text(pair[0], where), text(pair[1], where));
-                    }
-                }
-            }
-        } else if constexpr (IsVector<T>::value) {
-            if (check(json.is_array(), where, "is not a list")) {
-                for (const Json& item : json) {
-                    read(item, value.emplace_back(), where);
-                }
-            }
-        } else {
-            constexpr bool kStrict = std::is_same_v<T, config::NetSettings> ||
-                                     std::is_same_v<T, config::DiskSettings> ||
-                                     std::is_same_v<T, config::StartupSettings>;
-            read_object(json, value, where, kStrict);
-        }
-    }
-
-    std::string problem_;
-};
+using ipc::line_of;
+using ipc::parse_object;
+using ipc::Reader;
+using ipc::write;
 
 base::Error invalid(const std::string& text) {
     return {base::ErrorCode::Invalid, text};
@@ -223,21 +44,7 @@ base::Result<T> read_value(const Json& json, const std::string& what) {
     Reader reader;
     T value;
     reader.read(json, value, what);
-    if (!reader.problem().empty()) {
-        return invalid(reader.problem());
-    }
-    return value;
-}
-
-base::Result<Json> parse_object(std::string_view line) {
-    if (line.size() > kMaxLineBytes) {
-        return invalid("a line has more than 1 MiB");
-    }
-    Json json = Json::parse(line, nullptr, false);
-    if (!json.is_object()) {
-        return invalid("a line is not a JSON object");
-    }
-    return json;
+    return reader.done(std::move(value));
 }
 
 // Numbers of options are in the ranges that the configuration file has.
@@ -248,11 +55,11 @@ public:
     template <typename T>
     void operator()(std::string_view name, const T& value) {
         const config::OptionSpec* spec = config::find_option(section_, name);
-        if constexpr (IsOptional<T>::value) {
+        if constexpr (ipc::kIsOptional<T>) {
             if (value) {
                 (*this)(name, *value);
             }
-        } else if constexpr (IsDuration<T>::value) {
+        } else if constexpr (ipc::kIsDuration<T>) {
             check(spec, name, value.count() >= 0, static_cast<std::uint64_t>(value.count()));
         } else if constexpr (std::is_integral_v<T> && !std::is_same_v<T, bool>) {
             check(spec, name, true, value);
@@ -363,11 +170,10 @@ base::Result<Request> parse_request(std::string_view line) {
             reader.check(false, "option '" + item.key() + "'", "is unknown");
         }
     }
-    if (!reader.problem().empty()) {
-        return invalid(reader.problem());
+    if (found != kCommands.end()) {
+        request.command = static_cast<Command>(found - kCommands.begin());
     }
-    request.command = static_cast<Command>(found - kCommands.begin());
-    return request;
+    return reader.done(std::move(request));
 }
 
 base::Result<Reply> parse_reply(std::string_view line) {
@@ -389,10 +195,7 @@ base::Result<Reply> parse_reply(std::string_view line) {
             reply.data = std::move(item.value());
         }
     }
-    if (!reader.problem().empty()) {
-        return invalid(reader.problem());
-    }
-    return reply;
+    return reader.done(std::move(reply));
 }
 
 base::Result<EventMessage> parse_event(std::string_view line) {
@@ -407,10 +210,7 @@ base::Result<EventMessage> parse_event(std::string_view line) {
     Reader reader;
     reader.read((*json)["id"], message.id, "id");
     reader.read((*json)["event"], message.event, "event");
-    if (!reader.problem().empty()) {
-        return invalid(reader.problem());
-    }
-    return message;
+    return reader.done(std::move(message));
 }
 
 std::uint64_t id_of(std::string_view line) {
@@ -454,10 +254,7 @@ base::Result<config::ResourceSettings> settings_from_json(const Json& json) {
     for (const config::VolumeSettings& volume : settings.volumes) {
         config::for_each_disk_option(volume.options, RangeCheck(reader, config::Section::Disk));
     }
-    if (!reader.problem().empty()) {
-        return invalid(reader.problem());
-    }
-    return settings;
+    return reader.done(std::move(settings));
 }
 
 base::Result<Snapshot> snapshot_from_json(const Json& json) {

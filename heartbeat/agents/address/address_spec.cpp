@@ -1,5 +1,7 @@
 #include "heartbeat/agents/address/address_spec.h"
 
+#include "config/ha/text.h"
+
 #include <algorithm>
 #include <arpa/inet.h>
 #include <bit>
@@ -11,20 +13,12 @@
 
 namespace hb {
 
+using config::ha_text::parts_of;
+
 namespace {
 
 base::Error invalid(const std::string& text) {
     return {base::ErrorCode::Invalid, text};
-}
-
-std::vector<std::string> split(const std::string& word) {
-    std::vector<std::string> parts;
-    for (std::size_t begin = 0; begin <= word.size();) {
-        const std::size_t end = std::min(word.find('/', begin), word.size());
-        parts.push_back(word.substr(begin, end - begin));
-        begin = end + 1;
-    }
-    return parts;
 }
 
 // A number of bits, or a dotted mask.
@@ -94,6 +88,16 @@ base::Result<void> take_parts(const std::vector<std::string>& parts, AddressSpec
     return {};
 }
 
+base::Result<AddressSpec> spec_of(const std::string& text) {
+    const base::Result<IpAddress> ip = parse_ip(text);
+    if (!ip) {
+        return ip.error();
+    }
+    AddressSpec spec;
+    spec.ip = *ip;
+    return spec;
+}
+
 }  // namespace
 
 base::Result<IpAddress> parse_ip(std::string_view text) {
@@ -108,34 +112,30 @@ base::Result<IpAddress> parse_ip(std::string_view text) {
 }
 
 base::Result<AddressSpec> parse_address(const std::string& word) {
-    const std::vector<std::string> parts = split(word);
-    const base::Result<IpAddress> ip = parse_ip(parts[0]);
-    if (!ip) {
-        return ip.error();
+    const std::vector<std::string> parts = parts_of(word, "/");
+    base::Result<AddressSpec> spec = spec_of(parts[0]);
+    if (!spec) {
+        return spec;
     }
-    AddressSpec spec;
-    spec.ip = *ip;
     if (parts.size() > 4) {
         return invalid(word + ": more than ip/mask/interface/broadcast");
     }
-    if (const base::Result<void> taken = take_parts(parts, spec); !taken) {
+    if (const base::Result<void> taken = take_parts(parts, *spec); !taken) {
         return invalid(word + ": " + taken.error().text);
     }
     return spec;
 }
 
 base::Result<AddressSpec> parse_announcement(const std::string& word) {
-    const std::vector<std::string> parts = split(word);
-    const base::Result<IpAddress> ip = parse_ip(parts[0]);
-    if (!ip) {
-        return ip.error();
+    const std::vector<std::string> parts = parts_of(word, "/");
+    base::Result<AddressSpec> spec = spec_of(parts[0]);
+    if (!spec) {
+        return spec;
     }
-    AddressSpec spec;
-    spec.ip = *ip;
     if (parts.size() != 2 || parts[1].empty()) {
         return invalid(word + ": not of the form ip/interface");
     }
-    if (const base::Result<void> taken = take_interface(parts[1], spec); !taken) {
+    if (const base::Result<void> taken = take_interface(parts[1], *spec); !taken) {
         return taken.error();
     }
     return spec;

@@ -1,27 +1,14 @@
-// A daemon for the tools to talk to: a thread on a unix socket in a folder of its own.
+// The daemon for drbdadm and drbdsetup to talk to.
 #pragma once
 
 #include "drbdd/control/messages.h"
+#include "tests/unit/fake/line_daemon.h"
 
 #include <functional>
-#include <mutex>
 #include <string>
-#include <thread>
 #include <vector>
 
-// A folder below the system's place for such, removed at the end.
-class TempDir {
-public:
-    TempDir();
-    ~TempDir();
-    TempDir(const TempDir&) = delete;
-    TempDir& operator=(const TempDir&) = delete;
-
-    const std::string& path() const { return path_; }
-
-private:
-    std::string path_;
-};
+using fake::TempDir;
 
 class FakeDaemon {
 public:
@@ -29,26 +16,18 @@ public:
     using Answer = std::function<std::vector<std::string>(const control::Request&)>;
 
     explicit FakeDaemon(Answer answer);
-    ~FakeDaemon();
-    FakeDaemon(const FakeDaemon&) = delete;
-    FakeDaemon& operator=(const FakeDaemon&) = delete;
 
-    const std::string& run_dir() const { return dir_.path(); }
+    const std::string& run_dir() const { return daemon_.run_dir(); }
 
     // "primary r0/0 force", one for each request so far, without version and status.
-    std::vector<std::string> requests() const;
+    std::vector<std::string> requests() const { return log_.lines(); }
 
 private:
-    void serve();
-    bool serve_client(int fd, std::string& received);
+    std::vector<std::string> answer_line(const std::string& line);
 
-    TempDir dir_;
     Answer answer_;
-    int listen_fd_ = -1;
-    int stop_fds_[2] = {-1, -1};
-    mutable std::mutex mutex_;
-    std::vector<std::string> requests_;  // guarded by mutex_
-    std::thread thread_;
+    fake::Log log_;
+    fake::LineDaemon daemon_;  // last: its thread uses the others
 };
 
 // An answer for every request: status with these resources, and for the rest `code` and `text`.

@@ -1,40 +1,32 @@
-// A failover daemon for the tools to talk to: a thread on a unix socket in a folder of its own.
+// The failover daemon for the tools to talk to.
 #pragma once
 
 #include "heartbeat/control/messages.h"
+#include "tests/unit/fake/line_daemon.h"
 
 #include <functional>
-#include <mutex>
 #include <string>
-#include <thread>
 #include <vector>
 
 class FakeDaemon {
 public:
-    // Lines to answer a request with; an empty list leaves the client without an answer.
+    // Lines to answer a request with; an empty list leaves the client without an answer, an empty
+    // line hangs up.
     using Answer = std::function<std::vector<std::string>(const hb::control::Request&)>;
 
     explicit FakeDaemon(Answer answer);
-    ~FakeDaemon();
-    FakeDaemon(const FakeDaemon&) = delete;
-    FakeDaemon& operator=(const FakeDaemon&) = delete;
 
-    const std::string& run_dir() const { return run_dir_; }
+    const std::string& run_dir() const { return daemon_.run_dir(); }
 
     // "standby foreign wait", one for each request so far.
-    std::vector<std::string> requests() const;
+    std::vector<std::string> requests() const { return log_.lines(); }
 
 private:
-    void serve();
-    bool serve_client(int fd, std::string& received);
+    std::vector<std::string> answer_line(const std::string& line);
 
-    std::string run_dir_;
     Answer answer_;
-    int listen_fd_ = -1;
-    int stop_fds_[2] = {-1, -1};
-    mutable std::mutex mutex_;
-    std::vector<std::string> requests_;  // guarded by mutex_
-    std::thread thread_;
+    fake::Log log_;
+    fake::LineDaemon daemon_;  // last: its thread uses the others
 };
 
 std::string reply_line(const hb::control::Request& request,

@@ -99,7 +99,7 @@ TEST(ControlMessages, LimitLengthAndDepth) {
     const std::string word(control::kMaxWordBytes + 1, 'x');
     EXPECT_FALSE(
         control::parse_request("{\"request\":\"clear\",\"name\":\"" + word + "\"}").has_value());
-    const auto big = control::parse_request(std::string(control::kMaxLineBytes, ' '));
+    const auto big = control::parse_request(std::string(ipc::kMaxLineBytes, ' '));
     ASSERT_FALSE(big.has_value());
     EXPECT_EQ(big.error().code, base::ErrorCode::TooBig);
     EXPECT_FALSE(control::parse_request("{\"request\":\"status\",\"x\":" +

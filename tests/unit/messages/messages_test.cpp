@@ -99,7 +99,14 @@ TEST(Messages, BadRequestsAreRefusedWithTheReason) {
     EXPECT_EQ(request_error("{\"command\":\"up\",\"options\":{\"forse\":true}}"),
               "option 'forse' is unknown");
     EXPECT_EQ(request_error("{\"command\":\"up\",\"verbose\":1}"), "verbose is unknown");
-    EXPECT_EQ(request_error(std::string(control::kMaxLineBytes + 1, ' ')),
+    std::string nest;
+    for (int depth = 0; depth < 100'000; ++depth) {
+        nest += "{\"a\":";
+    }
+    nest += "1" + std::string(100'000, '}');
+    EXPECT_EQ(request_error("{\"command\":\"up\",\"options\":" + nest + "}"),
+              "a line is not a JSON object");
+    EXPECT_EQ(request_error(std::string(ipc::kMaxLineBytes + 1, ' ')),
               "a line has more than 1 MiB");
 }
 
