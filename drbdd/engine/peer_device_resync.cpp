@@ -1,0 +1,263 @@
+// The life of a resync, on both sides: how it begins, its identifiers, how it ends. The copying
+// itself is resync.cpp. Wire specification, section 8.
+#include "drbdd/engine/connection.h"
+#include "drbdd/engine/device.h"
+#include "drbdd/engine/peer_device.h"
+
+#include <algorithm>
+
+namespace engine {
+
+namespace {
+
+unsigned long long ull(std::uint64_t value) {
+    return value;
+}
+
+}  // namespace
+
+void PeerDevice::start_full_sync(ConnState conn) {
+    device_.change_conn(conn);
+    device_.store.start_full_sync(true);
+    starting_sync_ = true;
+}
+
+void PeerDevice::on_out_of_sync(const proto::BlockDesc& block) {
+    device_.mark_out_of_sync(block.sector, block.size);
+}
+
+void PeerDevice::on_sync_uuid(const proto::SyncUuid& packet) {
+    held_sync_uuid_ = packet.uuid;
+    core_.progress = true;
+}
+
+void PeerDevice::on_resync_write_acked(const proto::BlockAck& packet, bool ok) {
+    if (ok) {
+        device_.mark_in_sync(packet.sector, packet.size);
+    }
+    core_.progress = true;
+}
+
+// All bits were set on request, on both nodes: no bitmaps are exchanged.
+void PeerDevice::advance_starting_sync() {
+    const ConnState conn = device_.state().conn;
+    if (!starting_sync_ || device_.store.full_sync_running()) {
+        return;
+    }
+    if (conn == ConnState::StartingSyncT) {
+        starting_sync_ = false;
+        device_.change_conn(ConnState::WFSyncUUID);
+    } else if (conn == ConnState::StartingSyncS) {
+        starting_sync_ = false;
+        become_source();
+    } else {
+        starting_sync_ = false;
+    }
+}
+
+void PeerDevice::advance_bitmaps() {
+    const ConnState conn = device_.state().conn;
+    if (conn != ConnState::WFBitMapS && conn != ConnState::WFBitMapT) {
+        return;
+    }
+    const bool may_send =
+        device_.requests.quiet() && !device_.store.full_sync_running() && announcements_.empty();
+    if (conn == ConnState::WFBitMapS) {
+        if (!exchange.sent() && may_send) {
+            exchange.send();
+            core_.progress = true;
+        }
+        if (exchange.sent() && exchange.received() && !storing_sync_uuid_) {
+            become_source();
+        }
+    } else if (exchange.received() && !exchange.sent() && may_send) {
+        exchange.send();
+        device_.change_conn(ConnState::WFSyncUUID);
+        core_.progress = true;
+    }
+}
+
+// The sync UUID is on our disk before the peer hears of it.
+void PeerDevice::become_source() {
+    GenerationIds ids = device_.ids();
+    const bool equal = peer_ids_ && ((peer_ids_->current ^ ids.current) & ~kUuidPrimaryBit) == 0;
+    if (equal) {
+        ids.mark_equal_target();
+    } else {
+        ids.rotate_bitmap(ids.bitmap != 0 && ids.bitmap != kUuidJustCreated
+                              ? ids.bitmap + kUuidSyncOffset
+                              : core_.prng.next());
+    }
+    new_sync_uuid_ = ids.bitmap;
+    device_.store.set_ids(ids);
+    device_.set_peer_may_bear_current(equal);
+    sync_generation_ = device_.store.generation();
+    storing_sync_uuid_ = true;
+    core_.progress = true;
+}
+
+void PeerDevice::advance_sync_source() {
+    if (storing_sync_uuid_ && device_.store.durable(sync_generation_) && announcements_.empty()) {
+        storing_sync_uuid_ = false;
+        VolumeState next = device_.state();
+        next.conn = ConnState::SyncSource;
+        next.pdsk = DiskState::Inconsistent;
+        device_.change_state(next);
+        begin_progress("Source");
+        device_.log_line(base::LogLevel::Info, "updated sync UUID " + describe(device_.ids()));
+        connection_.send(
+            proto::Command::SyncUuid, device_.number(), proto::SyncUuid{new_sync_uuid_});
+        core_.progress = true;
+    }
+    if (device_.state().conn == ConnState::SyncSource) {
+        if (device_.bitmap.count() == 0) {
+            device_.set_peer_may_bear_current(true);  // it may end the resync at any moment
+        } else if (source.was_asked()) {
+            device_.set_peer_may_bear_current(false);  // it asks once it has stored the sync UUID
+        }
+    }
+    if (finish_ == Finish::Pinging && finish_source_ && connection_.answered(ping_serial_)) {
+        finish_as_source();
+    }
+}
+
+void PeerDevice::finish_as_source() {
+    finish_ = Finish::None;
+    GenerationIds ids = device_.ids();
+    ids.clear_bitmap();
+    device_.store.set_ids(ids);
+    peer_ids_ = ids;
+    report_done(0);
+    device_.log_line(base::LogLevel::Info, "updated UUIDs " + describe(ids));
+    VolumeState next = device_.state();
+    next.conn = ConnState::Connected;
+    next.pdsk = DiskState::UpToDate;
+    device_.change_state(next);
+    device_.store.write_bitmap();
+    connection_.on_peer_in_sync();
+}
+
+void PeerDevice::become_target(std::uint64_t sync_uuid) {
+    GenerationIds ids = device_.ids();
+    const std::uint64_t bit = device_.state().role == Role::Primary ? kUuidPrimaryBit : 0;
+    ids.current = (sync_uuid & ~kUuidPrimaryBit) | bit;
+    ids.bitmap = 0;
+    device_.store.set_ids(ids);
+    device_.log_line(base::LogLevel::Info, "updated sync uuid " + describe(ids));
+    core_.emit(RunHandler{device_.number(), "before-resync-target"});
+    VolumeState next = device_.state();
+    next.conn = ConnState::SyncTarget;
+    next.disk = DiskState::Inconsistent;
+    device_.change_state(next);
+    begin_progress("Target");
+    sync_generation_ = device_.store.generation();
+    finish_ = Finish::None;
+}
+
+void PeerDevice::advance_sync_target() {
+    const ConnState conn = device_.state().conn;
+    if (held_sync_uuid_ && (conn == ConnState::WFSyncUUID || conn == ConnState::Behind)) {
+        // The source clears a bit when we have written the block, but a power cut may still take
+        // the block from our cache: until a flush our own bitmap on disk has to remember it.
+        if (target_bitmap_ == 0) {
+            target_bitmap_ = device_.store.write_bitmap();
+            core_.progress = true;
+        }
+        if (device_.store.bitmap_written(target_bitmap_)) {
+            target_bitmap_ = 0;
+            become_target(*std::exchange(held_sync_uuid_, std::nullopt));
+        }
+    }
+    const bool syncing = device_.state().conn == ConnState::SyncTarget;
+    if (syncing && !target.running() && finish_ == Finish::None &&
+        device_.store.durable(sync_generation_)) {
+        target.start();
+    }
+    if (syncing && target.done() && finish_ == Finish::None) {
+        finish_ = Finish::Pinging;
+        finish_source_ = false;
+        ping_serial_ = connection_.ping();
+    }
+    if (finish_ == Finish::Pinging && !finish_source_ && connection_.answered(ping_serial_)) {
+        finish_as_target();
+    }
+}
+
+void PeerDevice::finish_as_target() {
+    finish_ = Finish::None;
+    if (!target.done()) {
+        return;  // a write of the application made new work in the meantime
+    }
+    const std::uint64_t failed = target.failed_bits();
+    target.stop();
+    report_done(failed);
+    VolumeState next = device_.state();
+    next.conn = ConnState::Connected;
+    if (failed == 0 && peer_ids_) {
+        GenerationIds ids = device_.ids();
+        const std::uint64_t sync_uuid = ids.current;
+        ids = *peer_ids_;
+        ids.rotate_bitmap(sync_uuid);
+        const std::uint64_t bit = device_.state().role == Role::Primary ? kUuidPrimaryBit : 0;
+        ids.current = (peer_ids_->current & ~kUuidPrimaryBit) | bit;
+        ids.clear_bitmap();
+        device_.store.set_ids(ids);
+        peer_ids_ = ids;
+        device_.log_line(base::LogLevel::Info, "updated UUIDs " + describe(ids));
+        next.disk = next.pdsk = DiskState::UpToDate;
+    }
+    device_.change_state(next);
+    device_.store.write_bitmap();
+    announce_state();
+    core_.emit(RunHandler{device_.number(), "after-resync-target"});
+}
+
+void PeerDevice::begin_progress(const char* role) {
+    sync_started_ = speed_at_ = last_bitmap_write_ = core_.now;
+    sync_total_bits_ = speed_left_ = device_.bitmap.count();
+    speed_kib_ = 0;
+    device_.log_line(base::LogLevel::Info,
+                     base::format("Began resync as Sync%s (will sync %llu KB [%llu bits set]).",
+                                  role,
+                                  ull(sync_total_bits_ * 4),
+                                  ull(sync_total_bits_)));
+}
+
+void PeerDevice::report_done(std::uint64_t failed) const {
+    const double seconds =
+        std::max(std::chrono::duration<double>(core_.now - sync_started_).count(), 0.001);
+    device_.log_line(base::LogLevel::Info,
+                     base::format("Resync done (total %.0f sec; paused 0 sec; %.0f K/sec)",
+                                  seconds,
+                                  static_cast<double>(sync_total_bits_ * 4) / seconds));
+    if (failed > 0) {
+        device_.log_line(base::LogLevel::Error,
+                         base::format("            %llu failed blocks", ull(failed)));
+    }
+}
+
+std::optional<ResyncProgress> PeerDevice::progress(io::Instant now) const {
+    if (!device_.state().syncing()) {
+        return std::nullopt;
+    }
+    ResyncProgress progress;
+    progress.total_bits = sync_total_bits_;
+    progress.left_bits = device_.bitmap.count();
+    progress.failed_bits = target.failed_bits();
+    progress.started = sync_started_;
+    const double seconds = std::chrono::duration<double>(now - speed_at_).count();
+    if (seconds >= 1.0) {
+        const double done =
+            static_cast<double>(speed_left_) - static_cast<double>(progress.left_bits);
+        speed_kib_ = done > 0 ? static_cast<std::uint64_t>(done * 4 / seconds) : 0;
+        speed_at_ = now;
+        speed_left_ = progress.left_bits;
+    }
+    progress.kib_per_second = speed_kib_;
+    if (speed_kib_ > 0) {
+        progress.eta_seconds = progress.left_bits * 4 / speed_kib_;
+    }
+    return progress;
+}
+
+}  // namespace engine
