@@ -185,6 +185,8 @@ void PeerWrites::submit(Write write) {
     if (!device.local_usable()) {
         finish(key, EIO);
     } else if (active.must_log) {
+        // Now, not when it is done: the peer may get a disk meanwhile, and bitmaps may be exchanged.
+        device.mark_out_of_sync(active.data.sector, active.length);
         active.holds_log = active.waits_log = true;
         const base::Sector last{active.data.sector.value + active.length / base::kSectorBytes - 1};
         device.log.request(key | kLogKey,
@@ -275,9 +277,6 @@ void PeerWrites::finish(std::uint64_t key, int error) {
 void PeerWrites::acknowledge(const Write& write, int error) {
     Device& device = *write.device;
     const proto::Data& data = write.data;
-    if (error == 0 && write.holds_log) {
-        device.mark_out_of_sync(data.sector, write.length);  // the peer has no disk
-    }
     const bool told = write.acked && acking_;
     if (error != 0) {
         if (told) {
