@@ -191,7 +191,11 @@ void Device::part_ways() {
     if (next.bitmap == 0) {
         new_current_uuid();
     } else if (peer_may_bear_current_) {
-        next.push_history(next.current);
+        // The older identifiers are worth more than a mere possibility: a peer that bears one that
+        // we have forgotten is taken for a stranger.
+        if (!crashed_connected_ || next.history[1] == 0) {
+            next.push_history(next.current);
+        }
         begin_generation(next);
     }
 }
@@ -200,7 +204,7 @@ void Device::begin_generation(GenerationIds next) {
     const std::uint64_t bit = state_.role == Role::Primary ? kUuidPrimaryBit : 0;
     next.current = (core_.prng.next() & ~kUuidPrimaryBit) | bit;
     store.set_ids(next);
-    peer_may_bear_current_ = false;
+    set_peer_may_bear_current(false);
     // No write of the new generation is completed before the generation is on stable storage.
     requests.hold_until(store.generation());
     log_line(base::LogLevel::Info, "new current UUID " + describe(next));
@@ -219,9 +223,8 @@ void Device::attach(const io::DiskGeometry& geometry) {
 void Device::finish_attach() {
     crashed_primary_ = attacher_.crashed_primary();
     peer_lacks_writes_ = false;
-    // After a crash under the connection nobody knows whether a resync had come to its end.
-    peer_may_bear_current_ =
-        store.superblock().has(meta::kMdConnectedInd) || ids().has_equal_target();
+    crashed_connected_ = store.superblock().has(meta::kMdConnectedInd) && !ids().has_equal_target();
+    peer_may_bear_current_ = crashed_connected_ || ids().has_equal_target();
     if (attacher_.marked_kib() > 0) {
         log_line(base::LogLevel::Info,
                  base::format("Marked additional %llu KB as out-of-sync based on AL.",

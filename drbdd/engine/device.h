@@ -75,7 +75,10 @@ public:
     // Although a bitmap identifier tells our data from the peer's, its disk may still, or again,
     // bear our current identifier: a sync target has not confirmed yet that it has stored the sync
     // UUID, or may have come to its end without our knowing.
-    void set_peer_may_bear_current(bool may) { peer_may_bear_current_ = may; }
+    void set_peer_may_bear_current(bool may) {
+        peer_may_bear_current_ = may;
+        crashed_connected_ = false;
+    }
 
     bool crashed_primary() const { return crashed_primary_; }
 
@@ -154,7 +157,8 @@ private:
     std::uint64_t exposed_uuid_ = 0;
     bool peer_lacks_writes_ = false;
     bool peer_may_bear_current_ = false;
-    bool refuse_attached_ = false;  // the disk being attached holds other data than those in use
+    bool crashed_connected_ = false;  // nobody knows whether a resync had come to its end
+    bool refuse_attached_ = false;    // the disk being attached holds other data than those in use
     DiskState disk_when_attached_ = DiskState::Inconsistent;
     std::uint64_t size_sectors_ = 0;
     bool last_usable_ = false;

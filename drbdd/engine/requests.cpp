@@ -460,6 +460,9 @@ void Requests::on_connection_lost(std::uint64_t key) {
 // What this disk holds of unfinished writes is out of reach: only the peer's copy counts for them.
 void Requests::on_disk_lost() {
     on_disk_doubted();
+    for (Held& held : held_) {  // the generation that they wait for will never be stored
+        held.completion.error = held.ours_alone ? EIO : held.completion.error;
+    }
     std::vector<std::uint64_t> undecided;
     for (auto& [key, write] : writes_) {
         write.holds_log = false;
@@ -574,11 +577,12 @@ void Requests::complete(std::uint64_t key, Write& write) {
         write.epoch == device_.peer_connection().transfer_log.current_epoch()) {
         device_.peer_connection().transfer_log.close_epoch();
     }
-    const auto tell = [this, error](RequestId id) {
+    const bool ours_alone = !remote_ok(write);
+    const auto tell = [this, error, ours_alone](RequestId id) {
         if (device_.store.durable(hold_until_)) {
             core_.emit(CompleteApp{id, error, {}});
         } else {
-            held_.push_back(CompleteApp{id, error, {}});
+            held_.push_back({CompleteApp{id, error, {}}, ours_alone});
         }
     };
     if (is_flush(write)) {
@@ -630,8 +634,8 @@ void Requests::settle_bits(const Write& write) {
 
 void Requests::advance() {
     if (!held_.empty() && device_.store.durable(hold_until_)) {
-        for (CompleteApp& completion : held_) {
-            core_.emit(std::move(completion));
+        for (Held& held : held_) {
+            core_.emit(std::move(held.completion));
         }
         held_.clear();
         core_.progress = true;

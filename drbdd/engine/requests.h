@@ -93,6 +93,12 @@ private:
         io::Instant sent_at{};
     };
 
+    // A completion that waits for the new generation to be stored.
+    struct Held {
+        CompleteApp completion;
+        bool ours_alone = false;  // no other copy is known to be good
+    };
+
     struct Read {
         AppRequest app;
         bool remote = false;
@@ -133,7 +139,7 @@ private:
     std::vector<AppRequest> waiting_flushes_;
     std::vector<AppRequest> running_flushes_;  // answered together by the flush under way
     std::deque<std::pair<std::uint64_t, std::uint64_t>> leaving_;  // position, key (protocol A)
-    std::vector<CompleteApp> held_;
+    std::vector<Held> held_;
     MetaStore::Generation hold_until_ = 0;
     std::uint64_t flush_key_ = 0;
     bool unflushed_at_peer_ = true;  // replicated, or connected, since the last flush that we sent

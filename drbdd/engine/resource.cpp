@@ -665,9 +665,11 @@ bool Resource::run(Running& running, const Outdate& command) {
     }
     if (running.stage == 0) {
         const VolumeState& own = device->state();
-        if (own.conn < ConnState::Connected && own.disk == DiskState::UpToDate &&
-            own.pdsk == DiskState::Outdated) {
-            // It was the peer that was outdated, and we went on: nobody else has what we wrote.
+        const bool alone = own.conn < ConnState::Connected && own.disk == DiskState::UpToDate;
+        if (alone && device->ids().bitmap != 0 &&
+            (own.pdsk == DiskState::Outdated || device->bitmap.count() != 0)) {
+            // Our data went their own way, and the peer is known to lack some: nobody else has
+            // them.
             done(running, StateCode::NoUpToDateDisk);
             return true;
         }

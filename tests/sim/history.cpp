@@ -80,8 +80,8 @@ bool History::sync_begins(Node source) {
     return !loses;
 }
 
-void History::ended_without_source(Node target) {
-    if (!diverged()) {
+void History::target_in_sync(Node target, bool source_lost) {
+    if (!diverged() && (source_lost || protocol_ != ReplicationProtocol::A)) {
         nodes_[index(target)].holds = Holds::All;
     }
 }

@@ -51,9 +51,9 @@ public:
     void promoted_alone(Node node, bool split, const PeekOf& peek);
     // `source` overwrites the other node. False: it lacks what the other one has.
     bool sync_begins(Node source);
-    // All that was asked for was on its way when the source lost its disk: nothing was acknowledged
-    // since then.
-    void ended_without_source(Node target);
+    // The resync of this node has come to its end. Under protocol A acknowledged writes may still
+    // be on their way, but for those of a source that had lost its disk by then.
+    void target_in_sync(Node target, bool source_lost);
     // The administrator wants this node's data, whatever they lack.
     void overrule(Node source, const PeekOf& peek);
     // The other node's disk is lost: what this one's cache lost before is gone.

@@ -143,8 +143,9 @@ void Oracles::look_at_volume(Node node, std::size_t volume, const engine::Volume
                                        n.state.disk == DiskState::Inconsistent &&
                                        status.state.disk == DiskState::UpToDate;
     n.state = status.state;
-    if (became_target_in_sync && v.nodes[index(other(node))].state.disk < DiskState::Inconsistent) {
-        v.history.ended_without_source(node);
+    if (became_target_in_sync) {
+        const bool source_lost = v.nodes[index(other(node))].state.disk < DiskState::Inconsistent;
+        v.history.target_in_sync(node, source_lost);
     }
     if (begins) {
         ++resyncs_begun_;

@@ -172,8 +172,12 @@ void RandomRun::fail_over(Node to) {
 void RandomRun::fail_over_fenced(Node to) {
     std::vector<bool> stale;
     for (std::size_t i = 0; i < volumes_; ++i) {
+        // Nobody can ask a disk that is lost whether it had more.
+        const bool only_disk = cluster_.host(other(to)).running() &&
+                               cluster_.disk_state(other(to), i) <= DiskState::Failed;
         const History& history = cluster_.oracles().history(i);
-        stale.push_back(history.holds(to) == Holds::Stale && !history.may_lack_writes(to));
+        stale.push_back(history.holds(to) == Holds::Stale && !history.may_lack_writes(to) &&
+                        !only_disk);
     }
     const bool was_primary = cluster_.host(to).status().role == Role::Primary;
     cluster_.promote(to);
