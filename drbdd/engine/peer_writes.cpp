@@ -72,12 +72,9 @@ bool PeerWrites::queued(const Device& device, base::Sector sector, std::uint64_t
     });
 }
 
-// The peer sends explicit flushes and lets a write depend only on one that we acknowledged from the
-// disk: then nothing is gained by keeping epochs apart. In all other cases epoch n is made durable
-// before epoch n+1 is begun, as DRBD does it.
+// Epoch n is made durable before epoch n+1 is begun, as DRBD does it.
 bool PeerWrites::in_order() const {
-    return core_.settings.net.protocol != ReplicationProtocol::C ||
-           !connection_.has(proto::kFeatureExplicitFlush);
+    return !connection_.epochs_unordered();
 }
 
 // Payload received and not on the disk yet; beyond it the peer is made to wait.
