@@ -181,16 +181,14 @@ void ResourceCore::execute(engine::Effect& effect) {
     std::visit(Deed(*this), effect);
 }
 
+// A deadline that moves further away, as most do with every packet, costs nothing: the timer fires
+// once too often and is then armed for what is due by that time.
 void ResourceCore::arm_timer() {
     const io::Instant deadline = engine_.next_deadline();
-    if (deadline == tick_armed_) {
+    if (deadline >= tick_armed_) {
         return;
     }
     tick_armed_ = deadline;
-    if (deadline == io::kNever) {
-        tick_.cancel();
-        return;
-    }
     tick_.expires_at(to_steady(deadline));
     tick_.async_wait([this](const boost::system::error_code& error) {
         if (!error) {
