@@ -690,15 +690,21 @@ void Connection::advance() {
     peer_writes.advance();
     if (up()) {
         transfer_log.advance();
-        // Packets of the meta socket that came before its reader was ready.
-        std::deque<std::pair<SocketId, Packet>> early = std::exchange(early_, {});
-        for (auto& [socket, packet] : early) {
-            if (!drop_) {
-                on_packet(socket, std::move(packet));
-            }
+        if (!early_.empty()) {
+            take_early_packets();
         }
         advance_reads();
         check_liveness();
+    }
+}
+
+// Of the meta socket, from before its reader was ready.
+void Connection::take_early_packets() {
+    std::deque<std::pair<SocketId, Packet>> early = std::exchange(early_, {});
+    for (auto& [socket, packet] : early) {
+        if (!drop_) {
+            on_packet(socket, std::move(packet));
+        }
     }
 }
 

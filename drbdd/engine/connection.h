@@ -161,6 +161,7 @@ private:
                      VolumeNumber volume,
                      base::ConstBytes body,
                      io::Slice payload);
+    void take_early_packets();
     void check_liveness();
     void check_sending(Outgoing& out, bool meta);
     void close_sockets(bool after_sending);

@@ -298,13 +298,14 @@ void PeerWrites::acknowledge(const Write& write, int error) {
 
 // --- Epochs ---
 
+// Serials are consecutive, and there may be hundreds of epochs between two flushes.
 PeerWrites::Epoch* PeerWrites::find_epoch(std::uint64_t serial) {
-    for (Epoch& epoch : epochs_) {
-        if (epoch.serial == serial) {
-            return &epoch;
-        }
+    if (epochs_.empty() || serial < epochs_.front().serial || serial > epochs_.back().serial) {
+        return nullptr;
     }
-    return nullptr;
+    Epoch& epoch = epochs_[serial - epochs_.front().serial];
+    REQUIRE(epoch.serial == serial);
+    return &epoch;
 }
 
 bool PeerWrites::wants_flush() const {

@@ -654,9 +654,10 @@ void Requests::advance() {
     while (!waiting_.empty() && admit(waiting_.front(), writes_.at(waiting_.front()))) {
         waiting_.pop_front();
     }
-    std::deque<std::uint64_t> reads = std::exchange(waiting_reads_, {});
-    for (const std::uint64_t key : reads) {
-        start_read(key);
+    if (!waiting_reads_.empty()) {
+        for (const std::uint64_t key : std::exchange(waiting_reads_, {})) {
+            start_read(key);
+        }
     }
     start_flush();
 }

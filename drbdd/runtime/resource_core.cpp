@@ -130,14 +130,15 @@ void ResourceCore::schedule_pump() {
 // the next turn, so that nobody keeps the loop for himself.
 void ResourceCore::pump() {
     pump_scheduled_ = false;
-    std::vector<engine::Event> batch = std::exchange(events_, {});
-    for (engine::Event& event : batch) {
+    std::swap(events_, batch_);  // both keep their memory
+    for (engine::Event& event : batch_) {
         engine_.step(now(), std::move(event), effects_);
         for (engine::Effect& effect : effects_.list()) {
             execute(effect);
         }
         effects_.clear();
     }
+    batch_.clear();
     if (std::exchange(status_changed_, false)) {
         publish();
         follow_role();
