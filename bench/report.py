@@ -18,6 +18,9 @@ def table(result):
     for line in result["link"]:
         lines.append(f"link {line['rate_bytes'] / 1e6:.0f} MB/s: {line['name']:32} {line['bytes_per_second'] / 1e6:7.1f} MB/s, "
                      f"{line['bytes_per_second'] / result['link'][0]['bytes_per_second'] * 100:5.1f} % of a bare TCP stream")
+    if result.get("one_volume_mib"):
+        peaks = ", ".join(f"{who} {mib:.0f} MiB" for who, mib in result["one_volume_mib"].items())
+        lines.append(f"peak memory with one volume: {peaks}")
     if result.get("idle_percent"):
         shares = ", ".join(f"{node}: {percent:.2f} % of a core" for node, percent in result["idle_percent"].items())
         lines.append(f"idle with {result['idle_volumes']} connected volumes, {shares}")
@@ -26,7 +29,7 @@ def table(result):
 
 def memory(target):
     peaks = ", ".join(f"{side} {mib:.0f} MiB" for side, mib in target["peak_mib"].items())
-    return f"; peak memory {peaks}" if peaks else ""
+    return f"; peak memory of all its processes {peaks}" if peaks else ""
 
 
 def row(by_target, name):

@@ -11,6 +11,8 @@ from sandbox import Failed, out_of  # noqa: E402
 
 TICKS = os.sysconf("SC_CLK_TCK")
 QUORUM_PORT = 10809
+# Not just the name: that is a part of the work directory's, which is in the command lines of the others.
+DAEMON, FUSE = "drbdd\0--foreground", "drbdd-fuse\0"
 
 
 @dataclasses.dataclass
@@ -50,6 +52,12 @@ def cpu_seconds(pid):
     with open(f"/proc/{pid}/stat") as file:
         fields = file.read().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / TICKS
+
+
+def forget_peak(pid):
+    """The peak of its memory counts from now on."""
+    with open(f"/proc/{pid}/clear_refs", "w") as file:
+        file.write("5")
 
 
 def peak_kib(pid):
@@ -152,7 +160,8 @@ def drbdd(local, remote, mib, protocols):
         for node in nodes:
             node.wait_in_sync(protocol, seconds=120)
     return [Target(protocol, f"drbdd, protocol {protocol}", nbd_options(f"{local.run_dir}/drbd{minor}.nbd", f"drbd{minor}"),
-                   {"local": [(local, "drbdd")], "remote": [(remote, "drbdd")]})
+                   {side: [(node, program) for program in (DAEMON, FUSE)]
+                    for side, node in (("local", local), ("remote", remote))})
             for minor, protocol in enumerate(protocols)]
 
 

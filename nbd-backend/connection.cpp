@@ -15,6 +15,8 @@ namespace {
 
 constexpr unsigned kReadsPerTurn = 64;  // then other work of the resource gets its turn
 constexpr std::size_t kPiecesPerSend = 128;
+constexpr std::size_t kHandshakeBytes = 4096;  // received at a time
+static_assert(kHandshakeBytes <= RequestReader::kStagingBytes);
 
 std::size_t total_length(std::span<const iovec> pieces) {
     std::size_t total = 0;
@@ -152,7 +154,7 @@ Connection::Received Connection::receive(std::span<iovec> space, std::size_t& by
 }
 
 void Connection::negotiate() {
-    std::array<std::uint8_t, RequestReader::kStagingBytes> buffer;
+    std::array<std::uint8_t, kHandshakeBytes> buffer;
     std::array<iovec, 1> space{{{buffer.data(), buffer.size()}}};
     std::size_t count = 0;
     if (receive(space, count) == Received::Nothing) {

@@ -31,7 +31,7 @@ namespace nbd {
 struct ConnectionOptions {
     bool read_only = false;
     std::size_t requests_in_flight = 128;
-    std::size_t bytes_in_flight = std::size_t{32} << 20;  // exceeded by at most one request
+    std::size_t bytes_in_flight = std::size_t{16} << 20;  // exceeded by at most one request
     std::chrono::milliseconds handshake_deadline{10'000};
 };
 

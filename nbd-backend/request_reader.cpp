@@ -6,22 +6,20 @@
 namespace nbd {
 
 // While payload is outstanding the header that follows it is received in the same call: a stream of
-// WRITEs costs one system call each and no copy.
+// large WRITEs costs one system call each and no copy.
 std::span<iovec> RequestReader::space() {
     std::memmove(staging_.data(), staging_.data() + begin_, staged());
     end_ -= begin_;
     begin_ = 0;
     switch (stage_) {
-        case Stage::Header: {
-            const std::size_t room = after_write_ ? kRequestBytes : kStagingBytes;
-            space_[0] = {staging_.data() + end_, room - end_};
+        case Stage::Header:
+            space_[0] = {staging_.data() + end_, room() - end_};
             return std::span(space_).first(1);
-        }
         case Stage::Payload:
             REQUIRE(staged() == 0);
             space_[0] = {current_.payload.bytes().data() + payload_done_,
                          payload_length_ - payload_done_};
-            space_[1] = {staging_.data(), kRequestBytes};
+            space_[1] = {staging_.data(), room()};
             return space_;
         case Stage::Drain:
             REQUIRE(staged() == 0);
@@ -76,8 +74,9 @@ RequestReader::Step RequestReader::on_header() {
     }
     begin_ += kRequestBytes;
     current_ = {*request, check_request(*request, session_), {}};
-    after_write_ = request->command() == Command::Write;
-    if (!after_write_ || request->length == 0) {
+    const bool write = request->command() == Command::Write;
+    bulk_ = write && request->length > kMostCopied;
+    if (!write || request->length == 0) {
         return Step::Request;
     }
     if (request->length > kDrainLimit) {

@@ -1,6 +1,7 @@
 // Cuts the byte stream of the transmission phase into requests. No socket: the caller receives into
 // space() and tells how much. The payload of a WRITE arrives in its own aligned buffer, where it
-// stays until disk and peer have it; only what came along with its header is copied there.
+// stays until disk and peer have it. Small ones are copied there from a receive of many requests at
+// once, because a system call costs more than the copy.
 #pragma once
 
 #include "drbdd/io/buffer.h"
@@ -10,6 +11,7 @@
 #include <cstdint>
 #include <span>
 #include <sys/uio.h>
+#include <vector>
 
 namespace nbd {
 
@@ -23,7 +25,9 @@ class RequestReader {
 public:
     // A longer WRITE is answered by hanging up; up to here its payload is read and dropped.
     static constexpr std::uint32_t kDrainLimit = 2 * kMaxPayloadBytes;
-    static constexpr std::size_t kStagingBytes = 4096;
+    static constexpr std::size_t kStagingBytes = std::size_t{64} << 10;
+    // After a WRITE of more bytes only the header of the next request is received ahead.
+    static constexpr std::size_t kMostCopied = std::size_t{16} << 10;
 
     enum class Step {
         NeedsBytes,
@@ -33,7 +37,8 @@ public:
     };
 
     // Both outlive the reader. The session may still change until the first byte is received.
-    RequestReader(const Session& session, io::BufferPool& pool) : session_(session), pool_(pool) {}
+    RequestReader(const Session& session, io::BufferPool& pool)
+        : session_(session), pool_(pool), staging_(kStagingBytes) {}
 
     // Where the next bytes of the stream belong; at least one byte, at most two pieces. Valid until
     // the next call of received() or next(); only after next() said NeedsBytes.
@@ -55,16 +60,19 @@ private:
 
     std::size_t staged() const { return end_ - begin_; }
 
+    // What may be staged at a time.
+    std::size_t room() const { return bulk_ ? kRequestBytes : kStagingBytes; }
+
     const Session& session_;
     io::BufferPool& pool_;
     Stage stage_ = Stage::Header;
     Incoming current_;
     std::size_t payload_length_ = 0;  // of current_, in Payload and Drain
     std::size_t payload_done_ = 0;
-    bool after_write_ = false;  // the stream looks like WRITEs: receive no more than their header
-    std::size_t begin_ = 0;     // what staging_ holds and next() has not used yet
+    bool bulk_ = false;  // the stream looks like large WRITEs: receive no more than their header
+    std::size_t begin_ = 0;  // what staging_ holds and next() has not used yet
     std::size_t end_ = 0;
-    std::array<std::uint8_t, kStagingBytes> staging_;
+    std::vector<std::uint8_t> staging_;
     std::array<iovec, 2> space_{};
 };
 

@@ -66,6 +66,11 @@ bool Connection::in_handshake() const {
            });
 }
 
+bool Connection::epochs_unordered() const {
+    return core_.settings.net.protocol == ReplicationProtocol::C &&
+           has(proto::kFeatureExplicitFlush);
+}
+
 // --- State of the connection, common to all volumes ---
 
 void Connection::set_conn(ConnState conn) {
@@ -684,15 +689,22 @@ void Connection::advance() {
     }
     peer_writes.advance();
     if (up()) {
-        // Packets of the meta socket that came before its reader was ready.
-        std::deque<std::pair<SocketId, Packet>> early = std::exchange(early_, {});
-        for (auto& [socket, packet] : early) {
-            if (!drop_) {
-                on_packet(socket, std::move(packet));
-            }
+        transfer_log.advance();
+        if (!early_.empty()) {
+            take_early_packets();
         }
         advance_reads();
         check_liveness();
+    }
+}
+
+// Of the meta socket, from before its reader was ready.
+void Connection::take_early_packets() {
+    std::deque<std::pair<SocketId, Packet>> early = std::exchange(early_, {});
+    for (auto& [socket, packet] : early) {
+        if (!drop_) {
+            on_packet(socket, std::move(packet));
+        }
     }
 }
 
@@ -754,6 +766,7 @@ io::Instant Connection::next_deadline() const {
         return next;
     }
     const NetSettings& net = core_.settings.net;
+    next = std::min(next, transfer_log.next_deadline());
     next = std::min(next, ping_outstanding_ ? ping_deadline_ : heard_at_ + net.ping_int);
     for (const Outgoing* out : {&data_out_, &meta_out_}) {
         if (out->queued > out->written) {

@@ -9,11 +9,15 @@
 namespace engine {
 
 PacketStream::Room PacketStream::room() {
+    std::memmove(head_.data(), head_.data() + head_begin_, unread());
+    head_end_ -= head_begin_;
+    head_begin_ = 0;
     Room room;
     if (payload_is_next()) {
         room.payload = packet_.payload.bytes().subspan(payload_filled_);
     }
-    room.head = base::Bytes(head_).subspan(head_used_);
+    const std::size_t most = bulk_ ? std::max(kBulkHeadRoom, head_end_ + 1) : kHeadRoom;
+    room.head = base::Bytes(head_).subspan(head_end_, most - head_end_);
     return room;
 }
 
@@ -29,8 +33,8 @@ base::Result<void> PacketStream::commit(std::size_t count, std::vector<Packet>& 
         payload_filled_ += took;
         count -= took;
     }
-    REQUIRE(count <= head_.size() - head_used_);
-    head_used_ += count;
+    REQUIRE(count <= head_.size() - head_end_);
+    head_end_ += count;
     return parse(packets);
 }
 
@@ -56,19 +60,19 @@ base::Result<void> PacketStream::parse(std::vector<Packet>& packets) {
 
 // False while the header is not complete yet.
 base::Result<bool> PacketStream::start_packet() {
-    if (head_used_ < 4) {
+    if (unread() < 4) {
         return false;
     }
-    const base::Result<proto::HeaderKind> kind =
-        proto::header_kind(base::ConstBytes(head_).first(4));
+    const base::ConstBytes head = base::ConstBytes(head_).subspan(head_begin_, unread());
+    const base::Result<proto::HeaderKind> kind = proto::header_kind(head.first(4));
     if (!kind) {
         return kind.error();
     }
     const std::size_t size = proto::header_size(*kind);
-    if (head_used_ < size) {
+    if (head.size() < size) {
         return false;
     }
-    base::Result<proto::Header> header = proto::decode_header(base::ConstBytes(head_).first(size));
+    base::Result<proto::Header> header = proto::decode_header(head.first(size));
     if (!header) {
         return header.error();
     }
@@ -89,29 +93,23 @@ base::Result<bool> PacketStream::start_packet() {
     body_filled_ = 0;
     payload_filled_ = 0;
     in_packet_ = true;
-    std::memmove(head_.data(), head_.data() + size, head_used_ - size);
-    head_used_ -= size;
+    bulk_ = payload > kMostCopied;
+    head_begin_ += size;
     return true;
 }
 
-// Moves what is in the head room to where it belongs; true when the packet is whole.
+// Moves what was read ahead to where it belongs; true when the packet is whole.
 bool PacketStream::fill_body() {
-    const std::size_t body = std::min(head_used_, packet_.body.size() - body_filled_);
-    std::copy_n(
-        head_.data(), body, packet_.body.data() + body_filled_);  // a packet may have no body
-    body_filled_ += body;
-    std::size_t used = body;
-    if (body_filled_ == packet_.body.size() && payload_filled_ < packet_.payload.length) {
-        const std::size_t more =
-            std::min(head_used_ - used, packet_.payload.length - payload_filled_);
-        std::copy_n(head_.begin() + static_cast<std::ptrdiff_t>(used),
-                    more,
-                    packet_.payload.bytes().begin() + static_cast<std::ptrdiff_t>(payload_filled_));
-        payload_filled_ += more;
-        used += more;
+    const auto take = [this](base::Bytes to) {
+        const std::size_t count = std::min(unread(), to.size());
+        std::copy_n(head_.begin() + static_cast<std::ptrdiff_t>(head_begin_), count, to.begin());
+        head_begin_ += count;
+        return count;
+    };
+    body_filled_ += take(base::Bytes(packet_.body).subspan(body_filled_));
+    if (payload_is_next() && payload_filled_ < packet_.payload.length) {
+        payload_filled_ += take(packet_.payload.bytes().subspan(payload_filled_));
     }
-    std::memmove(head_.data(), head_.data() + used, head_used_ - used);
-    head_used_ -= used;
     return body_filled_ == packet_.body.size() && payload_filled_ == packet_.payload.length;
 }
 

@@ -1,7 +1,8 @@
-// Cuts the byte stream of one socket into packets. Pure: says where the next bytes should go, so
-// that bulk payload is read straight into a buffer of the pool and never copied. Used by the
-// runtime and by the simulator alike. Wire specification 2.1 and 2.2; the header kind is told by
-// its magic.
+// Cuts the byte stream of one socket into packets. Pure: says where the next bytes should go. Large
+// payload is read straight into a buffer of the pool and never copied; small payload is copied
+// there from a read of many packets at once, because a system call costs more than the copy. Used
+// by the runtime and by the simulator alike. Wire specification 2.1 and 2.2; the header kind is
+// told by its magic.
 #pragma once
 
 #include "base/bytes.h"
@@ -9,7 +10,6 @@
 #include "drbdd/engine/events.h"
 #include "drbdd/io/buffer.h"
 
-#include <array>
 #include <cstdint>
 #include <vector>
 
@@ -17,7 +17,7 @@ namespace engine {
 
 class PacketStream {
 public:
-    explicit PacketStream(io::BufferPool& pool) : pool_(pool) {}
+    explicit PacketStream(io::BufferPool& pool) : pool_(pool), head_(kHeadRoom) {}
 
     // Where to read to next, for one readv(): first the rest of a payload (may be empty), then room
     // for what follows. Together never empty. Valid until commit().
@@ -34,17 +34,25 @@ public:
     base::Result<void> commit(std::size_t count, std::vector<Packet>& packets);
 
 private:
-    // Small enough that application data never lands here: header and fixed part of a data packet.
-    static constexpr std::size_t kHeadRoom = proto::kHeader100Size + proto::Data::kSize;
+    // Many packets of the size of a page, or acks.
+    static constexpr std::size_t kHeadRoom = std::size_t{64} << 10;
+    // After a packet of a payload beyond this many bytes only header and fixed part of the next one
+    // are read ahead, so that its payload does not have to be copied.
+    static constexpr std::size_t kMostCopied = std::size_t{16} << 10;
+    static constexpr std::size_t kBulkHeadRoom = proto::kHeader100Size + proto::Data::kSize;
 
     base::Result<void> parse(std::vector<Packet>& packets);
     base::Result<bool> start_packet();
     bool fill_body();
     bool payload_is_next() const;
 
+    std::size_t unread() const { return head_end_ - head_begin_; }
+
     io::BufferPool& pool_;
-    std::array<std::uint8_t, kHeadRoom> head_{};
-    std::size_t head_used_ = 0;
+    std::vector<std::uint8_t> head_;
+    std::size_t head_begin_ = 0;  // what was read ahead and not parsed yet
+    std::size_t head_end_ = 0;
+    bool bulk_ = false;  // the payload seen last was large
     bool in_packet_ = false;
     Packet packet_;
     std::size_t body_filled_ = 0;

@@ -72,12 +72,9 @@ bool PeerWrites::queued(const Device& device, base::Sector sector, std::uint64_t
     });
 }
 
-// The peer sends explicit flushes and lets a write depend only on one that we acknowledged from the
-// disk: then nothing is gained by keeping epochs apart. In all other cases epoch n is made durable
-// before epoch n+1 is begun, as DRBD does it.
+// Epoch n is made durable before epoch n+1 is begun, as DRBD does it.
 bool PeerWrites::in_order() const {
-    return core_.settings.net.protocol != ReplicationProtocol::C ||
-           !connection_.has(proto::kFeatureExplicitFlush);
+    return !connection_.epochs_unordered();
 }
 
 // Payload received and not on the disk yet; beyond it the peer is made to wait.
@@ -300,13 +297,14 @@ void PeerWrites::acknowledge(const Write& write, int error) {
 
 // --- Epochs ---
 
+// Serials are consecutive, and there may be hundreds of epochs between two flushes.
 PeerWrites::Epoch* PeerWrites::find_epoch(std::uint64_t serial) {
-    for (Epoch& epoch : epochs_) {
-        if (epoch.serial == serial) {
-            return &epoch;
-        }
+    if (epochs_.empty() || serial < epochs_.front().serial || serial > epochs_.back().serial) {
+        return nullptr;
     }
-    return nullptr;
+    Epoch& epoch = epochs_[serial - epochs_.front().serial];
+    REQUIRE(epoch.serial == serial);
+    return &epoch;
 }
 
 bool PeerWrites::wants_flush() const {

@@ -286,6 +286,7 @@ void Requests::replicate(std::uint64_t key, Write& write) {
         data.flags |= proto::kDataSendReceiveAck;
     }
     const auto size = static_cast<std::uint32_t>(app.length);
+    connection.transfer_log.before_write();
     if (app.op == AppRequest::Op::Flush) {
         data.flags |= proto::kDataFlush | proto::kDataSendWriteAck;
         connection.send(proto::Command::Data, device_.number(), data);
@@ -573,9 +574,14 @@ void Requests::complete(std::uint64_t key, Write& write) {
     --started_;
     core_.progress = true;
     const int error = has_own_copy(write) || remote_ok(write) ? 0 : EIO;
-    if (write.replicated && write.in_log &&
-        write.epoch == device_.peer_connection().transfer_log.current_epoch()) {
-        device_.peer_connection().transfer_log.close_epoch();
+    TransferLog& transfer_log = device_.peer_connection().transfer_log;
+    if (write.replicated && write.in_log && write.epoch == transfer_log.current_epoch()) {
+        // The end of a resync waits for the barrier acks of the writes that were part of it.
+        if (device_.state().syncing()) {
+            transfer_log.close_epoch();
+        } else {
+            transfer_log.close_epoch_soon();
+        }
     }
     const bool ours_alone = !remote_ok(write);
     const auto tell = [this, error, ours_alone](RequestId id) {
@@ -652,9 +658,10 @@ void Requests::advance() {
     while (!waiting_.empty() && admit(waiting_.front(), writes_.at(waiting_.front()))) {
         waiting_.pop_front();
     }
-    std::deque<std::uint64_t> reads = std::exchange(waiting_reads_, {});
-    for (const std::uint64_t key : reads) {
-        start_read(key);
+    if (!waiting_reads_.empty()) {
+        for (const std::uint64_t key : std::exchange(waiting_reads_, {})) {
+            start_read(key);
+        }
     }
     start_flush();
 }

@@ -4,14 +4,23 @@
 
 namespace engine {
 
+namespace {
+
+// How long a barrier may wait for the next write. Short beside the time for which the peer keeps
+// barriers to flush for many at once.
+constexpr io::Duration kBarrierDelay = std::chrono::milliseconds(5);
+
+}  // namespace
+
 void TransferLog::start() {
-    REQUIRE(epochs_.empty());
+    REQUIRE(epochs_.empty() && barrier_due_ == io::kNever);
     current_ = 0;
 }
 
 void TransferLog::add(Device& device, std::uint64_t key) {
-    if (epochs_.empty() || epochs_.back().barrier_sent) {
-        epochs_.push_back({current_, {}, false, {}});
+    REQUIRE(barrier_due_ == io::kNever);  // before_write() comes first
+    if (epochs_.empty() || epochs_.back().closed) {
+        epochs_.push_back({current_, {}, false, false, {}});
     }
     epochs_.back().writes.push_back({&device, key});
     ++writes_;
@@ -20,14 +29,50 @@ void TransferLog::add(Device& device, std::uint64_t key) {
     }
 }
 
-void TransferLog::close_epoch() {
-    if (epochs_.empty() || epochs_.back().barrier_sent) {
-        return;  // nothing was sent in it: no barrier
+// False: nothing was sent in it, it needs no barrier.
+bool TransferLog::close_last() {
+    if (epochs_.empty() || epochs_.back().closed) {
+        return false;
     }
+    epochs_.back().closed = true;
+    ++current_;
+    return true;
+}
+
+// A peer that makes one epoch durable before it begins the next must not be kept waiting for the
+// end of one: it could flush by now.
+void TransferLog::close_epoch_soon() {
+    if (!connection_.epochs_unordered()) {
+        close_epoch();
+    } else if (close_last()) {
+        barrier_due_ = core_.now + kBarrierDelay;
+    }
+}
+
+void TransferLog::close_epoch() {
+    if (close_last() || barrier_due_ != io::kNever) {
+        send_barrier();
+    }
+}
+
+void TransferLog::before_write() {
+    if (barrier_due_ != io::kNever) {
+        send_barrier();
+    }
+}
+
+void TransferLog::advance() {
+    if (barrier_due_ <= core_.now) {
+        send_barrier();
+    }
+}
+
+void TransferLog::send_barrier() {
     Epoch& epoch = epochs_.back();
+    REQUIRE(epoch.closed && !epoch.barrier_sent);
+    barrier_due_ = io::kNever;
     epoch.barrier_sent = true;
     epoch.barrier_at = core_.now;
-    ++current_;
     connection_.send(proto::Command::Barrier,
                      VolumeNumber{},
                      proto::Barrier{static_cast<std::uint32_t>(epoch.number)});
@@ -62,6 +107,7 @@ std::vector<TransferLog::Entry> TransferLog::take_all() {
         all.insert(all.end(), epoch.writes.begin(), epoch.writes.end());
     }
     epochs_.clear();
+    barrier_due_ = io::kNever;
     writes_ = 0;
     ++current_;
     return all;

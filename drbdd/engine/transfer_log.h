@@ -31,8 +31,18 @@ public:
 
     std::uint64_t current_epoch() const { return current_; }
 
-    // A later write may depend on one of the current epoch: the barrier goes out at once.
+    // A later write may depend on one of the current epoch. Its barrier goes out together with that
+    // write, or alone after a moment: the peer is not woken for it alone while writes are coming.
+    void close_epoch_soon();
+    // The same, for somebody who waits for the barrier ack: the barrier goes out at once.
     void close_epoch();
+    // A write is about to be sent: the barrier of an epoch before it goes first.
+    void before_write();
+    // The moment is over.
+    void advance();
+
+    io::Instant next_deadline() const { return barrier_due_; }
+
     // Epochs are acknowledged in order and with the exact number of their writes.
     base::Result<std::vector<Entry>> on_barrier_ack(const proto::BarrierAck& ack);
     // The connection is gone: everything that was not acknowledged, oldest first.
@@ -49,13 +59,18 @@ private:
     struct Epoch {
         std::uint64_t number = 0;
         std::vector<Entry> writes;
+        bool closed = false;
         bool barrier_sent = false;
         io::Instant barrier_at{};
     };
 
+    bool close_last();
+    void send_barrier();
+
     Core& core_;
     Connection& connection_;
-    std::deque<Epoch> epochs_;  // the last one is the current epoch, if it has writes
+    io::Instant barrier_due_ = io::kNever;  // set while the last epoch is closed without a barrier
+    std::deque<Epoch> epochs_;              // the last one is the current epoch, if it has writes
     std::uint64_t current_ = 0;
     std::size_t writes_ = 0;
 };

@@ -130,14 +130,15 @@ void ResourceCore::schedule_pump() {
 // the next turn, so that nobody keeps the loop for himself.
 void ResourceCore::pump() {
     pump_scheduled_ = false;
-    std::vector<engine::Event> batch = std::exchange(events_, {});
-    for (engine::Event& event : batch) {
+    std::swap(events_, batch_);  // both keep their memory
+    for (engine::Event& event : batch_) {
         engine_.step(now(), std::move(event), effects_);
         for (engine::Effect& effect : effects_.list()) {
             execute(effect);
         }
         effects_.clear();
     }
+    batch_.clear();
     if (std::exchange(status_changed_, false)) {
         publish();
         follow_role();
@@ -181,16 +182,14 @@ void ResourceCore::execute(engine::Effect& effect) {
     std::visit(Deed(*this), effect);
 }
 
+// A deadline that moves further away, as most do with every packet, costs nothing: the timer fires
+// once too often and is then armed for what is due by that time.
 void ResourceCore::arm_timer() {
     const io::Instant deadline = engine_.next_deadline();
-    if (deadline == tick_armed_) {
+    if (deadline >= tick_armed_) {
         return;
     }
     tick_armed_ = deadline;
-    if (deadline == io::kNever) {
-        tick_.cancel();
-        return;
-    }
     tick_.expires_at(to_steady(deadline));
     tick_.async_wait([this](const boost::system::error_code& error) {
         if (!error) {

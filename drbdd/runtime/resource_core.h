@@ -163,7 +163,8 @@ private:
     engine::Engine engine_;
 
     std::shared_ptr<Mailbox> mailbox_ = std::make_shared<Mailbox>(*this);
-    std::vector<engine::Event> events_;
+    std::vector<engine::Event> events_;  // for the next turn
+    std::vector<engine::Event> batch_;   // of the turn under way
     engine::Effects effects_;
     bool pump_scheduled_ = false;
     boost::asio::steady_timer tick_;

@@ -20,7 +20,8 @@ constexpr unsigned kKernelWorkers = 8;
 
 // From the cheapest to what every kernel since 5.6 has.
 constexpr std::array<unsigned, 3> kSetups = {
-    IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_SUBMIT_ALL,
+    IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_TASKRUN_FLAG |
+        IORING_SETUP_SUBMIT_ALL,
     IORING_SETUP_COOP_TASKRUN | IORING_SETUP_SUBMIT_ALL,
     0,
 };
@@ -121,19 +122,33 @@ void Ring::wait_for_wakeup() {
                            if (error) {
                                return;
                            }
-                           std::uint64_t count = 0;
-                           (void)!::read(wakeup_.native_handle(), &count, sizeof count);
+                           collect();
                            reap();
                            wait_for_wakeup();
                        });
 }
 
+// Takes back the wakeup. Where completions are deferred, asking for them wakes us a second time:
+// so the eventfd is emptied after that, and what has come in between shows in the flag, which the
+// kernel sets before it wakes.
+void Ring::collect() {
+    std::uint64_t count = 0;
+    do {
+        if (deferred_) {
+            io_uring_get_events(&ring_);
+        }
+        (void)!::read(wakeup_.native_handle(), &count, sizeof count);
+    } while (deferred_ && (IO_URING_READ_ONCE(*ring_.sq.kflags) & IORING_SQ_TASKRUN) != 0);
+}
+
 void Ring::reap() {
-    if (deferred_) {
+    // After a collect() this is one more look, and costs nothing unless there is something.
+    if (deferred_ && (IO_URING_READ_ONCE(*ring_.sq.kflags) & IORING_SQ_TASKRUN) != 0) {
         io_uring_get_events(&ring_);
     }
-    // Not more than a queue full: what completes meanwhile wakes the loop again.
-    for (unsigned left = kCompletionEntries; left > 0; --left) {
+    // Not more than a queue full, so that nobody keeps the loop for himself.
+    unsigned left = kCompletionEntries;
+    for (; left > 0; --left) {
         io_uring_cqe* cqe = nullptr;
         if (io_uring_peek_cqe(&ring_, &cqe) != 0 || cqe == nullptr) {
             break;
@@ -143,6 +158,9 @@ void Ring::reap() {
         io_uring_cqe_seen(&ring_, cqe);
         --in_flight_;
         operation->on_complete(result);
+    }
+    if (left == 0) {  // the kernel has woken us for the rest already
+        (void)eventfd_write(wakeup_.native_handle(), 1);
     }
     submit();
 }

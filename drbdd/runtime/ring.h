@@ -58,6 +58,7 @@ private:
 
     base::Result<void> open();
     void wait_for_wakeup();
+    void collect();
 
     io_uring ring_{};
     bool open_ = false;

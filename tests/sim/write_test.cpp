@@ -85,6 +85,46 @@ TEST_P(SimWrites, SmallSendBufferOnlySlowsThemDown) {
     });
 }
 
+std::size_t barriers(TestCluster& cluster) {
+    const std::string trace = cluster.world().trace.last(1000);
+    const std::string wanted = "alice Barrier ";
+    std::size_t count = 0;
+    for (auto at = trace.find(wanted); at != std::string::npos; at = trace.find(wanted, at + 1)) {
+        ++count;
+    }
+    return count;
+}
+
+// Between two nodes that need no order of epochs, a barrier does not leave before the next write
+// or, when none comes, a moment later.
+TEST(SimBarrier, TravelsWithTheNextWrite) {
+    TestCluster cluster(with_seed(1));
+    cluster.start_in_sync();
+    cluster.promote(Node::Alice);
+    for (std::size_t sent = 0; sent < 3; ++sent) {
+        cluster.write(Node::Alice, 8 * sent, 8);
+        ASSERT_TRUE(cluster.drain());
+        EXPECT_EQ(barriers(cluster), sent);
+    }
+    cluster.run_for(10ms);
+    EXPECT_EQ(barriers(cluster), 3u);
+    cluster.run_for(100ms);
+    EXPECT_EQ(cluster.status(Node::Alice).pending, 0u);
+    cluster.check_convergence();
+}
+
+// A flush covers the epoch before it.
+TEST(SimBarrier, DoesNotWaitForTheApplicationsFlush) {
+    TestCluster cluster(with_seed(1));
+    cluster.start_in_sync();
+    cluster.promote(Node::Alice);
+    cluster.write(Node::Alice, 0, 8);
+    ASSERT_TRUE(cluster.drain());
+    cluster.flush(Node::Alice);
+    EXPECT_EQ(barriers(cluster), 1u);
+    ASSERT_TRUE(cluster.drain());
+}
+
 // A flush that was answered covers every write answered before it, on both nodes: any power cut
 // may follow, of one node or of both at once.
 TEST(SimFlush, UnderProtocolCSurvivesAnyPowerCut) {

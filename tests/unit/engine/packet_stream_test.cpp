@@ -112,6 +112,39 @@ TEST(PacketStream, BulkPayloadIsReadInPlace) {
     EXPECT_EQ(packets.room().payload.size(), 4096u);
 }
 
+TEST(PacketStream, ManySmallPacketsTakeOneRead) {
+    HeapPool pool;
+    PacketStream packets(pool);
+    std::vector<std::uint8_t> stream;
+    for (std::uint8_t count = 0; count < 15; ++count) {
+        append(stream, proto::Command::Data, 24 + 4096, count);
+    }
+    const PacketStream::Room room = packets.room();
+    ASSERT_GE(room.head.size(), stream.size());
+    std::memcpy(room.head.data(), stream.data(), stream.size());
+    std::vector<Packet> out;
+    ASSERT_TRUE(packets.commit(stream.size(), out));
+    ASSERT_EQ(out.size(), 15u);
+    EXPECT_EQ(out[14].payload.bytes()[4095], 14);
+}
+
+// Of the packet that follows a large payload no more than header and fixed part is read with it.
+TEST(PacketStream, ReadsNoPayloadAheadInAStreamOfLargeOnes) {
+    HeapPool pool;
+    PacketStream packets(pool);
+    std::vector<std::uint8_t> stream;
+    append(stream, proto::Command::Data, 24 + (128u << 10), 1);
+    std::memcpy(packets.room().head.data(), stream.data(), 40);
+    std::vector<Packet> out;
+    ASSERT_TRUE(packets.commit(40, out));
+    EXPECT_EQ(packets.room().payload.size(), 128u << 10);
+    EXPECT_EQ(packets.room().head.size(), 40u);
+    std::memcpy(packets.room().payload.data(), stream.data() + 40, 128u << 10);
+    ASSERT_TRUE(packets.commit(128u << 10, out));
+    ASSERT_EQ(out.size(), 1u);
+    EXPECT_EQ(packets.room().head.size(), 40u);
+}
+
 TEST(PacketStream, RefusesForeignBytesAndImpossibleLengths) {
     HeapPool pool;
     std::vector<Packet> out;

@@ -220,16 +220,40 @@ TEST(RequestReader, CutsTheStreamTheSameWhateverThePieces) {
     }
 }
 
-TEST(RequestReader, ReceivesAWriteStreamWithOneCallEach) {
+Octets write_stream(unsigned count, unsigned bytes) {
     Octets stream;
-    for (unsigned i = 0; i < 100; ++i) {
-        append(stream, encode(request(kWrite, 0, 4096 * i, 4096)));
-        append(stream, payload(4096, i));
+    for (unsigned i = 0; i < count; ++i) {
+        append(stream, encode(request(kWrite, 0, bytes * i, bytes)));
+        append(stream, payload(bytes, i));
     }
+    return stream;
+}
+
+TEST(RequestReader, ReceivesManySmallWritesAtOnce) {
+    const Octets stream = write_stream(150, 4096);
     test::MemoryPool pool;
     const Seen seen = read_all(stream, stream.size(), session(), pool);
-    EXPECT_EQ(seen.requests.size(), 100u);
-    EXPECT_LE(seen.receives, 101u);
+    ASSERT_EQ(seen.requests.size(), 150u);
+    EXPECT_LE(seen.receives, 11u);
+    const base::Bytes last = seen.requests.back().payload.bytes();
+    EXPECT_EQ(Octets(last.begin(), last.end()), payload(4096, 149));
+}
+
+TEST(RequestReader, ReceivesAStreamOfLargeWritesWithOneCallEachInPlace) {
+    const Octets stream = write_stream(20, 128 << 10);
+    test::MemoryPool pool;
+    const Seen seen = read_all(stream, stream.size(), session(), pool);
+    EXPECT_EQ(seen.requests.size(), 20u);
+    EXPECT_LE(seen.receives, 21u);
+
+    const nbd::Session with = session();
+    nbd::RequestReader reader(with, pool);
+    reader.preload(base::ConstBytes(stream).first(28));
+    nbd::Incoming incoming;
+    ASSERT_EQ(reader.next(incoming), Step::NeedsBytes);
+    ASSERT_EQ(reader.space().size(), 2u);
+    EXPECT_EQ(reader.space()[0].iov_len, 128u << 10);
+    EXPECT_EQ(reader.space()[1].iov_len, 28u);  // nothing of the next payload
 }
 
 TEST(RequestReader, TakesManyHeadersAtOnce) {

@@ -81,6 +81,27 @@ TEST(RingBufferPool, GivesBackChunksThatStayFreeFromOneTrimToTheNext) {
     EXPECT_EQ(pool.resident_bytes(), 0u);
 }
 
+TEST(RingBufferPool, GivesTheMemoryOfABurstBackWhileASmallLoadGoesOn) {
+    RingBufferPool pool;
+    std::vector<io::BufferRef> burst;
+    for (std::size_t count = 0; count < 20 * 256; ++count) {
+        burst.push_back(pool.allocate(4096));
+    }
+    for (std::size_t bytes = 8192; bytes <= kMebibyte; bytes *= 2) {
+        burst.push_back(pool.allocate(bytes));
+    }
+    EXPECT_EQ(pool.resident_bytes(), 28 * RingBufferPool::kChunkBytes);
+    burst.clear();
+    for (int second = 0; second < 2; ++second) {
+        for (int request = 0; request < 1000; ++request) {
+            const io::BufferRef one = pool.allocate(4096);
+            const io::BufferRef other = pool.allocate(4096);
+        }
+        EXPECT_TRUE(pool.trim() || second > 0);
+    }
+    EXPECT_EQ(pool.resident_bytes(), RingBufferPool::kChunkBytes);
+}
+
 TEST(RingBufferPool, RegistersChunksWithTheRing) {
     RingBufferPool pool;
     boost::asio::io_context context;
