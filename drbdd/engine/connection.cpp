@@ -476,6 +476,7 @@ base::Result<void> Connection::handle_meta(const Packet& packet) {
     switch (command) {
         case proto::Command::Ping:
             send_meta(proto::Command::PingAck, VolumeNumber{}, {});
+            ++pings_answered_;
             return {};
         case proto::Command::PingAck:
             ping_outstanding_ = false;

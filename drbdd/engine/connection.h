@@ -92,6 +92,9 @@ public:
     // before.
     std::uint64_t ping();  // returns a serial for answered()
 
+    // Pings of the peer, over all connections.
+    std::uint64_t pings_answered() const { return pings_answered_; }
+
     bool answered(std::uint64_t serial) const { return pongs_ >= serial; }
 
     void request_ping() { ping_wanted_ = true; }
@@ -197,6 +200,7 @@ private:
     io::Instant ping_deadline_ = io::kNever;
     bool ping_wanted_ = false;
     std::uint64_t pings_ = 0;
+    std::uint64_t pings_answered_ = 0;
     std::uint64_t pongs_ = 0;
     io::Instant up_since_{};
     io::Instant request_check_at_{};

@@ -233,7 +233,9 @@ bool PeerDevice::connection_up() const {
 }
 
 io::Instant PeerDevice::next_deadline() const {
-    return std::min(target.next_deadline(), in_handshake() && !heard_ ? silent_until_ : io::kNever);
+    return std::min({target.next_deadline(),
+                     in_handshake() && !heard_ ? silent_until_ : io::kNever,
+                     finish_ == Finish::Settling ? settle_until_ : io::kNever});
 }
 
 void PeerDevice::advance() {
@@ -246,7 +248,7 @@ void PeerDevice::advance() {
     if (!connection_.up()) {
         return;
     }
-    if (finish_ == Finish::Pinging && !device_.state().syncing()) {
+    if (finish_ != Finish::None && !device_.state().syncing()) {
         finish_ = Finish::None;  // a disk failed before the end was agreed on
     }
     advance_starting_sync();

@@ -102,7 +102,7 @@ private:
         proto::Command command;
         std::vector<std::uint8_t> body;
     };
-    enum class Finish : std::uint8_t { None, Pinging, Storing };
+    enum class Finish : std::uint8_t { None, Settling, Pinging };
 
     void announce(proto::Command command, std::vector<std::uint8_t> body);
     proto::Uuids own_uuids() const;
@@ -114,6 +114,8 @@ private:
     void advance_bitmaps();
     void advance_starting_sync();
     void advance_sync_source();
+    void advance_end_as_source();
+    void note_what_target_may_bear();
     void advance_sync_target();
     void become_source();
     void become_target(std::uint64_t sync_uuid);
@@ -157,6 +159,8 @@ private:
     bool starting_sync_ = false;  // all bits are being set on request
     Finish finish_ = Finish::None;
     bool finish_source_ = false;
+    io::Instant settle_until_{};  // our last bits wait for barrier acks until then
+    std::optional<std::uint64_t> answered_at_zero_;  // pings of the peer, when our last bit went
     std::uint64_t ping_serial_ = 0;
     io::Instant sync_started_{};
     std::uint64_t sync_total_bits_ = 0;

@@ -103,18 +103,47 @@ void PeerDevice::advance_sync_source() {
         next.conn = ConnState::SyncSource;
         next.pdsk = DiskState::Inconsistent;
         device_.change_state(next);
+        answered_at_zero_.reset();
         begin_progress("Source");
         device_.log_line(base::LogLevel::Info, "updated sync UUID " + describe(device_.ids()));
         connection_.send(
             proto::Command::SyncUuid, device_.number(), proto::SyncUuid{new_sync_uuid_});
         core_.progress = true;
     }
-    if (device_.state().conn == ConnState::SyncSource) {
-        if (device_.bitmap.count() == 0) {
-            device_.set_peer_may_bear_current(true);  // it may end the resync at any moment
-        } else if (source.was_asked()) {
-            device_.set_peer_may_bear_current(false);  // it asks once it has stored the sync UUID
+    note_what_target_may_bear();
+    advance_end_as_source();
+}
+
+// It asks once it has stored the sync UUID, and stores our current identifier once we have answered
+// a ping that came after the last block.
+void PeerDevice::note_what_target_may_bear() {
+    if (device_.state().conn != ConnState::SyncSource || finish_ != Finish::None) {
+        return;
+    }
+    if (device_.bitmap.count() != 0) {
+        answered_at_zero_.reset();
+        if (source.was_asked()) {
+            device_.set_peer_may_bear_current(false);
         }
+    } else if (!answered_at_zero_) {
+        answered_at_zero_ = connection_.pings_answered();
+    } else if (connection_.pings_answered() != *answered_at_zero_) {
+        device_.set_peer_may_bear_current(true);
+    }
+}
+
+// The target is done. Bits of writes that were part of the resync go with their barrier acks; then
+// ping and pong, so that all acks are handled.
+void PeerDevice::advance_end_as_source() {
+    if (finish_ == Finish::Settling && device_.bitmap.count() == 0) {
+        finish_ = Finish::Pinging;
+        ping_serial_ = connection_.ping();
+    } else if (finish_ == Finish::Settling && core_.now >= settle_until_) {
+        finish_ = Finish::None;
+        connection_.drop(
+            ConnState::ProtocolError,
+            base::format("the peer ended the resync, but %llu blocks are still out of sync",
+                         ull(device_.bitmap.count())));
     }
     if (finish_ == Finish::Pinging && finish_source_ && connection_.answered(ping_serial_)) {
         finish_as_source();

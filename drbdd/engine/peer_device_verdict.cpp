@@ -150,15 +150,12 @@ base::Result<bool> PeerDevice::end_of_resync(const VolumeState& peer, DiskState&
         return false;
     }
     if (own.conn >= ConnState::SyncSource && peer.conn == ConnState::Connected) {
-        if (device_.bitmap.count() != 0) {
-            return base::Error{
-                base::ErrorCode::Invalid,
-                base::format("the peer ended the resync, but %llu blocks are still out of sync",
-                             ull(device_.bitmap.count()))};
-        }
-        finish_ = Finish::Pinging;
+        finish_ = Finish::Settling;
         finish_source_ = true;
-        ping_serial_ = connection_.ping();
+        settle_until_ = core_.now + core_.settings.net.timeout;
+        connection_.transfer_log.close_epoch();
+        device_.set_peer_may_bear_current(true);
+        core_.progress = true;
         return true;
     }
     return false;
