@@ -140,10 +140,15 @@ void Daemon::perform(KillAgent& effect) {
 }
 
 void Daemon::perform(Fence& effect) {
-    fencer_.reset(effect.node,
+    fencer_.reset(effect.job,
+                  effect.node,
                   [this, job = effect.job, node = effect.node](bool ok, const std::string& text) {
                       post(FenceDone{job, node, ok, text});
                   });
+}
+
+void Daemon::perform(CancelFence& effect) {
+    fencer_.cancel(effect.job);
 }
 
 void Daemon::perform(CutReplication&) {
