@@ -57,7 +57,8 @@ struct AgentDone {
     JobId job = 0;
     AgentEnd end = AgentEnd::exited;
     int exit_code = 0;
-    std::string output;  // stdout; the start is enough (a few KiB)
+    std::string output;     // stdout; the start is enough (a few KiB)
+    std::string text = {};  // for a person: how it ended and what it complained about, if known
 };
 
 // The result of Fence. `ok` means: the device confirmed that the node is off.

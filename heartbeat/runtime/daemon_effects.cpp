@@ -50,7 +50,7 @@ base::LogLevel level_of(Severity severity) {
 // The engine knows the original's rule only: what a legacy script prints. For the other kinds the
 // verdict is put into those words.
 AgentDone done_of(JobId job, AgentOperation operation, const AgentResult& result) {
-    AgentDone done{job, AgentEnd::exited, result.exit, result.output};
+    AgentDone done{job, AgentEnd::exited, result.exit, result.output, result.text};
     if (result.missing) {
         done.end = AgentEnd::missing;
     } else if (result.timed_out) {
