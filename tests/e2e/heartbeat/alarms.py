@@ -63,7 +63,7 @@ def every_suspicion(work):
     duo.until_alarm(b, "takeover", "node-a")
     duo.until_alarm(b, "resource", "service", seconds=2 * DEADTIME + SOON)
     compare(b)
-    duo.stop(b)
+    duo.check()
 
 
 def links(duo):
@@ -129,7 +129,7 @@ def mailto_resource(work):
     duo.a.stop_heartbeat(20)
     duo.holds(duo.b, SOON, "clean stop")
     until(lambda: "Migrating resource away" in said(), SOON, "no mail at the stop")
-    duo.stop(duo.b)
+    duo.check()
 
 
 main(every_suspicion, mailto_resource, programs=("arping",))

@@ -65,7 +65,7 @@ def respawned(work):
     duo.holds(duo.b, SOON, "clean stop")
     expect([starts(a, "lives")[1][0], "lives", "TERM"] in entries(a), "it was not ended by SIGTERM")
     expect(a.run("kill", "-0", deaf, check=False)[0] != 0, "the one that ignores SIGTERM lives on")
-    duo.stop(duo.b)
+    duo.check()
 
 
 def end_with_the_daemon(work):
@@ -88,7 +88,7 @@ def failfast(work):
     os.remove(f"{duo.shared}/holder")
     duo.a.reap()
     duo.holds(duo.b, SOON, "node-a has reset itself")
-    duo.stop(duo.b)
+    duo.check()
 
 
 def wrong_directives(work):

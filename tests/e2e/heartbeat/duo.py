@@ -100,10 +100,10 @@ class Duo:
         node.run("cp", private, path)
 
     # ---- bringing it up ----
-    def up(self):
+    def up(self, seconds=SOON):
         """node-a holds the service and node-b is a member, without the wait of two nodes that start together."""
         self.a.start_heartbeat()
-        self.holds(self.a, SOON, "the first node, alone")
+        self.holds(self.a, seconds, "the first node, alone")
         return self.join(self.b)
 
     def join(self, node):

@@ -30,7 +30,7 @@ def delayed_takeover(work):
     until(lambda: "takeover delay" in duo.a.run(duo.a.tool("hb_status"))[1], DEADTIME + SOON, "node-a does not wait")
     duo.note("slow", str(STARTING))
     expect(waits_for(duo, duo.a, "hb_takeover", "--wait")[0] == 0, "hb_takeover failed")
-    duo.stop(duo.a)
+    duo.check()
 
 
 def confirmed_takeover(work):
@@ -50,7 +50,7 @@ def confirmed_takeover(work):
     duo.b.run(duo.b.tool("hb_takeover"))
     duo.holds(duo.b, SOON, "confirmed")
     duo.b.expect_refusal(duo.b.tool("hb_takeover"), code=1, says=("no other node",))
-    duo.stop(duo.b)
+    duo.check()
 
 
 def handover_is_waited_for(work):
@@ -74,7 +74,7 @@ def handover_is_waited_for(work):
     duo.power_off(duo.b)
     until(lambda: not duo.member(duo.a, duo.b), DEADTIME + SOON, "node-b is not dead")
     duo.a.expect_refusal(duo.a.tool("hb_standby"), "--wait", code=1, says=("no other node",))
-    duo.stop(duo.a)
+    duo.check()
 
 
 def waits_for(duo, holder, tool, *words, on=None):
@@ -103,7 +103,7 @@ def legacy_failback(work):
     duo.holds(duo.b, SOON, "clean stop of node-a")
     duo.a.start_heartbeat()
     duo.holds(duo.a, SOON, "node-a is back after a clean stop")
-    duo.stop()
+    duo.check()
 
 
 main(delayed_takeover, confirmed_takeover, handover_is_waited_for, legacy_failback)

@@ -10,6 +10,7 @@ OCF = "/usr/lib/ocf/resource.d/heartbeat"
 IQN = "iqn.2026-01.example:data"
 URL = f"iscsi://{SERVICE}/{IQN}/1"
 MIB = 16
+SLOW = 30  # these agents run dozens of programs
 LDIRECTORD = f"""checktimeout=1
 checkinterval=1
 quiescent=no
@@ -28,11 +29,13 @@ def iscsi_target(work):
     disk = f"{work}/disk.img"
     with open(disk, "wb") as file:
         file.write(b"the data" + bytes((MIB << 20) - 8))
-    duo = Duo(work, resources=f"tgt iSCSITarget::iqn={IQN}::tid=1::implementation=tgt::allowed_initiators=ALL iSCSILogicalUnit::{IQN}::1::{disk}::tgt IPaddr::{SERVICE}/24/eth0 service")
-    duo.up()
+    # Without allowed_initiators this version of the agent lets nobody in.
+    duo = Duo(work, resources=f"tgt iSCSITarget::iqn={IQN}::tid=1::implementation=tgt::allowed_initiators=ALL "
+                              f"iSCSILogicalUnit::{IQN}::1::{disk}::tgt IPaddr::{SERVICE}/24/eth0 service")
+    duo.up(SLOW)
     read_disk(duo.a)
     duo.power_off(duo.a)
-    duo.holds(duo.b, DEADTIME + SOON, "crash of node-a")
+    duo.holds(duo.b, DEADTIME + SLOW, "crash of node-a")
     read_disk(duo.b)
     duo.b.stop_heartbeat(30)
     expect(not duo.b.processes("tgtd"), "tgtd was not stopped")
@@ -54,10 +57,10 @@ def director(work):
     for node in duo.nodes:
         node.install({"ldirectord.cf": LDIRECTORD})
         os.symlink("/usr/sbin/ldirectord", f"{node.ha_dir}/resource.d/ldirectord")
-    duo.up()
+    duo.up(SLOW)
     expect(directors(duo) == ["node-a"], f"ldirectord runs on {directors(duo)}")
     duo.a.stop_heartbeat(30)
-    duo.holds(duo.b, SOON, "clean stop of node-a")
+    duo.holds(duo.b, SLOW, "clean stop of node-a")
     expect(directors(duo) == ["node-b"], f"ldirectord runs on {directors(duo)}")
     duo.stop(duo.b)
     expect(not directors(duo), f"ldirectord runs on {directors(duo)}")
@@ -86,10 +89,10 @@ def nfs_export(work):
     for node in duo.nodes:
         node.run("mount", "-t", "tmpfs", "tmpfs", "/var/lib/nfs")
         node.run("touch", "/var/lib/nfs/etab", "/var/lib/nfs/rmtab")
-    duo.up()
+    duo.up(SLOW)
     expect(exporters(duo) == ["node-a"], f"/srv is exported by {exporters(duo)}")
     duo.a.stop_heartbeat(30)
-    duo.holds(duo.b, SOON, "clean stop of node-a")
+    duo.holds(duo.b, SLOW, "clean stop of node-a")
     expect(exporters(duo) == ["node-b"], f"/srv is exported by {exporters(duo)}")
     duo.stop(duo.b)
     expect(not exporters(duo), f"/srv is exported by {exporters(duo)}")
@@ -118,7 +121,7 @@ def is_given_up(duo, word, says):
     until(lambda: not duo.a.holds(SERVICE), SOON, "the address is still there")
     expect(duo.calls() and not [line for line in duo.calls() if line.endswith("start")], f"the service: {duo.calls()}")
     expect(says in duo.a.run(duo.a.tool("hb_status"))[1], "hb_status does not say why")
-    duo.stop(duo.a)
+    duo.check()
 
 
 def needs(*agents):
