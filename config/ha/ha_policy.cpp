@@ -40,6 +40,7 @@ private:
     void quorum_ping();
     void disk_heartbeat();
     void fence_command();
+    void fence_timeout();
     void partition_policy();
     void alarm();
     void monitor();
@@ -70,6 +71,7 @@ std::span<const PolicyParser::Statement> PolicyParser::statements() {
         {"quorum_ping", &PolicyParser::quorum_ping, false},
         {"disk_heartbeat", &PolicyParser::disk_heartbeat, false},
         {"fence_command", &PolicyParser::fence_command, false},
+        {"fence_timeout", &PolicyParser::fence_timeout, false},
         {"partition_policy", &PolicyParser::partition_policy, false},
         {"alarm", &PolicyParser::alarm, true},
         {"monitor", &PolicyParser::monitor, true},
@@ -177,6 +179,12 @@ void PolicyParser::fence_command() {
         return error("needs the absolute path of a program, and perhaps arguments");
     }
     policy_.fence_command = rest_;
+}
+
+void PolicyParser::fence_timeout() {
+    if (has_words(1, "TIME")) {
+        policy_.fence_timeout = time(1).value_or(policy_.fence_timeout);
+    }
 }
 
 void PolicyParser::partition_policy() {

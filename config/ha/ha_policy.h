@@ -77,6 +77,7 @@ struct HaPolicy {
     unsigned quorum_ping = 0;  // ping nodes that must answer before a takeover
     std::optional<HaDiskHeartbeat> disk_heartbeat;
     std::string fence_command;  // "/path args..."; empty: none
+    std::chrono::milliseconds fence_timeout{60'000};
     PartitionPolicy partition_policy = PartitionPolicy::Restart;
 
     HaAlarms alarms;

@@ -156,7 +156,8 @@ void Core::on_node_returned(Node& node, bool healed) {
     if (&node != members.partner()) {
         return;
     }
-    const bool pending = takeover.cancel("node " + node.name + " is back");
+    journal.partner_returned();
+    const bool pending = takeover.cancel("node " + node.name + " is back", healed);
     isolation.ended();
     holdings.on_partner_returned(!healed && node.state == NodeState::active);
     if (healed) {
@@ -168,6 +169,7 @@ void Core::on_node_restarted(Node& node) {
     if (&node != members.partner()) {
         return;
     }
+    takeover.forget_refutation();
     standby.on_partner_gone();
     outdating.on_partner_gone();
     holdings.on_partner_restarted();
@@ -181,9 +183,11 @@ void Core::on_batch_done(const BatchResult& result) {
             break;
         case Purpose::own:
             holdings.report(true, "req_our_resources()");
+            takeover.on_own_taken(result.ok);
             break;
         case Purpose::takeover:
             holdings.takeover_done();
+            takeover.on_foreign_taken(result.ok);
             break;
         case Purpose::standby_give:
             standby.on_given();

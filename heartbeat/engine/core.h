@@ -97,6 +97,7 @@ private:
     void on_command(const Command& command);
     std::string standby_command(const std::string& arg);
     std::string takeover_command(const std::string& arg);
+    std::string begin_handover(const Command& command);
     void on_settings(const SettingsChanged& changed);
 };
 

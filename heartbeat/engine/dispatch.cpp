@@ -182,6 +182,10 @@ std::string Core::takeover_command(const std::string& arg) {
     if (takeover.confirm()) {
         return {};
     }
+    if (takeover.pending()) {
+        return "the takeover of the dead partner has begun, and waits for: " +
+               takeover.waiting_for();
+    }
     if (legacy()) {
         return "auto_failback legacy knows no takeover by command: set it to on or off";
     }
@@ -189,10 +193,29 @@ std::string Core::takeover_command(const std::string& arg) {
         return "there is no other node to take resources from";
     }
     standby.forget_failures();
-    wire::Message request("hb_takeover");
-    request.set("rsc_hold", word_of(*which));
-    messenger.send(std::move(request));
+    standby.wish(*which);
     return {};
+}
+
+// Empty, or why not. What is under way now is what the command waits for.
+std::string Core::begin_handover(const Command& command) {
+    const bool dead = takeover.pending();
+    std::string refused;
+    if (command.verb == Command::Verb::standby) {
+        refused = standby_command(command.arg);
+    } else if (command.verb == Command::Verb::takeover) {
+        refused = takeover_command(command.arg);
+    } else if (command.verb == Command::Verb::await_takeover) {
+        refused = dead ? "" : "no takeover is pending";
+    } else {
+        refused = takeover.confirm() ? "" : "no takeover waits for a confirmation";
+    }
+    if (refused.empty() && dead) {
+        takeover.await(command.id);
+    } else if (refused.empty()) {
+        standby.await(command.id);
+    }
+    return refused;
 }
 
 void Core::on_command(const Command& command) {
@@ -200,16 +223,13 @@ void Core::on_command(const Command& command) {
     std::string done;
     switch (command.verb) {
         case Command::Verb::standby:
-            refused = standby_command(command.arg);
-            done = "standby requested";
-            break;
         case Command::Verb::takeover:
-            refused = takeover_command(command.arg);
-            done = "takeover requested";
-            break;
         case Command::Verb::confirm_takeover:
-            refused = takeover.confirm() ? "" : "no takeover waits for a confirmation";
-            done = "takeover confirmed";
+        case Command::Verb::await_takeover:
+            refused = begin_handover(command);
+            if (refused.empty()) {
+                return;  // answered when it has ended
+            }
             break;
         case Command::Verb::clear:
             standby.forget_failures();

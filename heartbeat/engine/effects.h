@@ -45,6 +45,12 @@ struct Fence {
     std::string node;
 };
 
+// Nobody waits for this reset any more: the node is back. A person need not act; a device that is
+// at work ends its work, since half a reset leaves a node off.
+struct CancelFence {
+    JobId job = 0;
+};
+
 // The partner is dead: let the replication drop its connection at once, so that a promotion does
 // not wait for time-outs of its own. Answered by ReplicationCut.
 struct CutReplication {};
@@ -146,6 +152,7 @@ using Effect = std::variant<Send,
                             RunAgent,
                             KillAgent,
                             Fence,
+                            CancelFence,
                             CutReplication,
                             RunOutdate,
                             OutdateAnswer,

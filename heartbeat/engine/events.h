@@ -57,7 +57,8 @@ struct AgentDone {
     JobId job = 0;
     AgentEnd end = AgentEnd::exited;
     int exit_code = 0;
-    std::string output;  // stdout; the start is enough (a few KiB)
+    std::string output;     // stdout; the start is enough (a few KiB)
+    std::string text = {};  // for a person: how it ended and what it complained about, if known
 };
 
 // The result of Fence. `ok` means: the device confirmed that the node is off.
@@ -81,11 +82,14 @@ struct AddressConflict {
     std::string mac;
 };
 
+// Answered by CommandDone. That of a standby, a takeover or a confirmation comes when the resources
+// run where they are wanted, or it is known that they do not; a refusal comes at once.
 struct Command {
     enum class Verb : std::uint8_t {
         standby,           // arg: all, local, foreign, failback; empty is all
         takeover,          // same arg. Confirms a takeover that waits for a person
         confirm_takeover,  // arg: the dead node, or empty
+        await_takeover,    // the one that is pending; confirms nothing
         clear,             // arg: a group key or empty: forget failures and blocks, try again
         restart,           // replace the daemon and keep the resources running
         shutdown,

@@ -17,12 +17,24 @@ constexpr Time kLookLimit{60'000};      // for a status at our start, unless con
 constexpr Time kSlow{60'000};           // an agent that takes longer is an alarm
 constexpr std::size_t kOutputShown = 200;
 
+std::string printable(const std::string& text) {
+    std::string shown;
+    for (const char c : text.substr(0, kOutputShown)) {
+        shown += c >= ' ' && c <= '~' ? c : ' ';
+    }
+    while (!shown.empty() && shown.back() == ' ') {
+        shown.pop_back();
+    }
+    return shown;
+}
+
 // How an agent's result reads in a log line.
 std::string outcome(const AgentDone& done) {
     std::string text;
     switch (done.end) {
         case AgentEnd::exited:
-            text = "exit code " + std::to_string(done.exit_code);
+            text = done.text.empty() ? "exit code " + std::to_string(done.exit_code)
+                                     : printable(done.text);
             break;
         case AgentEnd::timed_out:
             text = "it did not end in time";
@@ -31,16 +43,11 @@ std::string outcome(const AgentDone& done) {
             text = "it was killed";
             break;
         case AgentEnd::missing:
-            text = "there is no such agent, or it cannot be executed";
+            text = done.text.empty() ? "there is no such agent, or it cannot be executed"
+                                     : printable(done.text);
             break;
     }
-    std::string said;
-    for (const char c : done.output.substr(0, kOutputShown)) {
-        said += c >= ' ' && c <= '~' ? c : ' ';
-    }
-    while (!said.empty() && said.back() == ' ') {
-        said.pop_back();
-    }
+    const std::string said = printable(done.output);
     return said.empty() ? text : text + ", it said: " + said;
 }
 

@@ -271,6 +271,7 @@ void Holdings::give_everything_up() {
     hold_ = Hold::none;
     taking_over_ = false;
     needs_failback_ = false;
+    core_.takeover.on_given_up();
     other_left_ = false;  // the goodbye of a node that we would not hear any more is worth nothing
 }
 

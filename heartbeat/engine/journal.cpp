@@ -10,6 +10,12 @@ namespace {
 
 constexpr Time kSameAlarmAgain{600'000};
 
+// What is told when the partner dies, and people may have to act on.
+bool is_about_a_death(const AlarmEntry& entry) {
+    return entry.kind == name_of(AlarmKind::node_dead) ||
+           entry.kind == name_of(AlarmKind::takeover) || entry.kind == name_of(AlarmKind::fencing);
+}
+
 template <typename T>
 void keep(std::deque<T>& list, T entry) {
     list.push_back(std::move(entry));
@@ -55,13 +61,19 @@ void Journal::log(Severity severity, std::string text) {
 void Journal::alarm(AlarmKind kind, const std::string& text) {
     log(Severity::warning, text);
     const bool repeated = std::any_of(alarms_.begin(), alarms_.end(), [&](const AlarmEntry& entry) {
-        return entry.text == text && core_.now - entry.at < kSameAlarmAgain;
+        return entry.text == text && !entry.over && core_.now - entry.at < kSameAlarmAgain;
     });
     if (repeated) {
         return;
     }
     core_.emit(Alarm{kind, text});
     keep(alarms_, AlarmEntry{core_.now, core_.wall_seconds, std::string(name_of(kind)), text});
+}
+
+void Journal::partner_returned() {
+    for (AlarmEntry& entry : alarms_) {
+        entry.over = entry.over || is_about_a_death(entry);
+    }
 }
 
 void Journal::decide(const std::string& text, const std::string& facts) {

@@ -31,6 +31,8 @@ public:
 
     // Is logged, too. The same alarm again within ten minutes is only a line in the log.
     void alarm(AlarmKind kind, const std::string& text);
+    // The partner is back: what is told of its next death is no repetition.
+    void partner_returned();
     void decide(const std::string& text, const std::string& facts);
 
     const std::deque<DecisionEntry>& decisions() const { return decisions_; }

@@ -3,6 +3,8 @@
 #include "heartbeat/engine/core.h"
 #include "heartbeat/engine/text.h"
 
+#include <utility>
+
 namespace hb {
 
 namespace {
@@ -10,16 +12,38 @@ namespace {
 constexpr Time kReplyLimit{10'000};
 constexpr Time kGiverBegins{15'000};  // after the taker's answer; then it says that it is unstable
 constexpr Time kOfferKept{2000};      // well below the giver's reply limit
+constexpr Time kWishLimit{5000};      // for the first word of the giver that we asked
 constexpr Time kWorkLimit{3'600'000};
 // A group that failed here is not taken back from a partner on which it fails, too, before this.
 constexpr Time kFailureRemembered{600'000};
+constexpr const char* kFailed = "bad";  // the original does not say, nor look at it
 
 }  // namespace
 
-void Standby::ask(Hold which, std::string_view phase) {
+void Standby::ask(Hold which, std::string_view phase, std::string_view result) {
     wire::Message message("ask_resources");
     message.set("rsc_hold", word_of(which)).set("info", phase);
+    if (!result.empty()) {
+        message.set("result", result);
+    }
     core_.messenger.send(std::move(message));
+}
+
+// The only place where the phase becomes idle: who waits for the end hears of it.
+void Standby::end(bool ok, const std::string& how) {
+    phase_ = StandbyPhase::idle;
+    timer_.clear();
+    wished_.clear();
+    for (const CommandId command : std::exchange(waiting_, {})) {
+        core_.emit(CommandDone{command, ok ? 0 : 1, how});
+    }
+}
+
+void Standby::wish(Hold which) {
+    wire::Message request("hb_takeover");
+    request.set("rsc_hold", word_of(which));
+    core_.messenger.send(std::move(request));
+    wished_.set(core_.now + kWishLimit);
 }
 
 std::string Standby::give(Hold which) {
@@ -55,7 +79,7 @@ void Standby::on_ask(const Node& from, const wire::Message& message) {
     } else if (info == "done" && phase_ == StandbyPhase::other) {
         on_partner_stopped(*which);
     } else if (info == "done" && phase_ == StandbyPhase::done) {
-        on_partner_took(*which);
+        on_partner_took(*which, message.get("result") != kFailed);
     }
 }
 
@@ -91,6 +115,10 @@ void Standby::accept(const Node& from, Hold which) {
         return;
     }
     core_.journal.info(from.name + " wants to go standby [" + std::string(word_of(which)) + "]");
+    if (phase_ == StandbyPhase::me) {
+        end(false, from.name + " wanted to give resources away at the same time, and goes first");
+    }
+    wished_.clear();
     phase_ = StandbyPhase::other;
     which_ = which;
     timer_.set(core_.now + kGiverBegins);
@@ -142,21 +170,26 @@ void Standby::on_taken(bool ok) {
     if (phase_ != StandbyPhase::taking) {
         return;
     }
-    phase_ = StandbyPhase::idle;
-    ask(which_, "done");
+    ask(which_, "done", ok ? "" : kFailed);
+    const std::string how = ok ? "Took resources from the partner"
+                               : "Took resources from the partner, but not all of them could be "
+                                 "started";
+    end(ok, how);
     core_.holdings.report(true);
-    core_.journal.decide(
-        ok ? "Took resources from the partner"
-           : "Took resources from the partner, but not all of them could be started",
-        fact("which", word_of(mirror(which_))));
+    core_.journal.decide(how, fact("which", word_of(mirror(which_))));
 }
 
-void Standby::on_partner_took(Hold which) {
+void Standby::on_partner_took(Hold which, bool ok) {
     if (which != which_) {
         return;
     }
-    phase_ = StandbyPhase::idle;
-    timer_.clear();
+    const std::string& node = core_.members.partner()->name;
+    if (ok) {
+        end(true, node + " runs the resources");
+    } else {
+        core_.journal.warning(node + " could not start all that it took");
+        end(false, node + " could not start all of the resources: look there with hb_status");
+    }
     core_.journal.info("Standby resource acquisition done [" + std::string(word_of(which)) + "].");
     core_.holdings.report(true);
 }
@@ -168,33 +201,43 @@ void Standby::on_time() {
     } else if (offer_.take(core_.now)) {
         core_.journal.warning("standby request of the partner ignored: in transition");
     }
-    if (!timer_.take(core_.now)) {
-        return;
+    if (wished_.take(core_.now) && idle()) {
+        end(false, "the partner has offered nothing within 5 s: its log says why");
     }
+    if (timer_.take(core_.now)) {
+        on_time_limit();
+    }
+}
+
+void Standby::on_time_limit() {
     if (phase_ == StandbyPhase::other) {
         core_.journal.warning("The partner does not begin to stop what it offered");
+        end(false, "the partner does not begin to stop what it offered");
     } else if (phase_ == StandbyPhase::me) {
         core_.journal.alarm(AlarmKind::resource,
                             "No reply to standby request. Standby request cancelled.");
+        end(false, "the partner does not answer: nothing was moved");
     } else {
         core_.journal.alarm(AlarmKind::resource,
                             "The hand-over of resources did not end within an hour: look at both "
                             "nodes with hb_status");
+        end(false, "it did not end within an hour: look at both nodes with hb_status");
     }
-    phase_ = StandbyPhase::idle;
 }
 
 void Standby::on_partner_gone() {
     offer_.clear();
+    const std::string why =
+        core_.shutdown.running() ? "this node releases its resources" : "the other node is gone";
     if (idle()) {
+        end(false, why);  // nobody waits, or it was wished for only
         return;
     }
-    core_.journal.warning("Standby cancelled: the other node is gone");
+    core_.journal.warning("Standby cancelled: " + why);
     if (phase_ == StandbyPhase::taking) {
         core_.holdings.report(true);
     }
-    phase_ = StandbyPhase::idle;
-    timer_.clear();
+    end(false, why);
 }
 
 bool Standby::we_failed_lately(Hold ours) const {

@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <string>
+#include <vector>
 
 namespace hb {
 
@@ -24,7 +25,7 @@ public:
 
     void on_time();
 
-    Time next() const { return std::min(timer_.at(), offer_.at()); }
+    Time next() const { return std::min({timer_.at(), offer_.at(), wished_.at()}); }
 
     bool idle() const { return phase_ == StandbyPhase::idle; }
 
@@ -32,6 +33,12 @@ public:
 
     // Offers the groups to the partner. The answer is empty, or says why not.
     std::string give(Hold which);
+    // Asks the partner to offer its groups to us.
+    void wish(Hold which);
+
+    // This command is answered when the hand-over that has just begun, or is wished for, has ended.
+    void await(CommandId command) { waiting_.push_back(command); }
+
     void on_ask(const Node& from, const wire::Message& message);
     void on_partner_unstable();  // it has begun to stop what it gives
     void on_given();             // our agents have stopped them
@@ -50,8 +57,10 @@ private:
     void accept(const Node& from, Hold which);
     void on_accepted(Hold which);
     void on_partner_stopped(Hold which);
-    void on_partner_took(Hold which);
-    void ask(Hold which, std::string_view phase);
+    void on_partner_took(Hold which, bool ok);
+    void end(bool ok, const std::string& how);
+    void on_time_limit();
+    void ask(Hold which, std::string_view phase, std::string_view result = {});
     bool we_failed_lately(Hold ours) const;
 
     Core& core_;
@@ -60,6 +69,8 @@ private:
     Timer timer_;
     Hold offered_ = Hold::none;  // came while we were in transition, until the timer ends
     Timer offer_;
+    Timer wished_;  // until then the partner begins to offer what we asked for
+    std::vector<CommandId> waiting_;
     Time gave_failed_at_{};  // when we gave groups away because they failed here
     Hold gave_failed_ = Hold::none;
 };

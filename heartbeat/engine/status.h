@@ -59,6 +59,7 @@ struct AlarmEntry {
     std::int64_t wall_seconds = 0;
     std::string kind;
     std::string text;
+    bool over = false;  // of a death from which the partner has returned
 };
 
 struct Snapshot {

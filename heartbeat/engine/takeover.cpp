@@ -4,6 +4,7 @@
 #include "heartbeat/engine/text.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace hb {
 
@@ -64,13 +65,18 @@ void Takeover::on_partner_left() {
     go_on();
 }
 
-bool Takeover::cancel(const std::string& why) {
+bool Takeover::cancel(const std::string& why, bool same_life) {
     if (!pending()) {
         return false;
     }
     step_ = Step::none;
     timer_.clear();
-    fence_job_ = 0;
+    if (fence_job_ != 0) {
+        core_.emit(CancelFence{fence_job_});
+        refuted_job_ = same_life ? fence_job_ : 0;
+        fence_job_ = 0;
+    }
+    tell(false, "the takeover is off: " + why);
     core_.journal.decide("The takeover is off: " + why, fact("waited_ms", core_.now - decided_));
     return true;
 }
@@ -154,16 +160,39 @@ void Takeover::begin_delay() {
                             std::to_string(delay.count()) + " ms unless it returns");
 }
 
+// The delay leaves time for people, and one has decided; but a partner that lives without a quorum
+// must get its time to stop.
+bool Takeover::shortens_delay() const {
+    return step_ == Step::delay && (!quorate_ || fencing_configured());
+}
+
 bool Takeover::confirm() {
-    if (!pending() || core_.settings.policy.takeover != config::Takeover::Manual) {
+    const bool manual = core_.settings.policy.takeover == config::Takeover::Manual;
+    if (!pending() || (!manual && !shortens_delay())) {
         return false;
     }
     confirmed_ = true;
     core_.journal.decide("Takeover confirmed by an operator", fact("step", waiting_for()));
-    if (step_ == Step::manual) {
+    if (step_ == Step::manual || shortens_delay()) {
         go_on();
     }
     return true;
+}
+
+void Takeover::tell(bool ok, const std::string& how) {
+    for (const CommandId command : std::exchange(waiting_, {})) {
+        core_.emit(CommandDone{command, ok ? 0 : 1, how});
+    }
+}
+
+void Takeover::on_own_taken(bool ok) {
+    if (pending()) {
+        return;  // they were acquired for another reason
+    }
+    const bool all = ok && foreign_taken_;
+    tell(all,
+         all ? "the resources of the dead node are taken over"
+             : "taken over, but not all resources could be started: see hb_status");
 }
 
 void Takeover::begin_fencing() {
@@ -171,10 +200,22 @@ void Takeover::begin_fencing() {
     fence_job_ = core_.new_job();
     core_.journal.decide("Resetting node " + core_.members.partner()->name,
                          fact("silence_ms", core_.now - core_.members.partner()->last_status));
+    refuted_job_ = 0;
     core_.emit(Fence{fence_job_, core_.members.partner()->name});
 }
 
 void Takeover::on_fence_done(const FenceDone& done) {
+    if (done.job == refuted_job_ && done.job != 0) {
+        refuted_job_ = 0;
+        const Node* partner = core_.members.partner();
+        if (done.ok && partner->alive()) {
+            core_.journal.alarm(AlarmKind::fencing,
+                                "The fencing device says that " + done.node +
+                                    " has been reset, but that node was heard meanwhile: the "
+                                    "device does not do what it says");
+        }
+        return;
+    }
     if (step_ != Step::fencing || done.job != fence_job_ || done.job == 0) {
         return;
     }

@@ -6,6 +6,7 @@
 #include "heartbeat/engine/node.h"
 
 #include <string>
+#include <vector>
 
 namespace hb {
 
@@ -21,13 +22,26 @@ public:
     void on_partner_dead(const Node& node);
     void on_partner_left();  // "shutdone": its resources are stopped
     // True if a takeover was under consideration and is now off.
-    bool cancel(const std::string& why);
+    // `same_life`: because the partner is heard, and has not restarted.
+    bool cancel(const std::string& why, bool same_life = false);
     void on_communication_up();
     void on_fence_done(const FenceDone& done);
     void on_replication_cut(const ReplicationCut& done);
     void on_quorum();  // the answers of ping nodes have changed
     // A person's word. False if nothing waits for it.
     bool confirm();
+
+    // This command is answered when the pending takeover has ended.
+    void await(CommandId command) { waiting_.push_back(command); }
+
+    void forget_refutation() { refuted_job_ = 0; }  // the partner restarts: by the reset, perhaps
+
+    // Our agents have done what they could: for the partner's groups, and after them for our own.
+    void on_foreign_taken(bool ok) { foreign_taken_ = ok; }
+
+    void on_own_taken(bool ok);
+
+    void on_given_up() { tell(false, "this node gives up what it holds"); }
 
     // Considered, but not begun.
     bool pending() const { return step_ != Step::none; }
@@ -48,6 +62,8 @@ private:
     void begin_cut();
     void begin();
     void announce_fencing(std::string_view result);
+    void tell(bool ok, const std::string& how);
+    bool shortens_delay() const;
 
     Core& core_;
     Step step_ = Step::none;
@@ -58,6 +74,9 @@ private:
     bool quorate_ = false;
     Time decided_{};  // when the partner was declared dead
     JobId fence_job_ = 0;
+    JobId refuted_job_ = 0;  // the node was heard while this reset of it was under way
+    bool foreign_taken_ = true;
+    std::vector<CommandId> waiting_;
     Timer timer_;
 };
 

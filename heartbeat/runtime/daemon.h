@@ -112,6 +112,7 @@ private:
     void perform(RunAgent& effect);
     void perform(KillAgent& effect);
     void perform(Fence& effect);
+    void perform(CancelFence& effect);
     void perform(CutReplication& effect);
     void perform(RunOutdate& effect);
     void perform(OutdateAnswer& effect);
@@ -140,6 +141,7 @@ private:
                     Command::Verb verb,
                     const std::string& arg,
                     ControlServer::Answer answer);
+    void on_reset_confirmed(const control::Request& request, ControlServer::Answer answer);
     void on_parameter(const control::Request& request, const ControlServer::Answer& answer);
     void on_client_status(const control::Request& request, ControlServer::Answer answer);
     void on_client_answer(const wire::Message& message);

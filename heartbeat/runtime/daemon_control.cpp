@@ -84,14 +84,14 @@ void Daemon::on_request(const Request& request, ControlServer::Answer answer) {
             return;
         case RequestKind::Takeover:
             if (fencer_.confirm("")) {
-                answer(reply_with(0, "the reset of the node is confirmed"));
+                on_reset_confirmed(request, std::move(answer));
                 return;
             }
             on_command(request, Command::Verb::takeover, request.arg, std::move(answer));
             return;
         case RequestKind::Confirm:
             if (fencer_.confirm(request.node)) {
-                answer(reply_with(0, "the reset of the node is confirmed"));
+                on_reset_confirmed(request, std::move(answer));
                 return;
             }
             on_command(request, Command::Verb::confirm_takeover, request.node, std::move(answer));
@@ -114,6 +114,14 @@ void Daemon::on_request(const Request& request, ControlServer::Answer answer) {
         case RequestKind::Subscribe:
             answer(reply_with(0, ""));  // the session does that itself
             return;
+    }
+}
+
+void Daemon::on_reset_confirmed(const Request& request, ControlServer::Answer answer) {
+    if (request.wait) {
+        on_command(request, Command::Verb::await_takeover, "", std::move(answer));
+    } else {
+        answer(reply_with(0, "the reset of the node is confirmed"));
     }
 }
 

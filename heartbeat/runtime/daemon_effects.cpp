@@ -50,7 +50,7 @@ base::LogLevel level_of(Severity severity) {
 // The engine knows the original's rule only: what a legacy script prints. For the other kinds the
 // verdict is put into those words.
 AgentDone done_of(JobId job, AgentOperation operation, const AgentResult& result) {
-    AgentDone done{job, AgentEnd::exited, result.exit, result.output};
+    AgentDone done{job, AgentEnd::exited, result.exit, result.output, result.text};
     if (result.missing) {
         done.end = AgentEnd::missing;
     } else if (result.timed_out) {
@@ -140,10 +140,15 @@ void Daemon::perform(KillAgent& effect) {
 }
 
 void Daemon::perform(Fence& effect) {
-    fencer_.reset(effect.node,
+    fencer_.reset(effect.job,
+                  effect.node,
                   [this, job = effect.job, node = effect.node](bool ok, const std::string& text) {
                       post(FenceDone{job, node, ok, text});
                   });
+}
+
+void Daemon::perform(CancelFence& effect) {
+    fencer_.cancel(effect.job);
 }
 
 void Daemon::perform(CutReplication&) {

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <array>
-#include <chrono>
 #include <fstream>
 #include <iterator>
 #include <sstream>
@@ -14,13 +13,22 @@ namespace hb {
 
 namespace {
 
-constexpr auto kTimeLimit = std::chrono::seconds(60);
 constexpr std::string_view kExternal = "external/";
 constexpr const char* kPluginFolder = "/usr/lib/stonith/plugins/external/";
+constexpr const char* kPluginTools = "/usr/share/cluster-glue";  // of ha_log.sh
 
 std::vector<std::string> words_of(std::string_view text) {
     std::istringstream stream{std::string(text)};
     return {std::istream_iterator<std::string>(stream), {}};
+}
+
+std::string plugin_search_path(const std::vector<std::string>& variables) {
+    for (const std::string& variable : variables) {
+        if (variable.starts_with("PATH=")) {
+            return variable + ":" + kPluginTools;
+        }
+    }
+    return std::string("PATH=/usr/sbin:/usr/bin:/sbin:/bin:") + kPluginTools;
 }
 
 // A plugin that others may write to could make root run anything.
@@ -74,6 +82,7 @@ base::Result<std::optional<FencingDevice>> fencing_device(const config::HaCf& co
     }
     FencingDevice device;
     device.fence_command = policy.fence_command;
+    device.time_limit = policy.fence_timeout;
     if (stonith != nullptr) {
         device.type = stonith->type;
         device.parameters = stonith->parameters;
@@ -95,11 +104,13 @@ Fencer::Fencer(std::optional<FencingDevice> device, Programs& programs, base::Lo
     : device_(std::move(device)), programs_(programs), log_(log) {
 }
 
-void Fencer::reset(const std::string& node, Callback done) {
-    waiting_[node] = {std::move(done), 0};
+// The word of an older reset, perhaps of a node that has lived since, is never taken for this
+// one's: each has its own number.
+void Fencer::reset(FenceId id, const std::string& node, Callback done) {
+    waiting_[id] = {node, std::move(done), 0};
     Program program;
     program.label = "fencing " + node;
-    program.time_limit = kTimeLimit;
+    program.time_limit = device_ ? device_->time_limit : std::chrono::milliseconds(0);
     program.variables = {"HB_FENCE_NODE=" + node};
     if (!device_) {
         program.argv = {"/bin/sh", "-c", "echo no fencing device is configured; exit 1"};
@@ -107,13 +118,13 @@ void Fencer::reset(const std::string& node, Callback done) {
         program.argv = words_of(device_->fence_command);
         program.argv.push_back(node);
     } else if (device_->type.starts_with(kExternal)) {
-        run_plugin(node, kPluginFolder + device_->type.substr(kExternal.size()));
+        run_plugin(id, kPluginFolder + device_->type.substr(kExternal.size()));
         return;
     } else {
         program.argv = {
             "stonith", "-t", device_->type, "-p", device_->parameters, "-T", "reset", node};
     }
-    if (device_ && device_->type == "meatware" && device_->fence_command.empty()) {
+    if (meatware()) {
         program.time_limit = {};
         log_.write(base::LogLevel::Alert,
                    "OPERATOR INTERVENTION REQUIRED to reset " + node +
@@ -121,64 +132,82 @@ void Fencer::reset(const std::string& node, Callback done) {
                        "'meatclient -c " +
                        node + "' or confirm the takeover with 'hb_takeover'.");
     }
-    run(node, std::move(program));
+    run(id, std::move(program));
 }
 
-void Fencer::run(const std::string& node, Program program) {
-    const bool meatware = device_ && device_->type == "meatware";
-    waiting_[node].job = programs_.run(program, [this, node, meatware](const ChildResult& result) {
-        if (meatware && result.missing) {
+bool Fencer::meatware() const {
+    return device_ && device_->type == "meatware" && device_->fence_command.empty();
+}
+
+void Fencer::run(FenceId id, Program program) {
+    waiting_[id].job = programs_.run(program, [this, id](const ChildResult& result) {
+        if (meatware() && result.missing) {
             return;  // a person may still confirm
         }
         std::string said = first_parameter_line(result.output);
-        finish(node, result.exit == 0, result.text + (said.empty() ? "" : ": " + said));
+        finish(id, result.exit == 0, result.text + (said.empty() ? "" : ": " + said));
     });
 }
 
 // First the plugin says what its parameters are called, then it gets them by name.
-void Fencer::run_plugin(const std::string& node, const std::string& path) {
+void Fencer::run_plugin(FenceId id, const std::string& path) {
     Program program;
-    program.label = "fencing " + node;
-    program.time_limit = kTimeLimit;
+    program.label = "fencing " + waiting_[id].node;
+    program.time_limit = device_->time_limit;
     if (!is_safe_plugin(path)) {
         program.argv = {"/bin/sh",
                         "-c",
                         "echo \"$0 is no plugin: a regular executable file is wanted that only its "
                         "owner may write\"; exit 1",
                         path};
-        run(node, std::move(program));
+        run(id, std::move(program));
         return;
     }
     program.argv = {path, "getconfignames"};
-    waiting_[node].job =
-        programs_.run(program, [this, node, path, program](const ChildResult& result) {
-            if (result.exit != 0) {
-                finish(node, false, path + " getconfignames: " + result.text);
-                return;
-            }
-            Program reset = program;
-            reset.argv = {path, "reset", node};
-            reset.variables = plugin_variables(result.output, device_->parameters);
-            run(node, std::move(reset));
-        });
+    program.variables = {plugin_search_path(programs_.variables())};
+    waiting_[id].job = programs_.run(program, [this, id, path, program](const ChildResult& result) {
+        const auto found = waiting_.find(id);
+        if (found == waiting_.end()) {
+            return;  // cancelled
+        }
+        if (result.exit != 0) {
+            finish(id, false, path + " getconfignames: " + result.text);
+            return;
+        }
+        Program reset = program;
+        reset.argv = {path, "reset", found->second.node};
+        for (std::string& variable : plugin_variables(result.output, device_->parameters)) {
+            reset.variables.push_back(std::move(variable));
+        }
+        run(id, std::move(reset));
+    });
+}
+
+void Fencer::cancel(FenceId id) {
+    const auto found = waiting_.find(id);
+    if (found != waiting_.end() && meatware()) {
+        log_.write(base::LogLevel::Info, "Nobody need reset " + found->second.node + " any more.");
+        programs_.kill(found->second.job);
+        waiting_.erase(found);
+    }
 }
 
 bool Fencer::confirm(const std::string& node) {
-    for (auto& [name, waiting] : waiting_) {
-        if ((node.empty() || node == name) && device_ && device_->type == "meatware") {
-            const std::string which = name;
+    for (auto& [id, waiting] : waiting_) {
+        if ((node.empty() || node == waiting.node) && meatware()) {
+            const FenceId which = id;
             programs_.kill(waiting.job);
-            finish(which, true, "a person has confirmed that " + which + " is off");
+            finish(which, true, "a person has confirmed that " + waiting.node + " is off");
             return true;
         }
     }
     return false;
 }
 
-void Fencer::finish(const std::string& node, bool ok, const std::string& text) {
-    const auto found = waiting_.find(node);
+void Fencer::finish(FenceId id, bool ok, const std::string& text) {
+    const auto found = waiting_.find(id);
     if (found == waiting_.end()) {
-        return;  // confirmed in the meantime
+        return;  // confirmed or cancelled in the meantime
     }
     const Callback done = std::move(found->second.done);
     waiting_.erase(found);

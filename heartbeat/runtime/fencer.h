@@ -9,6 +9,8 @@
 #include "config/ha/ha_policy.h"
 #include "heartbeat/runtime/programs.h"
 
+#include <chrono>
+#include <cstdint>
 #include <functional>
 #include <map>
 #include <optional>
@@ -19,10 +21,11 @@
 namespace hb {
 
 struct FencingDevice {
-    std::string type;           // of stonith; empty: only fence_command
-    std::string parameters;     // in the order of the plugin's getconfignames
-    std::string config_file;    // they come from there; read at the start
-    std::string fence_command;  // wins over `type`
+    std::string type;                              // of stonith; empty: only fence_command
+    std::string parameters;                        // in the order of the plugin's getconfignames
+    std::string config_file;                       // they come from there; read at the start
+    std::string fence_command;                     // wins over `type`
+    std::chrono::milliseconds time_limit{60'000};  // not of meatware
 };
 
 // The device that this node uses, its file read. An error: the file cannot be read.
@@ -33,28 +36,33 @@ base::Result<std::optional<FencingDevice>> fencing_device(const config::HaCf& co
 class Fencer {
 public:
     using Callback = std::function<void(bool ok, const std::string& text)>;
+    using FenceId = std::uint64_t;  // chosen by the caller, never used twice
 
     Fencer(std::optional<FencingDevice> device, Programs& programs, base::LogSink& log);
 
-    // `done` comes once, never from inside.
-    void reset(const std::string& node, Callback done);
+    // `done` comes once, never from inside, unless cancel() comes first.
+    void reset(FenceId id, const std::string& node, Callback done);
+    // Nobody waits for it any more. A person is not bothered any longer; a device ends its work.
+    void cancel(FenceId id);
     // A person has reset the node. False: nobody waits for that.
     bool confirm(const std::string& node);
 
 private:
-    void run(const std::string& node, Program program);
-    void run_plugin(const std::string& node, const std::string& path);
-    void finish(const std::string& node, bool ok, const std::string& text);
-
     struct Waiting {
+        std::string node;
         Callback done;
         JobId job = 0;
     };
 
+    bool meatware() const;
+    void run(FenceId id, Program program);
+    void run_plugin(FenceId id, const std::string& path);
+    void finish(FenceId id, bool ok, const std::string& text);
+
     const std::optional<FencingDevice> device_;
     Programs& programs_;
     base::LogSink& log_;
-    std::map<std::string, Waiting> waiting_;  // by node
+    std::map<FenceId, Waiting> waiting_;
 };
 
 // The first line of a stonith configuration file that is no comment.

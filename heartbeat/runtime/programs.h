@@ -13,7 +13,7 @@ namespace hb {
 struct Program {
     std::string label;  // begins its log lines
     std::vector<std::string> argv;
-    std::vector<std::string> variables;  // NAME=value, beside the common ones
+    std::vector<std::string> variables;  // NAME=value; they win over the common ones
     std::chrono::milliseconds time_limit{0};
 };
 

@@ -28,7 +28,8 @@ void Watchdog::open() {
                                 device_.c_str(),
                                 std::strerror(errno)));
     };
-    file_ = FileDescriptor(::open(device_.c_str(), O_WRONLY | O_CLOEXEC));
+    // Nothing that could make us wait: then nobody would be fed, and no heartbeat sent.
+    file_ = FileDescriptor(::open(device_.c_str(), O_WRONLY | O_CLOEXEC | O_NONBLOCK));
     if (!file_.open()) {
         fail("open");
         return;
@@ -52,9 +53,17 @@ void Watchdog::tickle() {
     if (!file_.open()) {
         open();
     }
-    if (file_.open()) {
-        (void)!::write(file_.get(), "\0", 1);
+    if (!file_.open()) {
+        return;
     }
+    const bool fed = ::write(file_.get(), "\0", 1) == 1;
+    if (!fed && !starving_) {
+        log_.write(base::LogLevel::Error,
+                   base::format("watchdog: cannot write to %s: %s; it may reset this machine",
+                                device_.c_str(),
+                                std::strerror(errno)));
+    }
+    starving_ = !fed;
 }
 
 void Watchdog::close() {

@@ -28,6 +28,7 @@ private:
     base::LogSink& log_;
     FileDescriptor file_;
     bool refused_ = false;
+    bool starving_ = false;  // the last write failed, and that was told
 };
 
 // ceil(deadtime + 10 ms), in seconds.

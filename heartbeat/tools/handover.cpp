@@ -65,7 +65,9 @@ int run_handover(Handover what, const std::vector<std::string>& words, const Str
     Places places;
     Order order;
     add_places(app, places);
-    app.add_flag("--wait", order.wait, "until the resources run on the other node");
+    app.add_flag("--wait",
+                 order.wait,
+                 "until the resources run where they are wanted, or it is known that they do not");
     app.add_option(
         "resources",
         order.resources,

@@ -90,6 +90,9 @@ private:
     void perform(const hb::RunAgent& effect);
     void perform(const hb::KillAgent& effect);
     void perform(const hb::Fence& effect);
+
+    void perform(const hb::CancelFence& /*effect*/) {}  // the device ends its work
+
     void perform(const hb::CutReplication& effect);
     void perform(const hb::RunOutdate& effect);
     void perform(const hb::OutdateAnswer& effect);

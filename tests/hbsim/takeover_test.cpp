@@ -90,11 +90,16 @@ TEST(Takeover, StandbyAndTakeoverMoveTheGroup) {
         cluster.start_both();
         const auto standby = cluster.daemon(Node::A).command(Verb::standby, "all");
         EXPECT_TRUE(cluster.run_until([&] { return cluster.holder(0) == Node::B; }, 5s));
-        ASSERT_TRUE(cluster.daemon(Node::A).result(standby).has_value());
+        const auto answered = [&](hb::CommandId command) {
+            return cluster.daemon(Node::A).result(command).has_value();
+        };
+        ASSERT_TRUE(cluster.run_until([&] { return answered(standby); }, 5s));
         EXPECT_EQ(cluster.daemon(Node::A).result(standby)->exit_code, 0);
         cluster.run_for(5s);
-        cluster.daemon(Node::A).command(Verb::takeover, "all");
-        EXPECT_TRUE(cluster.run_until([&] { return cluster.holder(0) == Node::A; }, 5s));
+        const auto takeover = cluster.daemon(Node::A).command(Verb::takeover, "all");
+        EXPECT_TRUE(cluster.run_until([&] { return answered(takeover); }, 5s));
+        EXPECT_EQ(cluster.daemon(Node::A).result(takeover)->exit_code, 0);
+        EXPECT_EQ(cluster.holder(0), Node::A);  // answered when it runs here, not before
         EXPECT_TRUE(cluster.settle(30s)) << cluster.unsettled();
     });
 }

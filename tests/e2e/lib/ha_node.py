@@ -47,8 +47,11 @@ class Wires:
     carrier, and the others see nothing."""
 
     def __init__(self, *networks):
-        for network in networks:
-            out_of("ip", "link", "add", network, "type", "bridge", "stp_state", "0", "forward_delay", "0", "mcast_snooping", "0")
+        for number, network in enumerate(networks, 1):
+            # With a MAC of its own: else a bridge takes that of one of its ports, and when this node dies the router's answers
+            # are gone for the others, too, until they look it up again.
+            out_of("ip", "link", "add", network, "address", f"02:00:00:00:00:{number:02x}", "type", "bridge",
+                   "stp_state", "0", "forward_delay", "0", "mcast_snooping", "0")
             out_of("ip", "link", "set", network, "up")
 
 

@@ -26,6 +26,7 @@ TEST(HaPolicy, IsOffWithoutAFile) {
     EXPECT_EQ(off.quorum_ping, 0u);
     EXPECT_FALSE(off.disk_heartbeat.has_value());
     EXPECT_EQ(off.fence_command, "");
+    EXPECT_EQ(off.fence_timeout, 60s);
     EXPECT_EQ(off.partition_policy, config::PartitionPolicy::Restart);
     EXPECT_TRUE(off.monitors.empty() && off.alarms.mail.empty() && off.alarms.commands.empty());
     EXPECT_EQ(off.handover_limit, 0u);
@@ -36,8 +37,8 @@ TEST(HaPolicy, ReadsEveryStatement) {
         "agent_timeout start 60\nagent_timeout stop 90\nagent_timeout status 5000ms\n"
         "takeover manual\ntakeover_delay 20 # people\nquorum_ping 1\n"
         "disk_heartbeat /dev/sdc1 8192\nalarm mail dba@example.org\nalarm command /usr/bin/x\n"
-        "handover_limit 3 3600\nfence_command /usr/sbin/fence --off now\npartition_policy "
-        "gentle\n");
+        "handover_limit 3 3600\nfence_command /usr/sbin/fence --off now\nfence_timeout 20\n"
+        "partition_policy gentle\n");
     EXPECT_EQ(all.start_timeout, 60s);
     EXPECT_EQ(all.stop_timeout, 90s);
     EXPECT_EQ(all.status_timeout, 5s);
@@ -52,6 +53,7 @@ TEST(HaPolicy, ReadsEveryStatement) {
     EXPECT_EQ(all.handover_limit, 3u);
     EXPECT_EQ(all.handover_window, 1h);
     EXPECT_EQ(all.fence_command, "/usr/sbin/fence --off now");
+    EXPECT_EQ(all.fence_timeout, 20s);
     EXPECT_EQ(all.partition_policy, config::PartitionPolicy::Gentle);
 }
 

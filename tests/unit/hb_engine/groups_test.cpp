@@ -49,6 +49,15 @@ TEST_F(Group, AsksEachForItsStatusBeforeStartingIt) {
                      "start mysqld"}));
 }
 
+TEST_F(Group, WhatTheAgentComplainedAboutIsTold) {
+    AgentDone failed = ends(1);
+    failed.text = "exit 1: ERROR: cannot\nbind";
+    bench.wrong["start mysqld"] = failed;
+    bench.bring_up();
+    EXPECT_NE(bench.engine.status().groups[0].reason.find("exit 1: ERROR: cannot bind"),
+              std::string::npos);
+}
+
 TEST_F(Group, AFailedStartGivesTheGroupUpAndOffersItToThePartner) {
     bench.wrong["start mysqld"] = ends(1, "cannot bind\n");
     bench.bring_up();

@@ -14,24 +14,100 @@ class Standby : public testing::Test {
 protected:
     Standby() : bench(settings_for("node-a")) { bench.bring_up(); }
 
-    int command(hb::Command::Verb verb, const std::string& arg) {
+    void command(hb::Command::Verb verb, const std::string& arg) {
         bench.step(hb::Command{1, verb, arg});
-        return bench.take<hb::CommandDone>().at(0).exit_code;
+    }
+
+    // "-": the command has not been answered yet.
+    std::string answer() {
+        const auto done = bench.take<hb::CommandDone>();
+        EXPECT_LE(done.size(), 1u);
+        return done.empty() ? "-" : std::to_string(done[0].exit_code) + " " + done[0].text;
+    }
+
+    std::string refusal(hb::Command::Verb verb, const std::string& arg) {
+        command(verb, arg);
+        return answer().substr(0, 2);
     }
 
     Bench bench;
 };
 
 TEST_F(Standby, IsOfferedAcceptedGivenAndConfirmed) {
-    EXPECT_EQ(command(hb::Command::Verb::standby, ""), 0);
+    command(hb::Command::Verb::standby, "");
     EXPECT_EQ(bench.said(), Lines{"ask_resources all me"});
     EXPECT_TRUE(bench.runs(kVip));
     bench.ask("all", "other");
     EXPECT_FALSE(bench.runs(kVip));
     EXPECT_EQ(bench.said(), (Lines{"resource none 0 standby", "ask_resources all done"}));
+    bench.pass(Time{60'000});
+    EXPECT_EQ(answer(), "-");  // our agents have stopped; the partner's are at work
+    bench.said();
     bench.ask("all", "done");
+    EXPECT_EQ(answer(), "0 node-b runs the resources");
     EXPECT_EQ(bench.said(), Lines{"resource none 1"});
     EXPECT_EQ(bench.engine.status().resources, "none");
+}
+
+TEST_F(Standby, WhoWaitsHearsThatThePartnerCouldNotStartAll) {
+    command(hb::Command::Verb::standby, "");
+    bench.ask("all", "other");
+    Message done("ask_resources");
+    done.set("rsc_hold", "all").set("info", "done").set("result", "bad");
+    bench.hear(done);
+    EXPECT_TRUE(answer().starts_with("1 node-b could not start all"));
+    EXPECT_EQ(bench.engine.status().standby, "not");
+}
+
+TEST_F(Standby, WhoWaitsHearsOfEveryOtherEnd) {
+    command(hb::Command::Verb::standby, "");
+    bench.pass(Time{10'100});
+    EXPECT_TRUE(answer().starts_with("1 the partner does not answer"));
+    command(hb::Command::Verb::standby, "");
+    bench.partner_beats = false;
+    bench.pass(Time{3000});
+    EXPECT_EQ(answer(), "1 the other node is gone");
+}
+
+TEST_F(Standby, ATakeoverIsAnsweredWhenOurAgentsAreReady) {
+    command(hb::Command::Verb::standby, "");
+    bench.ask("all", "other");
+    bench.ask("all", "done");
+    bench.resource("all", "1");
+    answer();
+    bench.said();
+    command(hb::Command::Verb::takeover, "all");
+    bench.ask("all", "me");
+    EXPECT_EQ(answer(), "-");
+    bench.hanging.insert("start mysqld");
+    bench.ask("all", "done");
+    EXPECT_EQ(answer(), "-");
+    bench.step(hb::AgentDone{bench.last_job, hb::AgentEnd::exited, 0, ""});
+    EXPECT_EQ(answer(), "0 Took resources from the partner");
+}
+
+TEST_F(Standby, ATakerThatFailsSaysSoToBoth) {
+    command(hb::Command::Verb::standby, "");
+    bench.ask("all", "other");
+    bench.ask("all", "done");
+    bench.resource("all", "1");
+    answer();
+    command(hb::Command::Verb::takeover, "all");
+    bench.ask("all", "me");
+    bench.wrong["start mysqld"] = hb::AgentDone{0, hb::AgentEnd::exited, 1, ""};
+    bench.take_sent();
+    bench.ask("all", "done");
+    EXPECT_TRUE(answer().starts_with("1 Took resources from the partner, but not all"));
+    const auto sent = bench.take_sent();
+    ASSERT_FALSE(sent.empty());
+    EXPECT_EQ(sent.front().type(), "ask_resources");
+    EXPECT_EQ(sent.front().get("result"), "bad");
+}
+
+TEST_F(Standby, ATakeoverThatIsNotHeardIsAnsweredSoon) {
+    command(hb::Command::Verb::takeover, "all");
+    bench.pass(Time{5100});
+    EXPECT_TRUE(answer().starts_with("1 the partner has offered nothing"));
 }
 
 TEST_F(Standby, WithoutAnAnswerNothingMoves) {
@@ -79,9 +155,9 @@ TEST_F(Standby, AGiverThatDoesNotBeginIsNotWaitedForLong) {
 TEST_F(Standby, IsRefusedWithoutAPartner) {
     bench.partner_beats = false;
     bench.pass(Time{5000});
-    EXPECT_EQ(command(hb::Command::Verb::standby, "all"), 1);
-    EXPECT_EQ(command(hb::Command::Verb::takeover, "all"), 1);
-    EXPECT_EQ(command(hb::Command::Verb::standby, "nonsense"), 1);
+    EXPECT_EQ(refusal(hb::Command::Verb::standby, "all"), "1 ");
+    EXPECT_EQ(refusal(hb::Command::Verb::takeover, "all"), "1 ");
+    EXPECT_EQ(refusal(hb::Command::Verb::standby, "nonsense"), "1 ");
 }
 
 TEST_F(Standby, TheTakerStartsWhenTheGiverHasStopped) {

@@ -154,6 +154,86 @@ TEST_F(Takeover, IsDelayedAndCancelledByTheReturn) {
     EXPECT_TRUE(bench->take<hb::Restart>().empty());  // nothing was begun
 }
 
+TEST_F(Takeover, APersonsWordEndsTheDelay) {
+    make("takeover_delay 50\n");
+    bench->pass(Time{3000});
+    bench->hanging.insert("start mysqld");
+    bench->step(hb::Command{9, hb::Command::Verb::takeover, "all"});
+    EXPECT_TRUE(bench->runs(kVip));
+    EXPECT_TRUE(bench->take<hb::CommandDone>().empty());  // mysqld does not run yet
+    bench->step(hb::AgentDone{bench->last_job, hb::AgentEnd::exited, 0, ""});
+    const auto done = bench->take<hb::CommandDone>();
+    ASSERT_EQ(done.size(), 1u);
+    EXPECT_EQ(done[0].exit_code, 0);
+}
+
+TEST_F(Takeover, APersonsWordDoesNotTakeTheTimeThatAnIsolatedPartnerNeeds) {
+    make("takeover_delay 5\nquorum_ping 1\n", kPing);
+    bench->pass(Time{4000});
+    bench->step(hb::Command{9, hb::Command::Verb::takeover, "all"});
+    EXPECT_EQ(bench->take<hb::CommandDone>().at(0).exit_code, 1);
+    EXPECT_FALSE(bench->runs(kVip));
+}
+
+TEST_F(Takeover, WhoWaitsHearsThatThePartnerIsBack) {
+    make("takeover manual\n");
+    bench->pass(Time{3000});
+    bench->step(hb::Command{9, hb::Command::Verb::await_takeover, ""});
+    EXPECT_TRUE(bench->take<hb::CommandDone>().empty());
+    return_of_the_partner();
+    EXPECT_EQ(bench->take<hb::CommandDone>().at(0).exit_code, 1);
+}
+
+TEST_F(Takeover, PeopleAreToldOfEveryDeath) {
+    make("takeover manual\n");
+    const auto told = [&] {
+        std::vector<hb::AlarmKind> kinds;
+        for (const hb::Alarm& alarm : bench->take<hb::Alarm>()) {
+            kinds.push_back(alarm.kind);
+        }
+        return kinds;
+    };
+    const std::vector<hb::AlarmKind> wanted = {hb::AlarmKind::node_dead, hb::AlarmKind::takeover};
+    told();
+    bench->pass(Time{3000});
+    EXPECT_EQ(told(), wanted);
+    return_of_the_partner();
+    told();
+    bench->pass(Time{5000});  // silent again
+    EXPECT_EQ(told(), wanted);
+}
+
+TEST_F(Takeover, WhoWaitsHearsAfterOurOwnGroups) {
+    bench.emplace(settings_for("node-a",
+                               "auto_failback on\n",
+                               std::string("node-a ") + kVip + " mysqld\n",
+                               "takeover manual\n"));
+    bench->bring_up("all");
+    bench->partner_beats = false;
+    bench->pass(Time{4000});
+    bench->hanging.insert("start mysqld");
+    bench->step(hb::Command{9, hb::Command::Verb::takeover, "all"});
+    EXPECT_TRUE(bench->runs(kVip));
+    EXPECT_TRUE(bench->take<hb::CommandDone>().empty());
+    bench->step(hb::AgentDone{bench->last_job, hb::AgentEnd::exited, 0, ""});
+    EXPECT_EQ(bench->take<hb::CommandDone>().at(0).exit_code, 0);
+}
+
+TEST_F(Takeover, ADeviceThatLiesIsFoundOutWhenTheNodeIsHeard) {
+    make("", "auto_failback on\nstonith_host * null node-b\n");
+    bench->pass(Time{2100});
+    const auto fences = bench->take<hb::Fence>();
+    ASSERT_EQ(fences.size(), 1u);
+    return_of_the_partner();
+    const auto cancelled = bench->take<hb::CancelFence>();
+    ASSERT_EQ(cancelled.size(), 1u);
+    EXPECT_EQ(cancelled[0].job, fences[0].job);
+    EXPECT_FALSE(bench->alarmed(hb::AlarmKind::fencing));
+    bench->step(hb::FenceDone{fences[0].job, "node-b", true, "off"});
+    EXPECT_TRUE(bench->alarmed(hb::AlarmKind::fencing));
+    EXPECT_FALSE(bench->runs(kVip));
+}
+
 TEST_F(Takeover, ComesAfterTheDelay) {
     make("takeover_delay 5\n");
     bench->pass(Time{7100});

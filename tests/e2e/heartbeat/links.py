@@ -1,0 +1,90 @@
+#!/usr/bin/python3
+"""Heartbeat paths that no other scenario has: IPv6, and a disk that both nodes can write. links.py SCENARIO"""
+
+import os
+import subprocess
+
+from duo import DEADTIME, Duo, SOON, expect, main, out_of, until
+
+NET6 = "fd00:77:1::"
+
+
+def with_ipv6(duo):
+    for node, number in ((duo.a, 1), (duo.b, 2)):
+        node.run("ip", "-6", "address", "add", f"{NET6}{number}/64", "dev", "eth1", "nodad")
+    return duo
+
+
+def ucast6(work):
+    """two nodes by ucast6 alone: they start together, and a crash is a takeover"""
+    life(with_ipv6(Duo(work, lambda own, peer: [f"ucast6 eth1 {NET6}{peer}"])), "eth1")
+
+
+def mcast6(work):
+    """two nodes by mcast6 alone, to a group of the link: they start together, and a crash is a takeover"""
+    life(with_ipv6(Duo(work, lambda own, peer: ["mcast6 eth1 ff02::77 694 1 0"])), "eth1")
+
+
+def life(duo, link):
+    duo.start_together()
+    for node, peer in ((duo.a, duo.b), (duo.b, duo.a)):
+        shown = node.run(node.tool("cl_status"), "hblinkstatus", peer.name, link)[1].strip()
+        expect(shown == "up", f"{node.name}: link {peer.name}:{link} is {shown}")
+    duo.stays(duo.a, 1, "steady state")
+    duo.power_off(duo.a)
+    duo.holds(duo.b, DEADTIME + SOON, "crash of node-a")
+    duo.check()
+
+
+def disk_keeps_a_partition_from_two_holders(work):
+    """a loop device carries the heartbeat: all cables are pulled and nobody takes over; it fails and returns; a crash is a takeover"""
+    with open(f"{work}/quorum.img", "wb") as file:
+        file.truncate(1 << 20)
+    loop = out_of("losetup", "--find", "--show", f"{work}/quorum.img").strip()
+    try:
+        on_the_disk(work, loop, f"{work}/quorum.img")
+    finally:
+        subprocess.run(["losetup", "-d", loop], check=False)
+
+
+def on_the_disk(work, loop, file):
+    duo = Duo(work, policy="disk_heartbeat /dev/shared-disk 8192\n")
+    for node in duo.nodes:
+        with_disk(node, loop)
+    duo.up()
+    for node, peer in ((duo.a, duo.b), (duo.b, duo.a)):
+        until(lambda node=node, peer=peer: link_of(node, peer) == "up", SOON, f"{node.name} hears nothing on the disk")
+    duo.a.cables(False)
+    for node in duo.nodes:
+        duo.until_alarm(node, "last-link", "Only one path")
+    duo.stays(duo.a, 3 * DEADTIME, "all cables are pulled")
+    for node, peer in ((duo.a, duo.b), (duo.b, duo.a)):
+        expect(duo.member(node, peer), f"{node.name} takes {peer.name} for dead although the disk carries its heartbeat")
+    duo.a.cables(True)
+    until(lambda: duo.a.run(duo.a.tool("cl_status"), "hblinkstatus", "node-b", "eth1", check=False)[1].strip() == "up", SOON,
+          "the cables carry nothing")
+    resize(loop, file, 0)  # as a disk that fails
+    for node in duo.nodes:
+        duo.until_alarm(node, "link-down", "Medium /dev/shared-disk failed")
+    resize(loop, file, 1 << 20)
+    until(lambda: link_of(duo.a, duo.b) == link_of(duo.b, duo.a) == "up", SOON, "the disk is not used again")
+    duo.power_off(duo.a)
+    duo.holds(duo.b, DEADTIME + SOON, "crash of node-a: what it wrote last is on the disk, and nothing new")
+    duo.check()
+
+
+def resize(loop, file, size):
+    os.truncate(file, size)
+    out_of("losetup", "--set-capacity", loop)
+
+
+def with_disk(node, loop):
+    number = os.stat(loop).st_rdev
+    node.run("mknod", "/dev/shared-disk", "b", str(os.major(number)), str(os.minor(number)))
+
+
+def link_of(node, peer):
+    return node.run(node.tool("cl_status"), "hblinkstatus", peer.name, "/dev/shared-disk", check=False)[1].strip()
+
+
+main(ucast6, mcast6, disk_keeps_a_partition_from_two_holders, programs=("losetup",))
