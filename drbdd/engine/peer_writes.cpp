@@ -182,7 +182,8 @@ void PeerWrites::submit(Write write) {
     if (!device.local_usable()) {
         finish(key, EIO);
     } else if (active.must_log) {
-        // Now, not when it is done: the peer may get a disk meanwhile, and bitmaps may be exchanged.
+        // Now, not when it is done: the peer may get a disk meanwhile, and bitmaps may be
+        // exchanged.
         device.mark_out_of_sync(active.data.sector, active.length);
         active.holds_log = active.waits_log = true;
         const base::Sector last{active.data.sector.value + active.length / base::kSectorBytes - 1};
