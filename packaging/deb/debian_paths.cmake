@@ -9,6 +9,14 @@ file(RENAME ${root}/usr/lib/systemd ${root}/lib/systemd)
 file(REMOVE_RECURSE ${root}/usr/lib)
 file(GLOB pages ${root}/usr/share/man/man*/*.[158])
 execute_process(COMMAND gzip -9 -n ${pages} COMMAND_ERROR_IS_FATAL ANY)
+# CPack strips targets only; agents are installed as programs, under other names.
+file(GLOB agents ${root}/usr/libexec/drbdd/ResourceManager ${root}/usr/libexec/drbdd/agents/*)
+foreach(agent ${agents})
+    file(READ ${agent} magic LIMIT 4 HEX)
+    if(magic STREQUAL 7f454c46)
+        execute_process(COMMAND strip ${agent} COMMAND_ERROR_IS_FATAL ANY)
+    endif()
+endforeach()
 
 # Where scripts of Heartbeat's users look for its programs.
 file(MAKE_DIRECTORY ${root}/usr/bin ${root}/usr/share/heartbeat)
