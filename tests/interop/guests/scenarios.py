@@ -102,7 +102,7 @@ def package(work):
     machine.boot()
     settle_in(machine)
     debians = "apt-get install -y --no-install-recommends --no-download drbd-utils heartbeat"
-    ours = "apt-get install -y --no-download /media/packages/drbdd_*.deb"
+    ours = "apt-get install -y /media/packages/drbdd_*.deb"
     machine.run(debians, seconds=900)
     machine.run("echo '# the administrator' >> /etc/ha.d/ha.cf; echo '# the administrator' >> /etc/drbd.conf")
     machine.run(ours, seconds=900)
