@@ -56,6 +56,8 @@ class SerialShell:
                 received = self.port.recv(65536)
             except TimeoutError:
                 raise Failed(f"{self.name} (guest): `{script}` gave no answer in time\n{self.report()}") from None
+            except ConnectionError:
+                received = b""
             if not received:
                 raise Failed(f"{self.name} (guest): it ended\n{self.report()}")
             self.received += received

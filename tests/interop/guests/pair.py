@@ -121,7 +121,9 @@ def settle_in(machine):
     outside, cable = ADDRESSES[machine.name]
     machine.write("/etc/hosts", HOSTS)
     machine.write("/etc/network/interfaces", INTERFACES.format(outside, cable, ROUTER))
-    machine.run(f"echo {machine.name} > /etc/hostname; hostname {machine.name}; systemctl restart networking\n"
+    machine.run("systemctl is-system-running --wait", check=False, seconds=400)  # the boot may still be at the network
+    machine.run(f"set -e; echo {machine.name} > /etc/hostname; hostname {machine.name}; systemctl restart networking\n"
+                "ip -br -4 address show eth0 | grep -q UP; ip -br -4 address show eth1 | grep -q UP\n"
                 "mkdir /media/packages; mount -r /dev/vdc /media/packages")
 
 

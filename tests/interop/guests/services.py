@@ -43,7 +43,7 @@ def services(work, started):
 def prepare_node(machine):
     machine.run("echo softdog > /etc/modules-load.d/softdog.conf; modprobe softdog; ls /dev/watchdog")
     machine.run("systemctl disable --now mariadb; systemctl enable --now nfs-server", seconds=600)
-    machine.run("drbdadm create-md r0 && drbdadm up r0 && cp -r /usr/share/doc/drbdd/examples/ha.d /etc/")
+    machine.run("drbdadm create-md r0 && drbdadm up r0 && cp -r /usr/share/doc/drbdd/examples/ha.d /etc/ && chmod 600 /etc/ha.d/authkeys")
     machine.run(f"{KEY}\n{SLOWLY}\nrm /etc/ha.d/ha_policy.cf; echo 'watchdog /dev/watchdog' >> /etc/ha.d/ha.cf")
     machine.write("/etc/ha.d/haresources", HARESOURCES)
     machine.write("/etc/ha.d/lvs.rules", RULES)
