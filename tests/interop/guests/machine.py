@@ -88,14 +88,19 @@ class Machine:
             os.unlink(port)
         with open(f"{self.dir}/qemu.log", "w+") as log:
             self.qemu = subprocess.Popen(self._command(port), stdin=subprocess.DEVNULL, stdout=log, stderr=log)
-            until(lambda: os.path.exists(port) or self.qemu.poll() is not None, 30, f"{self.name}: qemu does not start")
+            self.shell = until(lambda: self._connect(port) or self.qemu.poll() is not None, 30, f"{self.name}: qemu does not start")
             if self.qemu.poll() is not None:
                 log.seek(0)
                 raise Skip(f"qemu does not run here: {log.read().strip()}")
-        self.shell = SerialShell(self.name, port, self.console)
         self.shell.wait_for("==READY", seconds)
         self.boot_seconds = time.monotonic() - started
         return self
+
+    def _connect(self, port):
+        try:
+            return SerialShell(self.name, port, self.console)
+        except OSError:
+            return None  # qemu is not that far yet
 
     def _command(self, port):
         command = ["nice", "qemu-system-x86_64", "-accel", "tcg,thread=multi,tb-size=256", "-cpu", "max", "-smp", "1",
