@@ -16,11 +16,13 @@
 #include <chrono>
 #include <csignal>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <ctime>
 #include <filesystem>
 #include <string>
 #include <sys/random.h>
+#include <sys/stat.h>
 #include <sys/utsname.h>
 #include <thread>
 #include <unistd.h>
@@ -146,6 +148,16 @@ void print_findings(const config::HaFindings& findings) {
     }
 }
 
+// As systemd says it of the services that it starts.
+bool is_standard_error_the_journal() {
+    const char* stream = std::getenv("JOURNAL_STREAM");
+
+    struct stat st {};
+
+    return stream != nullptr && ::fstat(STDERR_FILENO, &st) == 0 &&
+           std::to_string(st.st_dev) + ":" + std::to_string(st.st_ino) == stream;
+}
+
 hb::LogTargets log_targets(const Options& options, const hb::Settings& settings) {
     hb::LogTargets targets;
     targets.node = settings.node;
@@ -153,7 +165,9 @@ hb::LogTargets log_targets(const Options& options, const hb::Settings& settings)
     targets.debugfile = settings.ha_cf.debugfile;
     targets.facility = hb::syslog_facility(settings.ha_cf.logfacility);
     targets.syslog_format = settings.ha_cf.syslogmsgfmt;
-    targets.standard_error = options.foreground;
+    // The journal has what goes to syslog, too: each line once is enough.
+    targets.standard_error =
+        options.foreground && !(targets.facility && is_standard_error_the_journal());
     targets.debug = options.debug + settings.ha_cf.debug;
     if (targets.logfile.empty() && targets.debugfile.empty() && !targets.facility &&
         !options.foreground) {

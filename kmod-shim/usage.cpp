@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <chrono>
 #include <dirent.h>
 #include <fcntl.h>
 #include <filesystem>
@@ -10,6 +11,7 @@
 #include <sstream>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
+#include <thread>
 #include <vector>
 
 namespace shim {
@@ -21,6 +23,9 @@ using base::Result;
 namespace {
 
 namespace fs = std::filesystem;
+
+constexpr std::chrono::milliseconds kUdevTime{500};
+constexpr std::chrono::milliseconds kUdevPause{10};
 
 std::vector<std::string> names_in(const std::string& directory) {
     std::vector<std::string> names;
@@ -117,9 +122,7 @@ std::string joined(const std::vector<std::string>& parts) {
     return text;
 }
 
-}  // namespace
-
-std::string known_users(const LoopDevice& loop, const std::string& node_name) {
+std::vector<std::string> users_of(const LoopDevice& loop, const std::string& node_name) {
     std::vector<std::string> users;
     find_mounts(loop.device, users);
     find_swap(loop.device, users);
@@ -127,22 +130,43 @@ std::string known_users(const LoopDevice& loop, const std::string& node_name) {
         users.push_back("held by " + holder);
     }
     find_openers(loop, node_name, users);
-    return joined(users);
+    return users;
+}
+
+// udev looks at a device each time that its last writer has closed it, which is a matter of
+// moments: whoever has just unmounted must not be told that the device is in use.
+bool is_passing(const std::vector<std::string>& users) {
+    return !users.empty() && std::all_of(users.begin(), users.end(), [](const std::string& user) {
+        return user.starts_with("open in (udev-worker) ") ||
+               user.starts_with("open in systemd-udevd ");
+    });
+}
+
+}  // namespace
+
+std::string known_users(const LoopDevice& loop, const std::string& node_name) {
+    return joined(users_of(loop, node_name));
 }
 
 Result<Fd> claim_unused(const LoopDevice& loop, const std::string& node_path) {
-    auto claim = open_loop(loop, O_RDONLY | O_EXCL);
-    if (!claim && claim.error().code != ErrorCode::Busy) {
-        return claim.error();
+    const auto deadline = std::chrono::steady_clock::now() + kUdevTime;
+    for (;;) {
+        auto claim = open_loop(loop, O_RDONLY | O_EXCL);
+        if (!claim && claim.error().code != ErrorCode::Busy) {
+            return claim.error();
+        }
+        const auto users = users_of(loop, fs::path(node_path).filename().string());
+        if (claim && users.empty()) {
+            return claim;
+        }
+        if (!is_passing(users) || std::chrono::steady_clock::now() >= deadline) {
+            return Error{ErrorCode::Busy,
+                         node_path + " is in use: " +
+                             (users.empty() ? "claimed by someone that cannot be seen from here"
+                                            : joined(users))};
+        }
+        std::this_thread::sleep_for(kUdevPause);
     }
-    std::string users = known_users(loop, fs::path(node_path).filename().string());
-    if (!claim && users.empty()) {
-        users = "claimed by someone that cannot be seen from here";
-    }
-    if (!users.empty()) {
-        return Error{ErrorCode::Busy, node_path + " is in use: " + users};
-    }
-    return claim;
 }
 
 }  // namespace shim

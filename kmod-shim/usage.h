@@ -18,7 +18,8 @@ namespace shim {
 std::string known_users(const LoopDevice& loop, const std::string& node_name);
 
 // Claims the device for us alone, as a mount would: while the descriptor is open nobody can mount
-// it. Busy if it has a user of any kind; the text names `node_path` and the users.
+// it. Busy if it has a user of any kind; the text names `node_path` and the users. Waits half a
+// second for udev, if it is the only one.
 base::Result<Fd> claim_unused(const LoopDevice& loop, const std::string& node_path);
 
 }  // namespace shim

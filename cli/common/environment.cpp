@@ -24,6 +24,11 @@ std::string own_directory() {
 
 }  // namespace
 
+std::string host_name() {
+    utsname names{};
+    return ::uname(&names) == 0 ? names.nodename : "";
+}
+
 std::string node_name(const std::string& option) {
     if (!option.empty()) {
         return option;
@@ -34,8 +39,7 @@ std::string node_name(const std::string& option) {
                      name);
         return name;
     }
-    utsname names{};
-    return ::uname(&names) == 0 ? names.nodename : "";
+    return host_name();
 }
 
 std::string run_directory(const std::string& option) {
@@ -43,7 +47,7 @@ std::string run_directory(const std::string& option) {
         return option;
     }
     const char* dir = std::getenv("DRBDD_RUN_DIR");
-    return dir != nullptr && *dir != '\0' ? dir : "/run/drbdd";
+    return dir != nullptr && *dir != '\0' ? dir : kDefaultRunDirectory;
 }
 
 std::string find_program(const std::string& name) {

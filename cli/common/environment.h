@@ -5,6 +5,10 @@
 
 namespace cli {
 
+inline constexpr const char* kDefaultRunDirectory = "/run/drbdd";
+
+std::string host_name();  // uname -n
+
 // `option` if given, else the environment's __DRBD_NODE__ (with a notice on standard error, as the
 // original prints), else `uname -n`.
 std::string node_name(const std::string& option);

@@ -123,6 +123,9 @@ int up(Context& context, const Target& target) {
     if (const int exit = ensure_daemon(context); exit != 0) {
         return exit;
     }
+    if (context.unit_started && is_configured(context, target.resource->name)) {
+        return adjust(context, target);
+    }
     const base::Result<control::Reply> reply = context.client.call(std::move(request));
     if (!reply) {
         return fail_to_ask(reply.error());

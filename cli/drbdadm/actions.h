@@ -9,6 +9,7 @@ namespace drbdadm {
 int up(Context& context, const Target& target);
 int down(Context& context, const Target& target);
 int adjust(Context& context, const Target& target);
+bool is_configured(Context& context, const std::string& resource);  // in the daemon
 int attach(Context& context, const Target& target);
 int detach(Context& context, const Target& target);
 int connect(Context& context, const Target& target);

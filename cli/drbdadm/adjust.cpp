@@ -223,6 +223,11 @@ std::vector<AdjustStep> adjust_steps(const config::ResourceSettings& running,
     return steps;
 }
 
+bool is_configured(Context& context, const std::string& resource) {
+    const auto running = ask_running(context, resource);
+    return running && *running;
+}
+
 int adjust(Context& context, const Target& target) {
     const base::Result<config::ResourceSettings> wanted =
         config::settings_for(context.conf, *target.resource, context.node);

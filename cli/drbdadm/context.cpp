@@ -8,6 +8,7 @@
 #include <cstdio>
 #include <cstring>
 #include <sys/stat.h>
+#include <unistd.h>
 #include <utility>
 
 namespace drbdadm {
@@ -18,6 +19,8 @@ using base::ErrorCode;
 
 // Time for a daemon to come up; it answers before its first process ends.
 constexpr std::chrono::seconds kStartTime{5};
+constexpr std::chrono::seconds kUnitStartTime{60};  // with all of its resources
+constexpr int kNoSuchUnit = 5;                      // of systemctl
 constexpr std::chrono::milliseconds kMetaTime{900};
 
 std::string option_words(const config::Options& options) {
@@ -32,6 +35,52 @@ base::Result<control::Reply> ask_version(Context& context) {
     control::Request request;
     request.command = control::Command::Version;
     return context.client.call(std::move(request));
+}
+
+// The service serves the default run directory under the machine's own name.
+bool is_for_the_service(const Context& context) {
+    return ::access("/run/systemd/system", F_OK) == 0 && context.line.daemon_conf.empty() &&
+           context.run_dir == cli::kDefaultRunDirectory && context.node == cli::host_name();
+}
+
+// False: there is no such service.
+bool start_service(Context& context) {
+    cli::ChildOptions options;
+    options.limit = kUnitStartTime;
+    const cli::ChildResult child =
+        cli::run_child({"systemctl", "--quiet", "start", "drbdd.service"}, options);
+    context.unit_started = child.end == cli::ChildResult::End::Exited && child.exit == 0;
+    return child.end != cli::ChildResult::End::NotStarted && child.exit != kNoSuchUnit;
+}
+
+int start_directly(Context& context) {
+    std::vector<std::string> argv = {
+        cli::find_program("drbdd"), "--run-dir", context.run_dir, "--node", context.node};
+    if (!context.line.daemon_conf.empty()) {
+        argv.insert(argv.end(), {"--daemon-conf", context.line.daemon_conf});
+    }
+    cli::ChildOptions options;
+    options.limit = kStartTime;
+    const cli::ChildResult child = cli::run_child(argv, options);
+    // Somebody else may have started one at the same moment: what counts is that one answers.
+    const auto second = ask_version(context);
+    if (second) {
+        return 0;
+    }
+    switch (child.end) {
+        case cli::ChildResult::End::NotStarted:
+            return fail(cli::kExitUsage,
+                        "cannot start '" + argv[0] + "': " + std::strerror(child.error));
+        case cli::ChildResult::End::TimedOut:
+            return fail(
+                cli::kExitUsage,
+                "'" + argv[0] + "' was not ready within 5 seconds and was ended; see its log");
+        case cli::ChildResult::End::Exited:
+            break;
+    }
+    return fail(cli::kExitUsage,
+                "'" + argv[0] + "' did not start (exit code " + std::to_string(child.exit) +
+                    "); see its log. " + second.error().text);
 }
 
 bool is_plain_file(const std::string& path) {
@@ -109,33 +158,14 @@ int ensure_daemon(Context& context) {
     if (first || first.error().code != ErrorCode::NotFound) {
         return first ? 0 : fail_to_ask(first.error());
     }
-    std::vector<std::string> argv = {
-        cli::find_program("drbdd"), "--run-dir", context.run_dir, "--node", context.node};
-    if (!context.line.daemon_conf.empty()) {
-        argv.insert(argv.end(), {"--daemon-conf", context.line.daemon_conf});
+    if (!is_for_the_service(context) || !start_service(context)) {
+        return start_directly(context);
     }
-    cli::ChildOptions options;
-    options.limit = kStartTime;
-    const cli::ChildResult child = cli::run_child(argv, options);
-    // Somebody else may have started one at the same moment: what counts is that one answers.
     const auto second = ask_version(context);
-    if (second) {
-        return 0;
-    }
-    switch (child.end) {
-        case cli::ChildResult::End::NotStarted:
-            return fail(cli::kExitUsage,
-                        "cannot start '" + argv[0] + "': " + std::strerror(child.error));
-        case cli::ChildResult::End::TimedOut:
-            return fail(
-                cli::kExitUsage,
-                "'" + argv[0] + "' was not ready within 5 seconds and was ended; see its log");
-        case cli::ChildResult::End::Exited:
-            break;
-    }
-    return fail(cli::kExitUsage,
-                "'" + argv[0] + "' did not start (exit code " + std::to_string(child.exit) +
-                    "); see its log. " + second.error().text);
+    return second ? 0
+                  : fail(cli::kExitUsage,
+                         "the service drbdd did not start: see 'journalctl -u drbdd'. " +
+                             second.error().text);
 }
 
 int run_drbdmeta(Context& context,

@@ -24,6 +24,7 @@ struct Context {
     std::string run_dir;
     config::DrbdConf conf;
     cli::Client client;
+    bool unit_started = false;  // by us: drbdd.service, which brings all resources of its file up
 
     Context(CommandLine command_line, std::string node_name, std::string run_directory)
         : line(std::move(command_line)),
@@ -55,7 +56,9 @@ control::Reply about_minor(control::Reply reply);
 // Prints why a request could not be answered at all; exit code 20.
 int fail_to_ask(const base::Error& error);
 
-// Starts drbdd if none answers on the run directory. 0, or the exit code after saying why not.
+// Starts drbdd if none answers on the run directory: as the service drbdd where systemd knows one,
+// so that it belongs to the machine and not to the session of the one who typed the command, which
+// at shutdown ends before what uses the devices. 0, or the exit code after saying why not.
 int ensure_daemon(Context& context);
 
 // Runs "drbdmeta MINOR v08 DISK internal COMMAND [OPTION...]" of a volume; limited: it must not

@@ -78,16 +78,19 @@ bool lock_soon(int file) {
 
 }  // namespace
 
+// What is locked is the directory: whoever supervises a daemon may take a stale pid file away, also
+// one that is not stale, and then two daemons would run.
 base::Result<FileDescriptor> claim_run_directory(const std::string& folder) {
     if (::mkdir(folder.c_str(), 0755) != 0 && errno != EEXIST) {
         return io_error("make the run directory", folder);
     }
+    FileDescriptor directory(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
     const std::string name = folder + "/drbdd.pid";
-    FileDescriptor file(::open(name.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644));
-    if (file.get() < 0) {
-        return io_error("open", name);
+    const FileDescriptor file(::open(name.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644));
+    if (directory.get() < 0 || file.get() < 0) {
+        return io_error("open", directory.get() < 0 ? folder : name);
     }
-    if (!lock_soon(file.get())) {
+    if (!lock_soon(directory.get())) {
         std::array<char, 32> pid{};
         (void)!::read(file.get(), pid.data(), pid.size() - 1);
         return base::Error{
@@ -100,7 +103,7 @@ base::Result<FileDescriptor> claim_run_directory(const std::string& folder) {
         ::write(file.get(), pid.data(), pid.size()) != static_cast<ssize_t>(pid.size())) {
         return io_error("write", name);
     }
-    return file;
+    return directory;
 }
 
 base::Result<Daemonizer> Daemonizer::detach() {

@@ -9,8 +9,10 @@
 #include <boost/asio/steady_timer.hpp>
 
 #include <algorithm>
+#include <array>
 #include <filesystem>
 #include <map>
+#include <string_view>
 #include <utility>
 
 namespace hb {
@@ -19,6 +21,20 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 using boost::asio::ip::tcp;
+
+constexpr const char* kAnswer = "1";  // of SELECT 1
+
+// Access denied, to the database or to the server. That is the word of a server that lives: nothing
+// is gained where the same accounts are, on the partner.
+constexpr std::array<std::string_view, 3> kRefusals = {
+    "ERROR 1044 (", "ERROR 1045 (", "ERROR 1698 ("};
+
+// `text`: how the client ended, with what it said on standard error.
+bool is_refusal(const std::string& text) {
+    return std::any_of(kRefusals.begin(), kRefusals.end(), [&](std::string_view refusal) {
+        return text.find(refusal) != std::string::npos;
+    });
+}
 
 constexpr JobId kProbeJobs = JobId{1} << 63;  // the engine counts its jobs from the other end
 
@@ -55,7 +71,7 @@ struct ProbeRunner::State : std::enable_shared_from_this<ProbeRunner::State> {
     State(boost::asio::io_context& context, AgentRunner& runner, std::vector<std::string> env)
         : io(context), agents(runner), variables(std::move(env)) {}
 
-    void finish(const RoundPtr& round, bool ok, const std::string& text);
+    void finish(const RoundPtr& round, bool ok, const std::string& text, bool refused = false);
     void give_up(const RoundPtr& round);
     void start(const RoundPtr& round,
                const config::HaProbe& probe,
@@ -79,7 +95,10 @@ struct ProbeRunner::State : std::enable_shared_from_this<ProbeRunner::State> {
     bool closed = false;
 };
 
-void ProbeRunner::State::finish(const RoundPtr& round, bool ok, const std::string& text) {
+void ProbeRunner::State::finish(const RoundPtr& round,
+                                bool ok,
+                                const std::string& text,
+                                bool refused) {
     const auto found = rounds.find(round->monitor);
     if (closed || found == rounds.end() || found->second != round) {
         return;
@@ -92,7 +111,8 @@ void ProbeRunner::State::finish(const RoundPtr& round, bool ok, const std::strin
     const ProbeResult result{
         ok,
         text,
-        std::chrono::duration_cast<std::chrono::milliseconds>(Clock::now() - round->began)};
+        std::chrono::duration_cast<std::chrono::milliseconds>(Clock::now() - round->began),
+        refused};
     const Callback done = std::exchange(round->done, nullptr);
     done(result);
 }
@@ -130,7 +150,7 @@ void ProbeRunner::State::start(const RoundPtr& round,
     } else if (const auto* tcp_probe = std::get_if<config::TcpProbe>(&probe)) {
         connect(round, *tcp_probe);
     } else if (const auto* sql = std::get_if<config::SqlProbe>(&probe)) {
-        run_child(round, "query", sql_ping_command(*sql, timeout), "1");
+        run_child(round, "query", sql_ping_command(*sql, timeout), kAnswer);
     } else if (const auto* write = std::get_if<config::WriteProbe>(&probe)) {
         run_child(
             round, "write to " + write->directory, beside_us(write_probe_command(*write)), "");
@@ -206,6 +226,11 @@ void ProbeRunner::State::run_child(const RoundPtr& round,
             const bool ok = result.exit == 0 &&
                             (wanted.empty() || first_printable_line(result.output) == wanted);
             const std::string said = first_printable_line(result.output);
+            if (!ok && result.exit == 1 && wanted == kAnswer && is_refusal(result.text)) {
+                self->finish(
+                    round, true, "the server answers, but refuses the query: " + result.text, true);
+                return;
+            }
             self->finish(
                 round,
                 ok,

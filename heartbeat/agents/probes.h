@@ -20,6 +20,7 @@ struct ProbeResult {
     bool ok = false;
     std::string text;  // for a person: what answered, or what did not
     std::chrono::milliseconds took{0};
+    bool refused = false;  // ok, but the server would not talk to the probe's user: fix the policy
 };
 
 class ProbeRunner {

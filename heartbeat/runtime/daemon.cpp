@@ -67,6 +67,7 @@ Daemon::Daemon(DaemonOptions options,
       probe_schedule_(io_,
                       probes_,
                       [this](std::size_t monitor, const ProbeResult& result) {
+                          note_refusal(monitor, result);
                           step(ProbeDone{monitor, result.ok, result.text});
                       }),
       programs_(agents_.children(), environment("init", "")),
@@ -265,6 +266,17 @@ void Daemon::on_medium_up(const Medium& medium) {
     }
     log_.write(base::LogLevel::Info, medium.description() + ": open");
     post(MediumUp{medium.name()});
+}
+
+// Told once: the probe comes every few seconds.
+void Daemon::note_refusal(std::size_t monitor, const ProbeResult& result) {
+    if (!result.refused) {
+        refused_.erase(monitor);
+    } else if (refused_.insert(monitor).second) {
+        log_.write(
+            base::LogLevel::Warning,
+            "a monitor of ha_policy.cf learns no more than that the server lives: " + result.text);
+    }
 }
 
 void Daemon::on_local_block(const std::string& block) {

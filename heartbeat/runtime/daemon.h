@@ -31,6 +31,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -104,6 +105,7 @@ private:
     void on_medium_up(const Medium& medium) override;
     void on_ping_answer(const std::string& node, std::string_view data);
     void on_local_block(const std::string& block);
+    void note_refusal(std::size_t monitor, const ProbeResult& result);
     void end(Ending ending);
 
     // daemon_effects.cpp: what the engine wants
@@ -164,6 +166,7 @@ private:
     AddressGuard addresses_;
     ProbeRunner probes_;
     ProbeSchedule probe_schedule_;
+    std::set<std::size_t> refused_;  // monitors whose refusal is in the log
     Programs programs_;
     RcScripts rc_scripts_;
     Alarms alarms_;

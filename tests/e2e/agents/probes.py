@@ -75,4 +75,23 @@ def write_that_hangs(work):
     disk.detach()
 
 
-main(tcp, agent_status, write, write_that_hangs, programs=("mke2fs", "losetup", "fsfreeze"))
+def sql(work):
+    """a query that succeeds is good; a server that refuses the user lives; one that is not there, or fails, does not"""
+    agents = Agents(work)
+    for said, code, ok in (("1", 0, True), ("2", 0, False),
+                           ("ERROR 1698 (28000): Access denied for user 'heartbeat'@'localhost'", 1, True),
+                           ("ERROR 1045 (28000): Access denied for user 'heartbeat'@'localhost' (using password: NO)", 1, True),
+                           ("ERROR 1040 (08004): Too many connections", 1, False),
+                           ("ERROR 2002 (HY000): Can't connect to local server through socket '/s' (2)", 1, False)):
+        client = f"{work}/mariadb"
+        with open(client, "w") as file:
+            file.write(f"#!/bin/sh\ncat <<'END' >&{1 + bool(code)}\n{said}\nEND\nexit {code}\n")
+        os.chmod(client, 0o755)
+        out_of("mount", "--bind", client, "/usr/bin/mariadb")
+        result = one(agents, "sql", "/s")
+        expect(result["ok"] == ok, (said, result))
+        expect(code == 0 or said.split(":")[0] in result["text"], (said, result))
+        out_of("umount", "/usr/bin/mariadb")
+
+
+main(tcp, agent_status, sql, write, write_that_hangs, programs=("mke2fs", "losetup", "fsfreeze"))

@@ -19,9 +19,9 @@ ANSWER_S = 3.0
 class SqlWriter(threading.Thread):
     """Commits numbered rows to app.t, each in a transaction, over a new connection whenever one fails."""
 
-    def __init__(self, node, host, answer_s=ANSWER_S):
+    def __init__(self, node, host, answer_s=ANSWER_S, connect_s=CONNECT_S):
         super().__init__(daemon=True)
-        self.node, self.host, self.answer_s = node, host, answer_s
+        self.node, self.host, self.answer_s, self.connect_s = node, host, answer_s, connect_s
         self.acked = {}  # number -> when the answer came
         self.error = None
         self._last_error = "none yet"
@@ -40,7 +40,7 @@ class SqlWriter(threading.Thread):
     def _one_connection(self, number):
         connection = None
         try:
-            connection = pymysql.connect(host=self.host, user="web", password="w", database="app", connect_timeout=CONNECT_S,
+            connection = pymysql.connect(host=self.host, user="web", password="w", database="app", connect_timeout=self.connect_s,
                                          read_timeout=self.answer_s, write_timeout=self.answer_s, autocommit=True)
             cursor = connection.cursor()
             while not self._stopping.is_set():

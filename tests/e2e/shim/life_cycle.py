@@ -3,6 +3,7 @@
 
 import grp
 import os
+import shutil
 import stat
 import subprocess
 import sys
@@ -64,6 +65,19 @@ def check_open_is_refused(volume):
         holder.kill()
 
 
+def check_udev_is_waited_for(volume):
+    """It opens the device for a moment after each writer, as after an unmount."""
+    worker = f"{os.path.dirname(volume.disk)}/(udev-worker)"
+    shutil.copy(shutil.which("sleep"), worker)
+    with subprocess.Popen([worker, "0.25"], stdin=open(volume.node, "rb")):
+        volume.must("detach")
+    volume.must("attach")
+    with subprocess.Popen([worker, "60"], stdin=open(volume.node, "rb")) as holder:
+        code, text = volume.command("detach")
+        expect(code != 0 and f"open in (udev-worker) (pid {holder.pid})" in text, f"detach of an open volume: {text}")
+        holder.kill()
+
+
 def check_resize(volume):
     os.truncate(volume.disk, 192 * MIB)
     volume.kill_server()
@@ -117,6 +131,7 @@ def scenario(work):
     check_file_system(volume)
     check_zeroes(volume)
     check_open_is_refused(volume)
+    check_udev_is_waited_for(volume)
     check_resize(volume)
     volume.must("detach")
     volume.expect_nothing_left()

@@ -88,8 +88,9 @@ cat > "$root/sbin/guest-agent" <<'AGENT'
 while read -r id code; do
     echo "$code" | base64 -d > /tmp/agent.sh
     sh /tmp/agent.sh > /tmp/agent.out 2>&1 < /dev/null
+    code=$?
     echo
-    echo "==BEGIN $id $?"
+    echo "==BEGIN $id $code"
     base64 /tmp/agent.out
     echo "==END $id"
 done

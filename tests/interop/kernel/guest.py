@@ -4,11 +4,9 @@ The guest's network card is a tap at the sandbox's bridge, next to the nodes of 
 second serial port, so they do not depend on the network. It runs without KVM and boots in about 5 s.
 """
 
-import base64
 import json
 import os
 import re
-import socket
 import subprocess
 import sys
 import time
@@ -18,6 +16,7 @@ sys.path.insert(0, os.path.join(HERE, "../../e2e/lib"))
 
 from cluster import Bridge, until  # noqa: E402
 from sandbox import Failed, Skip, out_of  # noqa: E402
+from serial_shell import SerialShell  # noqa: E402
 
 PROGRAMS = ("qemu-system-x86_64", "busybox", "cpio", "drbdadm", "mke2fs", "apt-get", "dpkg-deb")
 CACHE = os.path.join(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), "drbdd-tests/guest")
@@ -44,8 +43,6 @@ class Guest:
     def __init__(self, work, name, address, disk, memory_mib=256):
         self.name, self.address, self.disk, self.memory_mib = name, address, disk, memory_mib
         self.dir = os.path.join(work, name)
-        self.sequence = 0
-        self.received = b""
         self.qemu = None
         os.makedirs(self.dir, exist_ok=True)
         out_of("ip", "tuntap", "add", f"v-{name}", "mode", "tap", "vnet_hdr")
@@ -78,8 +75,7 @@ class Guest:
                 raise Skip(f"qemu does not run here: {log.read().strip()}")
         until(lambda: "GUEST-READY" in self.console() or self.qemu.poll() is not None, seconds,
               lambda: f"{self.name}: no boot\n{self.console()[-2000:]}")
-        self.control = socket.socket(socket.AF_UNIX)
-        self.control.connect(control)
+        self.shell = SerialShell(name=self.name, path=control, report=lambda: self.console()[-2000:])
         self.run("echo 4 > /proc/sys/kernel/printk")
         self.boot_seconds = time.monotonic() - started
         return self
@@ -98,35 +94,7 @@ class Guest:
 
     def run(self, script, check=True, seconds=120):
         """(exit code, stdout and stderr) of a shell script in the guest."""
-        self.sequence += 1
-        self.control.sendall(f"{self.sequence} {base64.b64encode(script.encode()).decode()}\n".encode())
-        end = time.monotonic() + seconds
-        code, body = None, []
-        while True:
-            line = self._line(end, script)
-            if line.startswith(f"==BEGIN {self.sequence} "):
-                code = int(line.split()[2])
-            elif line == f"==END {self.sequence}" and code is not None:
-                break
-            elif code is not None:
-                body.append(line)
-        output = base64.b64decode("".join(body)).decode(errors="replace")
-        if check and code:
-            raise Failed(f"{self.name} (guest): `{script}`: exit {code}\n{output}")
-        return code, output
-
-    def _line(self, end, script):
-        while b"\n" not in self.received:
-            self.control.settimeout(max(end - time.monotonic(), 0.01))
-            try:
-                received = self.control.recv(65536)
-            except TimeoutError:
-                raise Failed(f"{self.name} (guest): `{script}` gave no answer in time\n{self.console()[-2000:]}") from None
-            if not received:
-                raise Failed(f"{self.name} (guest): it ended\n{self.console()[-2000:]}")
-            self.received += received
-        line, self.received = self.received.split(b"\n", 1)
-        return line.decode(errors="replace").rstrip("\r")
+        return self.shell.run(script, check, seconds)
 
     # ---- DRBD in it ----
     def configure(self, text):

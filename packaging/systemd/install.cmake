@@ -1,0 +1,13 @@
+# Writes units and their helpers below the prefix. `source`: where they are; `sbin`, `libexec`: folders below the prefix.
+set(SBINDIR ${CMAKE_INSTALL_PREFIX}/${sbin})
+set(LIBEXECDIR ${CMAKE_INSTALL_PREFIX}/${libexec})
+function(install_filled name target)
+    message(STATUS "Installing: $ENV{DESTDIR}${target}")
+    configure_file(${source}/${name}.in $ENV{DESTDIR}${target} @ONLY ${ARGN})
+endfunction()
+foreach(unit drbdd heartbeat)
+    install_filled(${unit}.service ${CMAKE_INSTALL_PREFIX}/lib/systemd/system/${unit}.service NO_SOURCE_PERMISSIONS)
+endforeach()
+foreach(helper resume wait-for-peer)
+    install_filled(${helper} ${LIBEXECDIR}/drbdd/${helper} USE_SOURCE_PERMISSIONS)
+endforeach()
