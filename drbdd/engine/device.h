@@ -86,9 +86,9 @@ public:
 
     void set_exposed_uuid(std::uint64_t uuid) { exposed_uuid_ = uuid; }
 
-    // A write was completed from our disk alone and has not reached the peer for certain (protocol
-    // A); then the disk was lost, and now the connection. The application would see older data at
-    // the peer, although nothing has crashed: the peer is none for a Primary that has no disk.
+    // A write was completed and is not known to be safe on the peer; then the disk was lost, and
+    // now the connection. The application might see older data at the peer, although nothing has
+    // crashed here: the peer is none for a Primary that has no disk.
     void note_write_lost_with_disk();
 
     bool peer_lacks_writes() const { return peer_lacks_writes_; }

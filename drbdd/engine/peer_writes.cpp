@@ -117,6 +117,12 @@ base::Result<void> PeerWrites::on_write(
     write.epoch = epoch.serial;
     write.flushed = !data.has(proto::kDataFlush);
     write.must_log = must_log(write);  // as the peer is now: it may be gone when the turn comes
+    if (write.must_log) {
+        // Marked now, not when it is done: the peer may get a disk meanwhile, and bitmaps may be
+        // sent.
+        device.mark_out_of_sync(data.sector, length);
+        write.logged_after = device.store.generation();
+    }
     queue_.push_back(std::move(write));
     core_.progress = true;
     return {};
@@ -147,6 +153,9 @@ bool PeerWrites::may_submit(const Write& write) const {
         return true;
     }
     const Device& device = *write.device;
+    if (write.must_log && !device.store.durable(write.logged_after)) {
+        return false;  // after a crash nobody would read the activity log
+    }
     const base::Sector sector = write.data.sector;
     return !device.peer_busy(sector, write.length) &&
            !device.peer.source.reading(sector, write.length);
@@ -182,9 +191,6 @@ void PeerWrites::submit(Write write) {
     if (!device.local_usable()) {
         finish(key, EIO);
     } else if (active.must_log) {
-        // Now, not when it is done: the peer may get a disk meanwhile, and bitmaps may be
-        // exchanged.
-        device.mark_out_of_sync(active.data.sector, active.length);
         active.holds_log = active.waits_log = true;
         const base::Sector last{active.data.sector.value + active.length / base::kSectorBytes - 1};
         device.log.request(key | kLogKey,

@@ -7,6 +7,7 @@
 #include "base/result.h"
 #include "drbdd/engine/core.h"
 #include "drbdd/engine/local_disk.h"
+#include "drbdd/engine/meta_store.h"
 
 #include <cstdint>
 #include <deque>
@@ -84,6 +85,8 @@ private:
         std::uint64_t epoch = 0;
         bool flushed = false;  // the flush that DP_FLUSH asks for is done
         bool must_log = false;
+        // What our superblock must say before: that the peer works with our disk.
+        MetaStore::Generation logged_after = 0;
         bool holds_log = false;
         bool waits_log = false;  // for its extents, not submitted yet
         bool busy = false;       // entered in the device's ranges

@@ -450,8 +450,9 @@ void Requests::on_sent(std::uint64_t position) {
 void Requests::on_connection_lost(std::uint64_t key) {
     Write& write = writes_.at(key);
     write.in_log = false;
-    const bool unconfirmed = write.net == Net::Sent || write.net == Net::Left;
-    if (write.completed && !is_flush(write) && unconfirmed && !device_.local_usable()) {
+    // On the peer's medium: flushed there, or forced to it.
+    const bool safe = write.durable || (write.sole_copy && write.net == Net::Written);
+    if (write.completed && !is_flush(write) && !safe && !device_.local_usable()) {
         device_.note_write_lost_with_disk();
     }
     write.net = Net::Lost;

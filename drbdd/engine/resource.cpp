@@ -541,6 +541,8 @@ void Resource::finish_promotion(bool force) {
             ids.current |= kUuidPrimaryBit;
             device->store.set_ids(ids);
             device->requests.hold_until(device->store.generation());
+        } else if (device->peer.peer_ids()) {
+            device->set_exposed_uuid(device->peer.peer_ids()->current);  // no others from now on
         }
         device->peer.announce_state();
     }

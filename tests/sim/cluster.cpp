@@ -460,10 +460,13 @@ std::string Cluster::replay_hint() const {
 
 void Cluster::on_write_acked(Node node, RequestNumber id, const OpenRequest& request) {
     const engine::VolumeState mine = status(node, request.volume).state;
-    const bool reached_peer =
-        mine.conn >= ConnState::Connected && mine.pdsk == DiskState::UpToDate &&
-        (!host(other(node)).running() ||
-         status(other(node), request.volume).state.disk == DiskState::UpToDate);
+    // A sync target knows sooner than the source that it is complete.
+    const DiskState peers =
+        host(other(node)).running() ? status(other(node), request.volume).state.disk : mine.pdsk;
+    const bool replicated = mine.conn >= ConnState::Connected &&
+                            (mine.pdsk == DiskState::UpToDate ||
+                             (mine.pdsk == DiskState::Inconsistent && mine.syncing()));
+    const bool reached_peer = replicated && peers == DiskState::UpToDate;
     const bool reached_us = mine.disk == DiskState::UpToDate;
     if (!reached_us || !reached_peer) {
         world_.trace.add(
@@ -558,7 +561,8 @@ void Cluster::fence_peer_of(Node node, std::uint64_t incarnation) {
                 result.code == static_cast<int>(engine::StateCode::PrimaryNop);
             const bool worse =
                 result.code == static_cast<int>(engine::StateCode::LowerThanOutdated);
-            verdict = result.ok() ? verdict : primary ? 6 : worse ? 3 : 20;
+            // The worst of all volumes; that the peer is in use above all.
+            verdict = result.ok() || verdict == 6 ? verdict : primary ? 6 : worse ? 3 : 20;
         }
         handler_done(node, incarnation, verdict);
     });
