@@ -128,21 +128,20 @@ void Ring::wait_for_wakeup() {
                        });
 }
 
-// Takes back the wakeup. Where completions are deferred, asking for them wakes us a second time:
-// so the eventfd is emptied after that, and what has come in between shows in the flag, which the
-// kernel sets before it wakes.
+// Takes back the wakeup. Where completions are deferred, asking for them wakes us a second time: so
+// the eventfd is emptied after that. What has come in between shows in the flag, which the kernel
+// sets before it wakes; reap() looks at it. Not in a loop: the flag may stay set although nothing
+// is left, when it is set after the work that it announces has been done already.
 void Ring::collect() {
+    if (deferred_) {
+        io_uring_get_events(&ring_);
+    }
     std::uint64_t count = 0;
-    do {
-        if (deferred_) {
-            io_uring_get_events(&ring_);
-        }
-        (void)!::read(wakeup_.native_handle(), &count, sizeof count);
-    } while (deferred_ && (IO_URING_READ_ONCE(*ring_.sq.kflags) & IORING_SQ_TASKRUN) != 0);
+    (void)!::read(wakeup_.native_handle(), &count, sizeof count);
 }
 
 void Ring::reap() {
-    // After a collect() this is one more look, and costs nothing unless there is something.
+    // The eventfd is not emptied after this: what comes now wakes us again.
     if (deferred_ && (IO_URING_READ_ONCE(*ring_.sq.kflags) & IORING_SQ_TASKRUN) != 0) {
         io_uring_get_events(&ring_);
     }
