@@ -201,6 +201,29 @@ TEST_F(UringDiskTest, FlushesAlsoWhenManyAskAtOnce) {
     }
 }
 
+// Forced writes and flushes end in threads of the kernel, beside the loop: it once waited for ever for a
+// flag that they had set late. A loop that stands still is ended by the signal.
+TEST_F(UringDiskTest, GoesOnWhateverTheKernelsThreadsDo) {
+    ::alarm(60);
+    const io::Slice data = filled(4096, 0x77);
+    for (std::uint64_t round = 0; round < 2000; ++round) {
+        for (std::uint64_t block = 0; block < 8; ++block) {
+            io::DiskOp request = op(Kind::Write, (round * 8 + block) % 1024 * 4096, 4096);
+            request.buffer = data;
+            request.fua = block % 2 == 0;
+            submit(request);
+        }
+        submit(op(Kind::Flush, 0, 0));
+        ring_->submit();
+        while (disk_->outstanding() > 16) {
+            context_.run_one();
+        }
+    }
+    run();
+    ::alarm(0);
+    EXPECT_EQ(results_.size(), 2000u * 9);
+}
+
 TEST_F(UringDiskTest, SaysEioBeyondTheEndOfTheFile) {
     io::DiskOp request = op(Kind::Read, kDiskBytes, 4096);
     request.buffer = filled(4096, 0);
