@@ -201,8 +201,8 @@ TEST_F(UringDiskTest, FlushesAlsoWhenManyAskAtOnce) {
     }
 }
 
-// Forced writes and flushes end in threads of the kernel, beside the loop: it once waited for ever for a
-// flag that they had set late. A loop that stands still is ended by the signal.
+// Forced writes and flushes end in threads of the kernel, beside the loop: it once waited for ever
+// for a flag that they had set late. A loop that stands still is ended by the signal.
 TEST_F(UringDiskTest, GoesOnWhateverTheKernelsThreadsDo) {
     ::alarm(60);
     const io::Slice data = filled(4096, 0x77);
