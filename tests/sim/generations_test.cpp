@@ -276,21 +276,26 @@ TEST(SimGenerations, ReplacedDiskIsSyncedFully) {
     });
 }
 
+// Alice is Primary and source of a resync that is over in a moment.
+void resync_one_block(Cluster& cluster) {
+    cluster.start_in_sync();
+    cluster.promote(Node::Alice);
+    cluster.cut_link();
+    cluster.run_for(30s);
+    cluster.write(Node::Alice, 0, 8);
+    cluster.drain();
+    cluster.heal_link();
+    ASSERT_TRUE(
+        cluster.run_until([&] { return cluster.conn(Node::Alice) == ConnState::SyncSource; }, 60s));
+}
+
 // The source missed the end of a resync (rules 34 and 36) or the target did (35 and 37): the power
 // goes at every effect around it.
 TEST(SimGenerations, EndOfResyncMayBeMissedByEitherNode) {
     for (std::uint64_t n = 0; n < 60 && !testing::Test::HasFailure(); ++n) {
         SCOPED_TRACE(n);
         TestCluster cluster(with_seed(5));
-        cluster.start_in_sync();
-        cluster.promote(Node::Alice);
-        cluster.cut_link();
-        cluster.run_for(30s);
-        cluster.write(Node::Alice, 0, 8);
-        cluster.drain();
-        cluster.heal_link();
-        ASSERT_TRUE(cluster.run_until(
-            [&] { return cluster.conn(Node::Alice) == ConnState::SyncSource; }, 60s));
+        resync_one_block(cluster);
         const Node victim = n % 2 == 0 ? Node::Alice : Node::Bob;
         cluster.host(victim).crash_after_effects(n / 2, PowerCut{});
         cluster.run_for(5s);
@@ -347,15 +352,7 @@ TEST(SimGenerations, ATargetWhoseEndWasMissedIsNoSubstituteForTheSources) {
     for (std::uint64_t n = 0; n < 30 && !testing::Test::HasFailure(); ++n) {
         SCOPED_TRACE(n);
         TestCluster cluster(with_seed(5));
-        cluster.start_in_sync();
-        cluster.promote(Node::Alice);
-        cluster.cut_link();
-        cluster.run_for(30s);
-        cluster.write(Node::Alice, 0, 8);
-        cluster.drain();
-        cluster.heal_link();
-        ASSERT_TRUE(cluster.run_until(
-            [&] { return cluster.conn(Node::Alice) == ConnState::SyncSource; }, 60s));
+        resync_one_block(cluster);
         cluster.host(Node::Bob).crash_after_effects(n, PowerCut{});
         cluster.run_for(5s);
         lose_the_only_good_disk(cluster);

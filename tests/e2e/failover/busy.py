@@ -53,4 +53,4 @@ def busy(work):
 
 busy.topology = None
 if __name__ == "__main__":
-    run(busy, PROGRAMS, 300 + options().minutes * 60, lambda: busy.topology and busy.topology.report())
+    run(busy, PROGRAMS, 300 + round(options().minutes * 60), lambda: busy.topology and busy.topology.report())
