@@ -329,7 +329,8 @@ void Device::disk_failed(bool metadata, const std::string& what) {
 void Device::note_write_lost_with_disk() {
     if (!std::exchange(peer_lacks_writes_, true)) {
         log_line(base::LogLevel::Error,
-                 "Acknowledged writes were on the lost disk only: attach it again, or demote");
+                 "Acknowledged writes are not known to be safe on the peer: attach the disk again, "
+                 "or demote");
     }
 }
 
