@@ -33,7 +33,6 @@ vrrp_instance service {{
     }}
     notify_master "/etc/ha.d/notify start"
     notify_backup "/etc/ha.d/notify stop"
-    notify_stop "/etc/ha.d/notify stop"
 }}
 """
     NOTIFY = """#!/bin/bash
@@ -64,7 +63,8 @@ esac >> /var/log/notify.log 2>&1 9>&-
 
     def stop_ha(self, node):
         os.kill(min(node.processes("keepalived")), signal.SIGTERM)
-        until(lambda: not node.processes("keepalived") and not holdings(node)["mounted"], 30, f"{node.name}: keepalived does not end")
+        until(lambda: not node.processes("keepalived"), 30, f"{node.name}: keepalived does not end")
+        node.run("/etc/ha.d/notify", "stop")  # as its notify_stop, which it would kill after 2 s
 
     def settled(self):
         holder = self.holder()
