@@ -326,6 +326,9 @@ void Daemon::run_on(Entry& entry, const control::Request& request, Done done) {
             case Command::Outdate:
                 core.command(engine::Outdate{volume}, answer);
                 return;
+            case Command::PeerSuspect:
+                core.command(engine::PeerSuspect{}, answer);
+                return;
             case Command::PeerDead:
                 core.command(engine::PeerDead{}, answer);
                 return;

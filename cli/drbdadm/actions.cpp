@@ -108,6 +108,20 @@ void print_failures(const Target& target, const std::vector<control::Failure>& f
     }
 }
 
+// The cluster manager's word; without a daemon there is no connection to give up.
+int tell_of_peer(Context& context, const Target& target, Command command) {
+    const std::string words =
+        "drbdsetup " + std::string(to_string(command)) + " " + target.resource->name;
+    if (only_printed(context, words)) {
+        return 0;
+    }
+    const base::Result<control::Reply> reply = context.client.call(request_for(command, target));
+    if (!reply) {
+        return reply.error().code == base::ErrorCode::NotFound ? 0 : fail_to_ask(reply.error());
+    }
+    return finish(*reply, target.resource->name, words);
+}
+
 }  // namespace
 
 // The daemon does as much as it can; the original too goes on after a failure and returns 1 then.
@@ -274,18 +288,12 @@ int outdate(Context& context, const Target& target) {
     return run_drbdmeta(context, *target.volume, "outdate", {}, false);
 }
 
-// The cluster manager's word; without a daemon there is no connection to give up.
+int peer_suspect(Context& context, const Target& target) {
+    return tell_of_peer(context, target, Command::PeerSuspect);
+}
+
 int peer_dead(Context& context, const Target& target) {
-    const std::string words = "drbdsetup peer-dead " + target.resource->name;
-    if (only_printed(context, words)) {
-        return 0;
-    }
-    const base::Result<control::Reply> reply =
-        context.client.call(request_for(Command::PeerDead, target));
-    if (!reply) {
-        return reply.error().code == base::ErrorCode::NotFound ? 0 : fail_to_ask(reply.error());
-    }
-    return finish(*reply, target.resource->name, words);
+    return tell_of_peer(context, target, Command::PeerDead);
 }
 
 int create_md(Context& context, const Target& target) {

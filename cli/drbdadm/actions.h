@@ -18,6 +18,7 @@ int primary(Context& context, const Target& target);
 int secondary(Context& context, const Target& target);
 int invalidate(Context& context, const Target& target);
 int outdate(Context& context, const Target& target);
+int peer_suspect(Context& context, const Target& target);
 int peer_dead(Context& context, const Target& target);
 int create_md(Context& context, const Target& target);
 int meta_command(Context& context, const Target& target);  // dump-md, apply-al...

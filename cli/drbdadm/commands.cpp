@@ -29,6 +29,7 @@ constexpr CommandSpec kCommands[] = {
     {"secondary", Scope::Volume, secondary},
     {"invalidate", Scope::Volume, invalidate},
     {"outdate", Scope::Volume, outdate},
+    {"peer-suspect", Scope::Resource, peer_suspect},
     {"peer-dead", Scope::Resource, peer_dead},
     {"role", Scope::Volume, role},
     {"cstate", Scope::Volume, cstate},

@@ -149,11 +149,19 @@ int outdate(const Arguments& arguments, cli::Client& client) {
     return change_device(Command::Outdate, arguments, client);
 }
 
-int peer_dead(const Arguments& arguments, cli::Client& client) {
+int change_resource(Command command, const Arguments& arguments, cli::Client& client) {
     control::Request request;
-    request.command = Command::PeerDead;
+    request.command = command;
     request.resource = arguments.operands[0];
     return execute(client, std::move(request), arguments.operands[0]);
+}
+
+int peer_suspect(const Arguments& arguments, cli::Client& client) {
+    return change_resource(Command::PeerSuspect, arguments, client);
+}
+
+int peer_dead(const Arguments& arguments, cli::Client& client) {
+    return change_resource(Command::PeerDead, arguments, client);
 }
 
 // Shutdown scripts call it for whatever there may be: what is not there is down.
@@ -328,6 +336,7 @@ constexpr CommandSpec kCommands[] = {
     {"detach", "f", "MINOR", detach},
     {"invalidate", "", "MINOR", invalidate},
     {"outdate", "", "MINOR", outdate},
+    {"peer-suspect", "", "RESOURCE", peer_suspect},
     {"peer-dead", "", "RESOURCE", peer_dead},
     {"disconnect", "f", "RES", disconnect},
     {"down", "", "RES|all", down},

@@ -77,6 +77,7 @@ enum class Command {
     Secondary,
     Invalidate,
     Outdate,
+    PeerSuspect,
     PeerDead,
     Options,
     Show,

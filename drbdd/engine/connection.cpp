@@ -184,7 +184,8 @@ void Connection::close_sockets(bool after_sending) {
         }
     }
     data_out_ = meta_out_ = Outgoing{};
-    ping_outstanding_ = ping_wanted_ = reading_paused_ = false;
+    unanswered_since_.reset();
+    ping_wanted_ = reading_paused_ = false;
     discard_my_data_ = false;
 }
 
@@ -234,7 +235,7 @@ void Connection::pause_reading(bool paused) {
 
 std::uint64_t Connection::ping() {
     send_meta(proto::Command::Ping, VolumeNumber{}, {});
-    ping_outstanding_ = true;
+    unanswered_since_ = unanswered_since_.value_or(core_.now);
     ping_wanted_ = false;
     ping_deadline_ = core_.now + core_.settings.net.ping_timeout;
     return ++pings_;
@@ -479,7 +480,7 @@ base::Result<void> Connection::handle_meta(const Packet& packet) {
             ++pings_answered_;
             return {};
         case proto::Command::PingAck:
-            ping_outstanding_ = false;
+            unanswered_since_.reset();
             pongs_ = std::min(pongs_ + 1, pings_);
             return {};
         case proto::Command::DelayProbe:
@@ -711,10 +712,10 @@ void Connection::take_early_packets() {
 
 void Connection::check_liveness() {
     const NetSettings& net = core_.settings.net;
-    if (ping_wanted_ && !ping_outstanding_) {
+    if (ping_wanted_ && !unanswered_since_) {
         ping();
     }
-    if (ping_outstanding_ && core_.now >= ping_deadline_) {
+    if (unanswered_since_ && core_.now >= ping_deadline_) {
         // Anything that arrived restarts the wait: the peer lives, it only has not come to
         // answering.
         const io::Instant extended = heard_at_ + net.ping_timeout;
@@ -724,7 +725,7 @@ void Connection::check_liveness() {
         }
         ping_deadline_ = extended;
     }
-    if (!ping_outstanding_ && core_.now >= heard_at_ + net.ping_int) {
+    if (!unanswered_since_ && core_.now >= heard_at_ + net.ping_int) {
         ping();
     }
     check_sending(data_out_, false);
@@ -752,7 +753,7 @@ void Connection::check_sending(Outgoing& out, bool meta) {
         meta || (net.ko_count > 0 && core_.now >= out.progress_at + net.timeout * net.ko_count);
     if (give_up) {
         drop(ConnState::Timeout, meta ? "[meta] sending timed out" : "[data] sending timed out");
-    } else if (!ping_outstanding_) {
+    } else if (!unanswered_since_) {
         ping();
     }
 }
@@ -768,7 +769,7 @@ io::Instant Connection::next_deadline() const {
     }
     const NetSettings& net = core_.settings.net;
     next = std::min(next, transfer_log.next_deadline());
-    next = std::min(next, ping_outstanding_ ? ping_deadline_ : heard_at_ + net.ping_int);
+    next = std::min(next, unanswered_since_ ? ping_deadline_ : heard_at_ + net.ping_int);
     for (const Outgoing* out : {&data_out_, &meta_out_}) {
         if (out->queued > out->written) {
             const io::Instant stalled = out->progress_at + net.timeout;

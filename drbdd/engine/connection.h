@@ -99,6 +99,9 @@ public:
 
     void request_ping() { ping_wanted_ = true; }
 
+    // When the oldest ping was sent since which none was answered.
+    std::optional<io::Instant> unanswered_since() const { return unanswered_since_; }
+
     // --- Ending; takes effect at the end of the step ---
     void drop(ConnState cause, const std::string& why);
     void stand_alone(const std::string& why);
@@ -196,7 +199,7 @@ private:
 
     io::Instant heard_at_{};  // something arrived on either socket
     io::Instant heard_meta_at_{};
-    bool ping_outstanding_ = false;
+    std::optional<io::Instant> unanswered_since_;
     io::Instant ping_deadline_ = io::kNever;
     bool ping_wanted_ = false;
     std::uint64_t pings_ = 0;

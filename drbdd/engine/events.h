@@ -137,8 +137,13 @@ struct Outdate {
     VolumeNumber volume;
 };
 
+// The cluster manager has not heard the peer for a while: the peer is pinged. Whether it answers
+// counts when it is declared dead.
+struct PeerSuspect {};
+
 // The cluster manager has declared the peer dead: the connection is given up without waiting for
-// its timeouts, and refused if the peer still answers a ping.
+// its timeouts, and refused if the peer still answers a ping. A ping that it has not answered for
+// 200 ms is enough.
 struct PeerDead {};
 
 struct Down {};  // disconnect and detach everything; the answer comes when all disks are closed
@@ -156,6 +161,7 @@ using AdminCommand = std::variant<Attach,
                                   Invalidate,
                                   InvalidateRemote,
                                   Outdate,
+                                  PeerSuspect,
                                   PeerDead,
                                   Down,
                                   ChangeSettings>;

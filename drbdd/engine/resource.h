@@ -67,6 +67,7 @@ private:
     bool run(Running& running, const Invalidate& command);
     bool run(Running& running, const InvalidateRemote& command);
     bool run(Running& running, const Outdate& command);
+    bool run(Running& running, const PeerSuspect& command);
     bool run(Running& running, const PeerDead& command);
     bool run(Running& running, const Down& command);
     bool run(Running& running, const ChangeSettings& command);

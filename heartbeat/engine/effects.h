@@ -51,6 +51,10 @@ struct CancelFence {
     JobId job = 0;
 };
 
+// The partner has been silent for half of its deadtime: the replication is to ask it whether it
+// lives, so that the answer, or that there is none, is known when it would be declared dead.
+struct SuspectPartner {};
+
 // The partner is dead: let the replication drop its connection at once, so that a promotion does
 // not wait for time-outs of its own. Answered by ReplicationCut.
 struct CutReplication {};
@@ -153,6 +157,7 @@ using Effect = std::variant<Send,
                             KillAgent,
                             Fence,
                             CancelFence,
+                            SuspectPartner,
                             CutReplication,
                             RunOutdate,
                             OutdateAnswer,

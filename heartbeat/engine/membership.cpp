@@ -146,6 +146,9 @@ Time Membership::next() const {
         if (node.state != NodeState::dead) {
             soonest = std::min(soonest, node.last_status + limit_of(node));
         }
+        if (may_be_suspected(node)) {
+            soonest = std::min(soonest, node.last_status + limit_of(node) / 2);
+        }
         for (const Link& link : node.links) {
             if (link.up) {
                 soonest = std::min(soonest, link.last + limit_of(node));
@@ -155,7 +158,15 @@ Time Membership::next() const {
     return soonest;
 }
 
+bool Membership::may_be_suspected(const Node& node) const {
+    return node.alive() && !initial_ && !node.ping && !node.suspected;
+}
+
 void Membership::check_node(Node& node) {
+    if (may_be_suspected(node) && core_.now >= node.last_status + limit_of(node) / 2) {
+        node.suspected = true;
+        core_.emit(SuspectPartner{});
+    }
     const Time due = node.last_status + limit_of(node);
     if (node.state == NodeState::dead || core_.now < due) {
         return;
@@ -262,7 +273,7 @@ void Membership::on_status(Node& node, const wire::Message& message) {
         node.deadtime = announced;
     }
     node.last_status = core_.now;
-    node.late_told = false;
+    node.late_told = node.suspected = false;
     node.heard = true;
     change_state(node, *state);
 }

@@ -45,6 +45,7 @@ public:
 
 private:
     Time limit_of(const Node& node) const;
+    bool may_be_suspected(const Node& node) const;
     void check_node(Node& node);
     void check_links(Node& node);
     void declare_dead(Node& node, Time silence);

@@ -41,6 +41,7 @@ struct Node {
     Time last_status{};  // our start if it was never heard
     Time deadtime{};     // what it announced, for a ping node deadping
     bool late_told = false;
+    bool suspected = false;  // in this silence
     std::vector<Link> links;
     std::string uuid;  // 16 bytes, or empty
     std::uint64_t generation = 0;

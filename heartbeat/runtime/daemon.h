@@ -115,6 +115,7 @@ private:
     void perform(KillAgent& effect);
     void perform(Fence& effect);
     void perform(CancelFence& effect);
+    void perform(SuspectPartner& effect);
     void perform(CutReplication& effect);
     void perform(RunOutdate& effect);
     void perform(OutdateAnswer& effect);

@@ -151,6 +151,10 @@ void Daemon::perform(CancelFence& effect) {
     fencer_.cancel(effect.job);
 }
 
+void Daemon::perform(SuspectPartner&) {
+    storage_.suspect(replicated_resources(configuration_.settings.resources));
+}
+
 void Daemon::perform(CutReplication&) {
     const auto resources = replicated_resources(configuration_.settings.resources);
     if (resources.empty()) {

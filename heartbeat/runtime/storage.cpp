@@ -41,6 +41,12 @@ std::vector<std::string> replicated_resources(const config::Haresources& resourc
     return names;
 }
 
+void Storage::suspect(const std::vector<std::string>& resources) {
+    for (const std::string& name : resources) {
+        programs_.run(drbdadm("peer-suspect", name), [](const ChildResult&) {});
+    }
+}
+
 void Storage::cut(const std::vector<std::string>& resources,
                   std::function<void(bool ok, const std::string& text)> done) {
     struct Round {

@@ -18,6 +18,9 @@ class Storage {
 public:
     explicit Storage(Programs& programs) : programs_(programs) {}
 
+    // `drbdadm peer-suspect` for each. What comes of it shows when it is cut.
+    void suspect(const std::vector<std::string>& resources);
+
     // `drbdadm peer-dead` for each, side by side: the connection to the dead partner is dropped now
     // and not when its time-outs pass. `done` is never called from inside.
     void cut(const std::vector<std::string>& resources,

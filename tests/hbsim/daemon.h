@@ -93,6 +93,9 @@ private:
 
     void perform(const hb::CancelFence& /*effect*/) {}  // the device ends its work
 
+    void perform(const hb::SuspectPartner& /*effect*/) {
+    }  // the model of the storage knows who lives
+
     void perform(const hb::CutReplication& effect);
     void perform(const hb::RunOutdate& effect);
     void perform(const hb::OutdateAnswer& effect);

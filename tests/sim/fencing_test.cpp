@@ -223,6 +223,50 @@ TEST(SimFencing, ADisconnectIsAnsweredWhenOutdatedIsStored) {
     });
 }
 
+// Its answer was waited for while it was suspected: nothing is left to wait for.
+TEST(SimFencing, ASuspectThatHasNotAnsweredIsGivenUpAtOnce) {
+    over_seeds(20, [](std::uint64_t seed) {
+        TestCluster cluster(with_seed(seed));
+        cluster.start_in_sync();
+        cluster.promote(Node::Alice);
+        cluster.random_writes(Node::Alice, 40, 1s);
+        cluster.run_for(1s);
+        cluster.power_cut(Node::Alice);
+        EXPECT_TRUE(cluster.admin(Node::Bob, engine::PeerSuspect{}).ok());
+        cluster.run_for(200ms);
+        EXPECT_EQ(cluster.conn(Node::Bob), ConnState::Connected);
+        const auto declared = cluster.now();
+        EXPECT_TRUE(cluster.admin(Node::Bob, engine::PeerDead{}).ok());
+        EXPECT_LT(cluster.now() - declared, 50ms);
+        EXPECT_TRUE(cluster.promote(Node::Bob).ok());
+        cluster.start(Node::Alice);
+        cluster.check_convergence();
+    });
+}
+
+// At any moment of a connection's life: one that lives stays, whatever is suspected or declared.
+TEST(SimFencing, ASuspectThatAnswersStays) {
+    over_seeds(40, [](std::uint64_t seed) {
+        TestCluster cluster(with_seed(seed));
+        cluster.start_in_sync();
+        cluster.promote(Node::Alice);
+        cluster.random_writes(Node::Alice, 100, 3s);
+        ASSERT_TRUE(cluster.disconnect(Node::Bob).ok());
+        cluster.run_for(500ms);
+        cluster.connect(Node::Bob);
+        for (int i = 0; i < 40; ++i) {
+            const Node node = i % 2 == 0 ? Node::Alice : Node::Bob;
+            EXPECT_TRUE(cluster.admin(node, engine::PeerSuspect{}).ok());
+            cluster.run_for(std::chrono::milliseconds(1 + seed % 7 * 10));
+            const bool connected = cluster.conn(node) >= ConnState::Connected;
+            const bool given_up = cluster.admin(node, engine::PeerDead{}).ok();
+            EXPECT_FALSE(connected && given_up) << i;
+            EXPECT_TRUE(!connected || cluster.conn(node) >= ConnState::Connected) << i;
+        }
+        cluster.check_convergence();
+    });
+}
+
 // A cluster manager that lost all its own paths: the replication link still says who lives.
 TEST(SimFencing, APeerThatAnswersIsNotDead) {
     over_seeds(20, [](std::uint64_t seed) {

@@ -12,7 +12,7 @@ namespace control {
 
 namespace {
 
-constexpr std::array<std::string_view, 17> kCommands = {"version",
+constexpr std::array<std::string_view, 18> kCommands = {"version",
                                                         "up",
                                                         "attach",
                                                         "detach",
@@ -22,6 +22,7 @@ constexpr std::array<std::string_view, 17> kCommands = {"version",
                                                         "secondary",
                                                         "invalidate",
                                                         "outdate",
+                                                        "peer-suspect",
                                                         "peer-dead",
                                                         "options",
                                                         "show",

@@ -63,6 +63,22 @@ TEST_F(Takeover, OtherMessagesThanStatusDoNotKeepANodeAlive) {
     EXPECT_EQ(bench->engine.status().nodes[1].status, "dead");
 }
 
+// Once in each silence, at half of the deadtime.
+TEST_F(Takeover, TheReplicationIsAskedBeforeThePartnerIsDeclaredDead) {
+    make();
+    bench->pass(Time{1049});
+    EXPECT_TRUE(bench->take<hb::SuspectPartner>().empty());
+    bench->pass(Time{1});
+    EXPECT_EQ(bench->take<hb::SuspectPartner>().size(), 1u);
+    bench->pass(Time{900});
+    bench->partner_status("active");
+    bench->pass(Time{1049});
+    EXPECT_TRUE(bench->take<hb::SuspectPartner>().empty());
+    bench->pass(Time{1051});
+    EXPECT_EQ(bench->take<hb::SuspectPartner>().size(), 1u);
+    EXPECT_EQ(bench->take<hb::CutReplication>().size(), 1u);
+}
+
 TEST_F(Takeover, TheReplicationIsCutFirst) {
     make();
     bench->answer_cut = false;
