@@ -163,7 +163,10 @@ void Device::update_flags() {
     set(state_.conn > ConnState::WFReportParams, meta::kMdConnectedInd);
     set(state_.disk > DiskState::Inconsistent, meta::kMdConsistent);
     set(state_.disk > DiskState::Outdated, meta::kMdWasUpToDate);
-    set(state_.pdsk >= DiskState::Inconsistent && state_.pdsk <= DiskState::Outdated,
+    // A target finishes, and may be promoted, before its source has stored that: a source that
+    // crashed meanwhile must not take it for outdated. DRBD keeps the flag during a resync.
+    set(state_.pdsk >= DiskState::Inconsistent && state_.pdsk <= DiskState::Outdated &&
+            state_.conn <= ConnState::Connected,
         meta::kMdPeerOutDated);
     if (flags != superblock.flags) {
         if (superblock.has(meta::kMdPrimaryInd) && (flags & meta::kMdPrimaryInd) == 0) {

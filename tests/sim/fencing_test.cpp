@@ -114,6 +114,27 @@ TEST(SimFencing, ARestartedNodeAsksBeforeItUsesItsData) {
     cluster.check_convergence();
 }
 
+// Its target is as good as it then, and may be promoted.
+TEST(SimFencing, ASourceThatCrashesAtTheEndDoesNotTakeItsTargetForOutdated) {
+    over_seeds(20, [](std::uint64_t seed) {
+        TestCluster cluster(fenced(seed));
+        cluster.start_in_sync();
+        cluster.promote(Node::Alice);
+        cluster.cut_link();
+        cluster.random_writes(Node::Alice, 40, 1s);
+        cluster.run_for(20s);
+        EXPECT_EQ(cluster.status(Node::Alice).state.pdsk, DiskState::Outdated);
+        cluster.heal_link();
+        EXPECT_TRUE(cluster.run_until(
+            [&] { return cluster.disk_state(Node::Bob) == DiskState::UpToDate; }, 60s));
+        cluster.power_cut(Node::Alice);
+        cluster.start(Node::Alice, false);
+        EXPECT_EQ(cluster.disk_state(Node::Alice), DiskState::Consistent);
+        cluster.connect(Node::Alice);
+        cluster.check_convergence();
+    });
+}
+
 TEST(SimFencing, APrimaryThatDisconnectsOutdatesThePeer) {
     over_seeds(20, [](std::uint64_t seed) {
         TestCluster cluster(fenced(seed));
