@@ -280,9 +280,14 @@ void Connection::on_closed(SocketId socket, int error) {
     }
 }
 
-void Connection::on_listen_failed(const std::string& why) {
-    if (connector_.running()) {
-        stand_alone(why);
+void Connection::on_listen_failed(const ListenFailed& failed) {
+    if (!connector_.running()) {
+        return;
+    }
+    if (!failed.may_pass) {
+        stand_alone(failed.text);
+    } else if (connector_.listen_again()) {
+        core_.log(base::LogLevel::Warning, failed.text + "; trying again");
     }
 }
 

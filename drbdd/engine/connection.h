@@ -110,7 +110,7 @@ public:
     void on_connected(SocketId socket);
     void on_accepted(SocketId socket);
     void on_closed(SocketId socket, int error);
-    void on_listen_failed(const std::string& text);
+    void on_listen_failed(const ListenFailed& failed);
     void on_packet(SocketId socket, Packet packet);
     void on_broken(SocketId socket, const std::string& text);
     void on_written(SocketId socket, std::uint64_t total);

@@ -19,10 +19,7 @@ void Connector::start() {
     running_ = true;
     resolve_conflicts_ = false;
     established_.reset();
-    if (!listening_) {
-        listening_ = true;
-        core_.emit(StartListening{});
-    }
+    listen_failed_ = false;
     attempt();
 }
 
@@ -45,12 +42,22 @@ void Connector::stop() {
     outgoing_deadline_ = retry_at_ = settled_at_ = io::kNever;
 }
 
+bool Connector::listen_again() {
+    listening_ = false;
+    retry_later(false);
+    return !std::exchange(listen_failed_, true);
+}
+
 std::optional<Connector::Established> Connector::take_established() {
     return std::exchange(established_, std::nullopt);
 }
 
 void Connector::attempt() {
     retry_at_ = io::kNever;
+    if (!listening_) {
+        listening_ = true;
+        core_.emit(StartListening{});
+    }
     if (outgoing_ || (data_ && meta_)) {
         return;
     }

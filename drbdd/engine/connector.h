@@ -20,6 +20,10 @@ public:
 
     bool running() const { return running_; }
 
+    // Listening has failed and will be tried again with the next attempt. False: so it was the last
+    // time.
+    bool listen_again();
+
     struct Established {
         SocketId data;
         SocketId meta;
@@ -50,6 +54,7 @@ private:
     Core& core_;
     bool running_ = false;
     bool listening_ = false;
+    bool listen_failed_ = false;  // since the start
     std::uint32_t next_id_ = 1;
     std::optional<SocketId> outgoing_;  // connect() under way
     io::Instant outgoing_deadline_ = io::kNever;

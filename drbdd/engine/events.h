@@ -69,8 +69,9 @@ struct SocketClosed {  // failed to connect, or reset, or end of stream. Nothing
     int error = 0;  // errno; 0: orderly end of stream
 };
 
-struct ListenFailed {  // wrong local address, port taken
+struct ListenFailed {
     std::string text;
+    bool may_pass = false;  // the local address is not there yet; false: the port is taken
 };
 
 // One whole packet, cut from the byte stream by PacketStream.

@@ -87,7 +87,7 @@ void Resource::dispatch(Event event) {
             } else if constexpr (std::is_same_v<T, SocketClosed>) {
                 connection_.on_closed(e.socket, e.error);
             } else if constexpr (std::is_same_v<T, ListenFailed>) {
-                connection_.on_listen_failed(e.text);
+                connection_.on_listen_failed(e);
             } else if constexpr (std::is_same_v<T, PacketArrived>) {
                 connection_.on_packet(e.socket, std::move(e.packet));
             } else if constexpr (std::is_same_v<T, StreamBroken>) {

@@ -87,7 +87,8 @@ void TcpTransport::start_listening() {
         events_.on_event(
             engine::ListenFailed{base::format("cannot listen on %s: %s",
                                               config::to_string(settings_.local).c_str(),
-                                              error.message().c_str())});
+                                              error.message().c_str()),
+                                 error == boost::system::errc::address_not_available});
         return;
     }
     listener_ = listener;

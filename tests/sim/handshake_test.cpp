@@ -84,7 +84,22 @@ TEST(SimHandshake, CableCutAtAnyMomentIsSurvived) {
     }
 }
 
-TEST(SimHandshake, WrongLocalAddressGoesStandAlone) {
+// As after a boot, when the network comes after us.
+TEST(SimHandshake, AnAddressThatComesLaterIsWaitedFor) {
+    over_seeds(20, [](std::uint64_t seed) {
+        TestCluster cluster(with_seed(seed));
+        prepare_unconnected(cluster);
+        cluster.host(Node::Alice).no_address = true;
+        cluster.host(Node::Bob).no_address = seed % 2 == 0;
+        cluster.connect_both();
+        cluster.run_for(30s);
+        EXPECT_EQ(cluster.conn(Node::Alice), ConnState::WFConnection);
+        cluster.host(Node::Alice).no_address = cluster.host(Node::Bob).no_address = false;
+        EXPECT_TRUE(cluster.run_until_in_sync());
+    });
+}
+
+TEST(SimHandshake, ATakenPortGoesStandAlone) {
     TestCluster cluster(with_seed(1));
     prepare_unconnected(cluster);
     cluster.host(Node::Alice).fail_listen = true;

@@ -3,6 +3,7 @@
 #include "base/require.h"
 
 #include <algorithm>
+#include <cerrno>
 
 namespace sim {
 
@@ -230,12 +231,8 @@ public:
 
     void operator()(engine::StartListening&) {
         trace("< listen");
-        if (host_.fail_listen) {
-            host_.world_.after(1us, [&host = host_, incarnation = host_.incarnation_] {
-                if (host.incarnation_ == incarnation) {
-                    host.step(engine::ListenFailed{"address not available"});
-                }
-            });
+        if (host_.fail_listen || host_.no_address) {
+            fail(engine::ListenFailed{"cannot listen", !host_.fail_listen});
             return;
         }
         host_.net_.listen(host_.node_);
@@ -248,6 +245,10 @@ public:
 
     void operator()(engine::Connect& e) {
         trace("< connect", e.socket.value);
+        if (host_.no_address) {
+            fail(engine::SocketClosed{e.socket, EADDRNOTAVAIL});
+            return;
+        }
         host_.net_.connect(host_.node_, e.socket);
     }
 
@@ -282,6 +283,15 @@ public:
     void operator()(engine::StatusChanged&) {}
 
 private:
+    void fail(engine::Event event) {
+        host_.world_.after(
+            1us, [&host = host_, incarnation = host_.incarnation_, event = std::move(event)] {
+                if (host.incarnation_ == incarnation) {
+                    host.step(event);
+                }
+            });
+    }
+
     void trace(const char* what,
                std::uint64_t a = 0,
                std::uint64_t b = 0,

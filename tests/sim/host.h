@@ -83,7 +83,8 @@ public:
 
     const std::vector<std::string>& handlers() const { return handlers_; }
 
-    bool fail_listen = false;  // the local address is wrong
+    bool fail_listen = false;  // the port is taken
+    bool no_address = false;   // the local address is not there yet
 
     // Counts effects carried out, for placing crashes.
     std::uint64_t effects_done() const { return effects_done_; }
