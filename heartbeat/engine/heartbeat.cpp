@@ -22,6 +22,10 @@ void Heartbeat::start() {
     beat_.set(core_.now + core_.settings.ha_cf.keepalive);
 }
 
+std::chrono::seconds watchdog_timeout(Time deadtime) {
+    return std::chrono::ceil<std::chrono::seconds>(deadtime + Time{10});
+}
+
 Time Heartbeat::announced() const {
     const Time deadtime = core_.settings.ha_cf.deadtime + pause_;
     return core_.now - started_ < kStartPhase ? deadtime + kStartAllowance : deadtime;

@@ -8,6 +8,9 @@ namespace hb {
 
 struct Core;
 
+// Until it resets a node that feeds it no more: deadtime + 10 ms, in whole seconds, rounded up.
+std::chrono::seconds watchdog_timeout(Time deadtime);
+
 class Heartbeat {
 public:
     explicit Heartbeat(Core& core) : core_(core) {}

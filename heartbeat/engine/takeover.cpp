@@ -11,6 +11,8 @@ namespace hb {
 namespace {
 
 constexpr Time kFenceAgain{5000};
+constexpr Time kResetTakes{
+    500};  // with the time between the last heartbeat heard and the last feeding
 constexpr Time kCutLimit{5000};  // a storage daemon that does not answer has nothing to cut
 
 }  // namespace
@@ -22,6 +24,17 @@ bool Takeover::fencing_configured() const {
 
 Time Takeover::quorum_grace() const {
     return std::max(core_.settings.policy.takeover_delay, core_.settings.ha_cf.deadtime);
+}
+
+// How long a partner that hangs may still hold everything: its watchdog counts in whole seconds.
+// Both nodes have the same ha.cf.
+Time Takeover::watchdog_grace() const {
+    if (core_.settings.ha_cf.watchdog.empty()) {
+        return Time{0};
+    }
+    const Node& partner = *core_.members.partner();
+    const Time reset = partner.last_status + watchdog_timeout(partner.deadtime) + kResetTakes;
+    return std::max(Time{0}, reset - core_.now);
 }
 
 void Takeover::announce_fencing(std::string_view result) {
@@ -148,6 +161,9 @@ void Takeover::begin_delay() {
     // The partner has lost its quorum if it lives; it must have stopped before we start.
     if (quorate_ && !fencing_configured()) {
         delay = quorum_grace();
+    }
+    if (!fencing_configured()) {
+        delay = std::max(delay, watchdog_grace());
     }
     if (delay == Time{0}) {
         go_on();

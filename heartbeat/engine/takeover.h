@@ -56,6 +56,7 @@ public:
 private:
     enum class Step { none, communication, quorum, delay, manual, fencing, cut };
 
+    Time watchdog_grace() const;
     void go_on();
     void begin_delay();
     void begin_fencing();

@@ -82,8 +82,9 @@ Daemon::Daemon(DaemonOptions options,
           },
           log),
       fencer_(std::move(fencing), programs_, log),
-      watchdog_(
-          configuration_.settings.ha_cf.watchdog, configuration_.settings.ha_cf.deadtime, log),
+      watchdog_(configuration_.settings.ha_cf.watchdog,
+                watchdog_timeout(configuration_.settings.ha_cf.deadtime),
+                log),
       counters_(true, log),
       pinger_(
           io_,

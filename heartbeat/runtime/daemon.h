@@ -8,6 +8,7 @@
 #include "heartbeat/agents/agent_runner.h"
 #include "heartbeat/agents/probes.h"
 #include "heartbeat/engine/engine.h"
+#include "heartbeat/engine/heartbeat.h"
 #include "heartbeat/runtime/alarms.h"
 #include "heartbeat/runtime/client_programs.h"
 #include "heartbeat/runtime/configuration.h"

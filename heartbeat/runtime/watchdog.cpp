@@ -10,13 +10,8 @@
 
 namespace hb {
 
-int watchdog_seconds(std::chrono::milliseconds deadtime) {
-    const auto margin = deadtime + std::chrono::milliseconds(10);
-    return static_cast<int>(std::chrono::ceil<std::chrono::seconds>(margin).count());
-}
-
-Watchdog::Watchdog(std::string device, std::chrono::milliseconds deadtime, base::LogSink& log)
-    : device_(std::move(device)), timeout_seconds_(watchdog_seconds(deadtime)), log_(log) {
+Watchdog::Watchdog(std::string device, std::chrono::seconds timeout, base::LogSink& log)
+    : device_(std::move(device)), timeout_seconds_(static_cast<int>(timeout.count())), log_(log) {
 }
 
 void Watchdog::open() {

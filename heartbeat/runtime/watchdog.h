@@ -13,7 +13,7 @@ namespace hb {
 class Watchdog {
 public:
     // `device` empty: there is none, and all calls do nothing.
-    Watchdog(std::string device, std::chrono::milliseconds deadtime, base::LogSink& log);
+    Watchdog(std::string device, std::chrono::seconds timeout, base::LogSink& log);
 
     // The first one opens it.
     void tickle();
@@ -30,8 +30,5 @@ private:
     bool refused_ = false;
     bool starving_ = false;  // the last write failed, and that was told
 };
-
-// ceil(deadtime + 10 ms), in seconds.
-int watchdog_seconds(std::chrono::milliseconds deadtime);
 
 }  // namespace hb

@@ -1,6 +1,7 @@
 #include "tests/hbsim/daemon.h"
 
 #include "base/require.h"
+#include "heartbeat/engine/heartbeat.h"
 
 #include <charconv>
 
@@ -340,8 +341,7 @@ void Daemon::perform(const hb::TickleWatchdog&) {
     if (watchdog_) {
         env_.world.cancel(*watchdog_);
     }
-    const auto limit = std::chrono::ceil<std::chrono::seconds>(settings_.ha_cf.deadtime + Time(10));
-    watchdog_ = env_.world.after(limit, [this] {
+    watchdog_ = env_.world.after(hb::watchdog_timeout(settings_.ha_cf.deadtime), [this] {
         watchdog_.reset();
         env_.world.trace(name(env_.machine.node()), "the watchdog resets the machine");
         env_.reboot(env_.machine.node());

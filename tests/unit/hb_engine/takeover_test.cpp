@@ -1,5 +1,6 @@
 // From the silence of the partner to our agents, and what may stand between. Heartbeat
 // specification, sections 3.3, 3.4 and 7.
+#include "heartbeat/engine/heartbeat.h"
 #include "tests/unit/hb_engine/bench.h"
 
 #include <gtest/gtest.h>
@@ -61,6 +62,23 @@ TEST_F(Takeover, OtherMessagesThanStatusDoNotKeepANodeAlive) {
     bench->hear(Message("chatter"));
     bench->pass(Time{100});
     EXPECT_EQ(bench->engine.status().nodes[1].status, "dead");
+}
+
+// It counts in whole seconds, and resets a node that hangs a moment after that is declared dead.
+TEST_F(Takeover, WaitsForTheWatchdogOfASilentPartner) {
+    make("", "auto_failback on\nwatchdog /dev/watchdog\n");
+    bench->pass(Time{3499});  // announced are 2.1 s
+    EXPECT_FALSE(bench->runs(kVip));
+    bench->pass(Time{1});
+    EXPECT_TRUE(bench->runs(kVip));
+}
+
+TEST_F(Takeover, TheWatchdogsTimeIsDeadtimeInWholeSeconds) {
+    using namespace std::chrono_literals;
+    EXPECT_EQ(hb::watchdog_timeout(400ms), 1s);
+    EXPECT_EQ(hb::watchdog_timeout(990ms), 1s);
+    EXPECT_EQ(hb::watchdog_timeout(991ms), 2s);
+    EXPECT_EQ(hb::watchdog_timeout(30s), 31s);
 }
 
 // Once in each silence, at half of the deadtime.

@@ -4,7 +4,6 @@
 #include "heartbeat/runtime/rc_scripts.h"
 #include "heartbeat/runtime/storage.h"
 #include "heartbeat/runtime/udp_sockets.h"
-#include "heartbeat/runtime/watchdog.h"
 
 #include <gtest/gtest.h>
 
@@ -56,13 +55,6 @@ TEST(Client, RunsAsItsUserAndEndsWithUs) {
     EXPECT_EQ(argv->front(), "setpriv");
     EXPECT_EQ(argv->back(), "exec /bin/client arg");
     EXPECT_FALSE(hb::client_argv({"no-such-user", "/bin/true", false}));
-}
-
-TEST(Watchdog, TimeoutIsDeadtimeRoundedUp) {
-    EXPECT_EQ(hb::watchdog_seconds(400ms), 1);
-    EXPECT_EQ(hb::watchdog_seconds(990ms), 1);
-    EXPECT_EQ(hb::watchdog_seconds(991ms), 2);
-    EXPECT_EQ(hb::watchdog_seconds(30s), 31);
 }
 
 TEST(UdpMedium, IsDescribedAsItIsConfigured) {
