@@ -14,6 +14,7 @@ sys.path.insert(0, os.path.dirname(os.path.realpath(__file__)))
 from topology import OURS, POLICY, PROGRAMS, TIE_BREAK, Topology, is_active  # noqa: E402
 from sandbox import Failed, choose, run  # noqa: E402
 
+RESUME = os.path.join(os.path.dirname(os.path.realpath(__file__)), "../../../packaging/systemd/resume.in")
 RECOVERS_S = 40  # from a fault to the next committed row; what it really takes is told by bench/failover
 KIND = os.environ.get("HB_KIND", OURS)
 
@@ -57,6 +58,15 @@ def hung_and_killed_mysqld(work):
     topology.finish()
 
 
+def drbdd_crashes(work):
+    """SIGKILL to drbdd alone: the service's own script brings it back under the running database, which sees a pause and no error"""
+    topology = make(work, "off").up()
+    for _ in range(3):
+        tell(daemon_killed.__doc__, daemon_killed(topology))
+        topology.check()
+    topology.finish()
+
+
 # ---- faults: each leaves the pair whole again and returns how long the client waited for a row ----
 def killed(topology):
     """kill -9 of every process of the holder"""
@@ -95,6 +105,23 @@ def stopped(topology, back_home=False):
     topology.settle()
     if not back_home:
         stays(topology, heir, 3)
+    return waited
+
+
+def daemon_killed(topology):
+    """SIGKILL to the holder's drbdd, started again a second later"""
+    holder = topology.holder()
+    server = holder.processes("mariadbd")
+    moment = time.monotonic()
+    holder.signal("drbdd", signal.SIGKILL)
+    time.sleep(1)  # RestartSec
+    holder.start_daemon()
+    holder.run("sh", RESUME, seconds=60)
+    waited = topology.writer.interruption(moment, RECOVERS_S)
+    stays(topology, holder, 3)
+    if holder.processes("mariadbd") != server:
+        raise Failed("the crash of drbdd reached the database")
+    topology.in_sync()
     return waited
 
 
@@ -206,5 +233,5 @@ def make(work, failback, policy=POLICY):
 
 make.topology = None
 if __name__ == "__main__":
-    scenario = choose((node_faults, home_node_returns, cables, hung_and_killed_mysqld))
+    scenario = choose((node_faults, home_node_returns, cables, hung_and_killed_mysqld, drbdd_crashes))
     run(scenario, PROGRAMS, 400, lambda: make.topology and make.topology.report())
