@@ -4,11 +4,13 @@ server, and the watchdog behind heartbeat."""
 from machine import until
 from pair import KEY, MOVES, SERVICE, SLOWLY, TAKES_OVER, Pair, tell
 from sandbox import Failed
+from web_server import WebServer, who_answers
 
 VIRTUAL = "192.0.2.20"
 HARESOURCES = f"""alice drbddisk::r0 Filesystem::/dev/drbd0::/srv::ext4 exportfs::192.0.2.0/24::/srv::1::rw IPaddr2::{SERVICE}/24/eth0
 alice IPaddr2::{VIRTUAL}/24/eth0 LVS::/etc/ha.d/lvs.rules"""
-RULES = f"-A -t {VIRTUAL}:80 -s rr\n-a -t {VIRTUAL}:80 -r 192.0.2.101:80 -m -w 1\n-a -t {VIRTUAL}:80 -r 192.0.2.102:80 -m -w 1"
+WEB = {"web-1": "192.0.2.101", "web-2": "192.0.2.102"}
+RULES = "\n".join([f"-A -t {VIRTUAL}:80 -s rr", *[f"-a -t {VIRTUAL}:80 -r {address}:80 -g -w 1" for address in WEB.values()]])
 ALL_THERE = (f"exportfs | grep -q '^/srv' && ip -br -4 address show eth0 | grep {SERVICE}/24 | grep -q {VIRTUAL}/24 && "
              f"ipvsadm -L -n | grep -q 'TCP  {VIRTUAL}:80'")
 NONE_THERE = (f"! exportfs | grep -q '^/srv' && ! ip -br -4 address show eth0 | grep -qE '{SERVICE}/24|{VIRTUAL}/24' && "
@@ -26,18 +28,30 @@ def services(work, started):
     alice.until(ALL_THERE, MOVES, "first start")
     tell("alice exports the file system and directs the virtual server")
     read_over_nfs(bob)
+    for name, address in WEB.items():
+        WebServer(name, address, VIRTUAL, "clients")
+    served_by_turns()
     pair.settled()
     alice.run("hb_standby")
     bob.until(ALL_THERE, MOVES, "hb_standby")
     alice.run(NONE_THERE)
     read_over_nfs(alice)
+    served_by_turns()
     tell("hb_standby moved both groups")
     pair.settled()
     # A heartbeat that stands still answers nobody, and its node still has the addresses: the hardware has to end it.
     bob.run("kill -STOP $(pgrep -xo heartbeat)")
     until(lambda: not bob.alive(), 120, "bob's heartbeat stands still, and the watchdog does not reset the machine")
     alice.until(ALL_THERE, TAKES_OVER, "bob was reset by its watchdog")
+    served_by_turns()
     tell("the watchdog reset bob, and alice took over")
+
+
+def served_by_turns():
+    """A client's connections to the virtual server reach the real ones through the director, one after the other."""
+    reached = [who_answers(VIRTUAL) for _ in range(4)]
+    if sorted(reached) != sorted([*WEB, *WEB]):
+        raise Failed(f"connections to {VIRTUAL} reached {reached}")
 
 
 def prepare_node(machine):
