@@ -201,7 +201,6 @@ void Attacher::on_log() {
 }
 
 void Attacher::prepare_bitmap() {
-    store_.open(layout_, superblock_, settings_.md_flushes);
     bitmap_ = Bitmap{};
     bitmap_.resize(base::Sector{superblock_.la_size_sectors}, false);
     next_page_ = 0;
@@ -220,7 +219,9 @@ void Attacher::on_bitmap_chunk(base::ConstBytes bytes) {
     }
 }
 
+// Only now: whatever happens meanwhile must not write a bitmap that has not been read.
 void Attacher::on_bitmap_read() {
+    store_.open(layout_, superblock_, settings_.md_flushes);
     const std::uint64_t before = bitmap_.count();
     for (const base::AlExtent extent : active_) {
         bitmap_.set_touched(base::Sector{extent.value * base::kSectorsPerAlExtent},

@@ -137,7 +137,7 @@ void Device::after_change(const VolumeState& old) {
     const bool left_connection =
         old.conn >= ConnState::Connected && state_.conn < ConnState::Connected;
     const bool demoted = old.role == Role::Primary && !primary;
-    if ((left_connection || demoted) && store.is_open()) {
+    if ((left_connection || demoted) && attached()) {
         store.write_bitmap();
     }
     if (old.disk == DiskState::UpToDate && state_.disk == DiskState::Inconsistent &&
@@ -461,7 +461,7 @@ void Device::set_size(std::uint64_t sectors) {
              base::format("size = %llu KB", static_cast<unsigned long long>(sectors / 2)));
     const bool grows = sectors > size_sectors_;
     size_sectors_ = sectors;
-    if (store.is_open()) {
+    if (attached()) {
         bitmap.resize(base::Sector{sectors}, true);
         store.superblock().la_size_sectors = sectors;
         if (grows) {

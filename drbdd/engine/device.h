@@ -47,6 +47,9 @@ public:
 
     bool attaching() const { return attacher_.running(); }
 
+    // The metadata have been read and may be changed.
+    bool attached() const { return store.is_open() && !attaching(); }
+
     const Attacher& attacher() const { return attacher_; }
 
     void begin_detach();  // orderly; the volume goes Failed, then Diskless

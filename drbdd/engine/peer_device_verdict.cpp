@@ -90,7 +90,7 @@ void PeerDevice::on_uuids(const proto::Uuids& packet) {
     peer_flags_ = packet.flags;
     const VolumeState& state = device_.state();
     if ((packet.flags & proto::kUuidSkipInitialSync) != 0 && state.conn == ConnState::Connected &&
-        device_.store.is_open() && device_.ids().current == kUuidJustCreated) {
+        device_.attached() && device_.ids().current == kUuidJustCreated) {
         device_.log_line(base::LogLevel::Info,
                          "Accepted new current UUID, preparing to skip initial sync");
         device_.bitmap.clear_all();

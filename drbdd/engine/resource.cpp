@@ -527,7 +527,7 @@ void Resource::finish_promotion(bool force) {
             device->log_line(base::LogLevel::Warning, "Forced to consider local data as UpToDate!");
         }
         device->change_state(next);
-        if (device->store.is_open()) {
+        if (device->attached()) {
             const bool alone = next.conn < ConnState::Connected || next.pdsk <= DiskState::Failed;
             if (raised) {
                 device->new_current_uuid();
@@ -560,7 +560,7 @@ bool Resource::run(Running& running, const Demote&) {
         }
         for (const auto& device : devices_) {
             device->change_role(Role::Secondary);
-            if (device->store.is_open()) {
+            if (device->attached()) {
                 GenerationIds ids = device->ids();
                 ids.current &= ~kUuidPrimaryBit;
                 device->store.set_ids(ids);

@@ -123,6 +123,31 @@ TEST(SimDiskFailure, DetachedPrimaryWorksThroughThePeer) {
     });
 }
 
+// What it knows to be missing on the peer is only on the disk until it has been read.
+TEST(SimDiskFailure, AConnectionThatEndsDuringAnAttachLosesNoMarks) {
+    over_seeds(60, [](std::uint64_t seed) {
+        TestCluster cluster(with_seed(seed));
+        cluster.start_in_sync();
+        cluster.promote(Node::Alice);
+        ASSERT_TRUE(cluster.disconnect(Node::Bob).ok());
+        cluster.random_writes(Node::Alice, 50, 1s);
+        cluster.run_for(2s);
+        ASSERT_TRUE(cluster.demote(Node::Alice).ok());
+        ASSERT_TRUE(cluster.detach(Node::Alice, 0, true).ok());
+        cluster.connect(Node::Bob);
+        ASSERT_TRUE(cluster.run_until(
+            [&] { return cluster.conn(Node::Alice) >= ConnState::Connected; }, 60s));
+        cluster.admin_begin(Node::Alice, engine::Attach{{0}, cluster.disk(Node::Alice).geometry()});
+        cluster.run_for(std::chrono::microseconds(seed * 100));
+        cluster.kill(Node::Bob);
+        cluster.run_for(std::chrono::milliseconds(seed % 3));
+        cluster.power_cut(Node::Alice);
+        cluster.start(Node::Bob);
+        cluster.start(Node::Alice);
+        cluster.check_convergence();
+    });
+}
+
 TEST(SimDiskFailure, DetachOfTheLastGoodDiskIsRefused) {
     TestCluster cluster(with_seed(1));
     cluster.start_in_sync();
