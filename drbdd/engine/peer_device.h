@@ -107,6 +107,7 @@ private:
     void announce(proto::Command command, std::vector<std::uint8_t> body);
     proto::Uuids own_uuids() const;
     bool resync_decision_wanted(const VolumeState& peer) const;
+    std::optional<std::string> why_unusable() const;
     base::Result<void> settle(const VolumeState& peer, DiskState peer_disk);
     base::Result<bool> end_of_resync(const VolumeState& peer, DiskState& peer_disk);
     SyncDecision decide(const VolumeState& peer, DiskState peer_disk) const;

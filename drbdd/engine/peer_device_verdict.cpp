@@ -214,6 +214,22 @@ SyncDecision PeerDevice::decide(const VolumeState& peer, DiskState peer_disk) co
     return decide_sync(mine, theirs, policy);
 }
 
+// A Primary without a disk goes on only with the data that its applications have seen.
+std::optional<std::string> PeerDevice::why_unusable() const {
+    const VolumeState& own = device_.state();
+    if (own.disk >= DiskState::Inconsistent || own.role != Role::Primary) {
+        return std::nullopt;
+    }
+    const std::uint64_t exposed = device_.exposed_uuid();
+    if (peer_ids_ && exposed != 0 && ((exposed ^ peer_ids_->current) & ~kUuidPrimaryBit) != 0) {
+        return "Can only connect to data with current UUID=" + base::hex64(exposed);
+    }
+    if (device_.peer_lacks_writes()) {
+        return "Can not connect: the peer lacks writes that the application saw completed";
+    }
+    return std::nullopt;
+}
+
 // Steps 5 to 9: who has the newer data, and the new state.
 base::Result<void> PeerDevice::settle(const VolumeState& peer, DiskState peer_disk) {
     const VolumeState own = device_.state();
@@ -269,15 +285,15 @@ base::Result<void> PeerDevice::settle(const VolumeState& peer, DiskState peer_di
             }
         }
     }
-    if (fresh && own.disk < DiskState::Inconsistent && own.role == Role::Primary && peer_ids_ &&
-        device_.exposed_uuid() != 0 &&
-        ((device_.exposed_uuid() ^ peer_ids_->current) & ~kUuidPrimaryBit) != 0) {
-        return refusal("Can only connect to data with current UUID=" +
-                       base::hex64(device_.exposed_uuid()));
+    const std::optional<std::string> reason = why_unusable();
+    if (reason && fresh) {
+        return refusal(*reason);
     }
-    if (fresh && own.disk < DiskState::Inconsistent && own.role == Role::Primary &&
-        device_.peer_lacks_writes()) {
-        return refusal("Can not connect: the peer lacks writes that the application saw completed");
+    // The peer attaches a disk now.
+    if (reason && own.disk < DiskState::Negotiating && own.pdsk != DiskState::UpToDate &&
+        peer_disk >= DiskState::Inconsistent) {
+        device_.log_line(base::LogLevel::Warning, "The peer's disk is not used: " + *reason);
+        peer_disk = DiskState::Diskless;
     }
     // Connected data are UpToDate in DRBD. Without a disk the peer can't say whether ours still
     // lack writes, and nobody would be left to say so.
