@@ -266,7 +266,7 @@ void Device::finish_attach() {
         change_state(wanted);
         peer.announce_attached();
     } else {
-        exposed_uuid_ = next.current;
+        set_exposed_uuid(next.current);
         wanted.disk = disk_when_attached_;
         wanted.pdsk = peer_outdated ? DiskState::Outdated : DiskState::DUnknown;
         change_state(wanted);
@@ -346,9 +346,10 @@ void Device::remember_exposed_data() {
     const bool at_peer = state_.conn >= ConnState::Connected &&
                          state_.pdsk == DiskState::UpToDate && peer.peer_ids().has_value();
     if (at_peer) {
-        exposed_uuid_ = peer.peer_ids()->current;
+        set_exposed_uuid(peer.peer_ids()->current);
     } else if (store.is_open() && state_.disk >= DiskState::Inconsistent && !refuse_attached_) {
-        exposed_uuid_ = ids().current;  // not those of a disk whose attach is refused
+        set_exposed_uuid(ids().current);  // not those of a disk whose attach is refused
+        lost_newest_data_ = state_.disk >= DiskState::Consistent && ids().bitmap != 0;
     }
 }
 

@@ -87,7 +87,16 @@ public:
 
     std::uint64_t exposed_uuid() const { return exposed_uuid_; }
 
-    void set_exposed_uuid(std::uint64_t uuid) { exposed_uuid_ = uuid; }
+    void set_exposed_uuid(std::uint64_t uuid) {
+        exposed_uuid_ = uuid;
+        lost_newest_data_ = false;
+    }
+
+    // An application has seen data of another generation than this one.
+    bool other_data_exposed(std::uint64_t current) const;
+
+    // The disk that is gone has writes that the peer lacks.
+    bool lost_newest_data() const { return lost_newest_data_; }
 
     // A write was completed and is not known to be safe on the peer; then the disk was lost, and
     // now the connection. The application might see older data at the peer, although nothing has
@@ -141,7 +150,6 @@ private:
     void begin_generation(GenerationIds next);
     void finish_attach();
     void finish_detach();
-    bool other_data_exposed(std::uint64_t current) const;
     void remember_exposed_data();
     void advance_detach();
     static bool lost_contact(const VolumeState& old, const VolumeState& now);
@@ -158,6 +166,7 @@ private:
     MetaStore::Ticket detach_ticket_ = 0;
     MetaStore::Generation detach_generation_ = 0;
     std::uint64_t exposed_uuid_ = 0;
+    bool lost_newest_data_ = false;
     bool peer_lacks_writes_ = false;
     bool peer_may_bear_current_ = false;
     bool crashed_connected_ = false;  // nobody knows whether a resync had come to its end

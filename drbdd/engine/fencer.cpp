@@ -72,10 +72,7 @@ void Fencer::on_done(int exit_code) {
         case kPeerUnreachable:
             log(base::LogLevel::Info,
                 "fence-peer helper returned 5 (peer is unreachable, assumed to be dead)");
-            if (any_disk(resource_, DiskState::UpToDate)) {
-                set_peer_disk(DiskState::Outdated);
-            }
-            return;
+            return peer_is_dead();
         case kPeerPrimary:
             log(base::LogLevel::Warning,
                 "fence-peer helper returned 6 (peer is active): peer is primary, outdating myself");
@@ -118,6 +115,18 @@ void Fencer::set_peer_disk(DiskState pdsk) {
             next.disk = DiskState::UpToDate;
         }
         device->change_state(next);
+    }
+}
+
+// Nobody has kept it from being used before: then Consistent data may be old, also where another
+// volume's are UpToDate. DRBD takes the best volume for all.
+void Fencer::peer_is_dead() {
+    for (const auto& device : resource_.devices()) {
+        VolumeState next = device->state();
+        if (next.disk == DiskState::UpToDate && next.pdsk >= DiskState::DUnknown) {
+            next.pdsk = DiskState::Outdated;
+            device->change_state(next);
+        }
     }
 }
 

@@ -37,6 +37,7 @@ public:
 
 private:
     void set_peer_disk(DiskState pdsk);
+    void peer_is_dead();
     void outdate_ourselves();
 
     void log(base::LogLevel level, const std::string& text) const { core_.log(level, text); }

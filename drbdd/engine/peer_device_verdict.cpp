@@ -220,9 +220,8 @@ std::optional<std::string> PeerDevice::why_unusable() const {
     if (own.disk >= DiskState::Inconsistent || own.role != Role::Primary) {
         return std::nullopt;
     }
-    const std::uint64_t exposed = device_.exposed_uuid();
-    if (peer_ids_ && exposed != 0 && ((exposed ^ peer_ids_->current) & ~kUuidPrimaryBit) != 0) {
-        return "Can only connect to data with current UUID=" + base::hex64(exposed);
+    if (peer_ids_ && device_.other_data_exposed(peer_ids_->current)) {
+        return "Can only connect to data with current UUID=" + base::hex64(device_.exposed_uuid());
     }
     if (device_.peer_lacks_writes()) {
         return "Can not connect: the peer lacks writes that the application saw completed";
@@ -304,6 +303,12 @@ base::Result<void> PeerDevice::settle(const VolumeState& peer, DiskState peer_di
     if (decided && own.disk == DiskState::Negotiating &&
         (next.conn == ConnState::Connected || next.conn == ConnState::WFBitMapS)) {
         next.disk = device_.disk_when_attached();
+    }
+    // A Secondary without a disk does not know what was newer on it; a Primary does.
+    if (own.disk == DiskState::Consistent && peer_disk < DiskState::Negotiating &&
+        peer.role == Role::Primary && peer.conn >= ConnState::Connected &&
+        peer.pdsk == DiskState::UpToDate) {
+        next.disk = DiskState::UpToDate;
     }
     next.peer = peer.role;
     next.pdsk = peer_disk;

@@ -36,17 +36,26 @@ bool Resource::run(Running& running, const Outdate& command) {
     if (running.stage == 0) {
         const VolumeState& own = device->state();
         const bool alone = own.conn < ConnState::Connected && own.disk == DiskState::UpToDate;
-        if (alone && device->ids().bitmap != 0 &&
-            (own.pdsk == DiskState::Outdated || device->bitmap.count() != 0)) {
+        const bool newest = alone && device->ids().bitmap != 0 &&
+                            (own.pdsk == DiskState::Outdated || device->bitmap.count() != 0);
+        if (newest || device->lost_newest_data()) {
             // Our data went their own way, and the peer is known to lack some: nobody else has
             // them.
             done(running, StateCode::NoUpToDateDisk);
             return true;
         }
-        VolumeState next = device->state();
+        if (own.conn >= ConnState::Connected) {
+            // Connected data are as good as the peer's; and worse ones must not become Outdated,
+            // which a connection would make UpToDate.
+            done(
+                running,
+                own.disk < DiskState::Outdated ? StateCode::LowerThanOutdated : StateCode::Success);
+            return true;
+        }
+        VolumeState next = own;
         next.disk = DiskState::Outdated;
         next = sanitise(next);
-        const StateCode code = check(device->state(), next);
+        const StateCode code = check(own, next);
         if (!succeeded(code)) {
             done(running, code);
             return true;

@@ -84,7 +84,10 @@ VolumeState sanitise(const VolumeState& wanted) {
         s.conn = ConnState::Connected;
     }
     if (s.conn >= ConnState::Connected && s.conn < ConnState::Ahead) {
-        upgrade(s.disk);
+        // A peer without a disk may have had newer data on it: see PeerDevice::settle().
+        if (s.disk != DiskState::Consistent || s.pdsk >= DiskState::Negotiating) {
+            upgrade(s.disk);
+        }
         upgrade(s.pdsk);
     }
     const Limits l = limits(s.conn);

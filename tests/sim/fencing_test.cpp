@@ -152,6 +152,18 @@ TEST(SimFencing, APrimaryThatDisconnectsOutdatesThePeer) {
     });
 }
 
+TEST(SimFencing, OutdateMakesNoLostDiskBetter) {
+    TestCluster cluster(with_seed(1));
+    cluster.start_in_sync();
+    cluster.promote(Node::Alice);
+    ASSERT_TRUE(cluster.detach(Node::Bob).ok());
+    EXPECT_EQ(cluster.admin(Node::Bob, engine::Outdate{{0}}).code,
+              code(engine::StateCode::LowerThanOutdated));
+    EXPECT_EQ(cluster.disk_state(Node::Bob), DiskState::Diskless);
+    ASSERT_TRUE(cluster.attach(Node::Bob).ok());
+    cluster.check_convergence();
+}
+
 TEST(SimFencing, OutdateIsRefusedByAPrimaryAndNoticedOnlyWhenAlone) {
     TestCluster cluster(with_seed(1));
     cluster.start_in_sync();

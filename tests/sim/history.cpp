@@ -1,6 +1,7 @@
 #include "tests/sim/history.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace sim {
 
@@ -77,12 +78,14 @@ bool History::sync_begins(Node source) {
     }
     const bool loses = from.holds == Holds::Stale && to.holds != Holds::Stale;
     nodes_[index(other(source))].holds = Holds::Stale;  // a mixture until the end
+    nodes_[index(other(source))].when_in_sync =
+        from.holds == Holds::Stale ? Holds::Stale : Holds::All;
     return !loses;
 }
 
 void History::target_in_sync(Node target, bool source_lost) {
     if (!diverged() && (source_lost || protocol_ != ReplicationProtocol::A)) {
-        nodes_[index(target)].holds = Holds::All;
+        nodes_[index(target)].holds = nodes_[index(target)].when_in_sync;
     }
 }
 
@@ -101,7 +104,10 @@ void History::only_disk_is(Node node) {
 
 void History::works_through_peer(Node node) {
     only_disk_is(other(node));
-    nodes_[index(node)] = {nodes_[index(other(node))].lineage, Holds::Stale, false};
+    View through;
+    through.lineage = nodes_[index(other(node))].lineage;
+    through.holds = Holds::Stale;
+    nodes_[index(node)] = std::move(through);
 }
 
 void History::in_sync() {

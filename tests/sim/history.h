@@ -69,6 +69,8 @@ private:
     struct View {
         std::shared_ptr<Lineage> lineage;
         Holds holds = Holds::All;
+        Holds when_in_sync =
+            Holds::All;  // of a resync's target: as good as its source at the start
         bool lost_memory = false;
     };
 
