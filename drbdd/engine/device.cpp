@@ -64,6 +64,10 @@ void Device::change_state(const VolumeState& wanted, bool quiet) {
     }
     next = sanitise(next);
     keep_verdict(next);
+    const bool leaves = state_.conn >= ConnState::Connected && next.conn < ConnState::Connected;
+    if (leaves && next.pdsk == DiskState::Inconsistent && !peer.told_unusable()) {
+        next.pdsk = DiskState::DUnknown;  // a target that has not begun, or has finished
+    }
     if (next == state_) {
         return;
     }

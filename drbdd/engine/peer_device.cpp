@@ -37,6 +37,7 @@ void PeerDevice::start() {
     sequence_ = 0;
     peer_ids_.reset();
     peer_flags_ = 0;
+    told_disk_ = DiskState::DUnknown;
     peer_dirty_bits_ = 0;
     forget_request();
 }

@@ -80,6 +80,9 @@ public:
 
     const std::optional<GenerationIds>& peer_ids() const { return peer_ids_; }
 
+    // The peer itself has said on this connection that its data must not be used.
+    bool told_unusable() const { return told_disk_ <= DiskState::Outdated; }
+
     bool has_parameters() const { return left_handshake_; }
 
     // The peer decides by what it has heard of us in the handshake: no disk may come in between. A
@@ -141,6 +144,7 @@ private:
     std::deque<Announcement> announcements_;
     std::optional<GenerationIds> peer_ids_;
     std::uint64_t peer_flags_ = 0;
+    DiskState told_disk_ = DiskState::DUnknown;
     std::uint64_t peer_dirty_bits_ = 0;
     std::uint64_t sent_dirty_bits_ = 0;
     std::uint64_t peer_max_bio_ = 0;

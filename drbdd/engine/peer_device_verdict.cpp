@@ -114,6 +114,7 @@ void PeerDevice::on_uuids(const proto::Uuids& packet) {
 base::Result<void> PeerDevice::on_state(const proto::State& packet) {
     const VolumeState peer = from_wire(packet.value);
     DiskState peer_disk = peer.disk;
+    told_disk_ = peer.disk;
     if (peer_disk == DiskState::Negotiating) {
         peer_disk = (peer_flags_ & proto::kUuidInconsistent) != 0 ? DiskState::Inconsistent
                                                                   : DiskState::Consistent;

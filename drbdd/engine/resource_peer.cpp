@@ -24,6 +24,9 @@ bool Resource::run(Running& running, const Outdate& command) {
         done(running, kErrMinorInvalid, "Device minor not allocated");
         return true;
     }
+    if (device->attaching()) {
+        return false;
+    }
     if (running.stage == 0 && connection_.up() && !running.retried) {
         running.retried = true;
         connection_.request_ping();
