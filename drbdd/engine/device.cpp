@@ -134,9 +134,7 @@ void Device::after_change(const VolumeState& old) {
     }
     const auto exchanging = [](const VolumeState& s) { return s.conn > ConnState::Connected; };
     if (exchanging(old) && !exchanging(state_)) {
-        peer.target.stop();
-        peer.source.stop();
-        peer.exchange.stop();
+        peer.leave_resync();
     }
     const bool left_connection =
         old.conn >= ConnState::Connected && state_.conn < ConnState::Connected;

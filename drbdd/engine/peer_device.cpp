@@ -43,15 +43,9 @@ void PeerDevice::start() {
 }
 
 void PeerDevice::on_connection_lost() {
+    leave_resync();
     announcements_.clear();
-    exchange.stop();
-    target.stop();
-    source.stop();
-    held_sync_uuid_.reset();
-    target_bitmap_ = 0;
     given_up_.clear();
-    storing_sync_uuid_ = starting_sync_ = false;
-    finish_ = Finish::None;
     left_handshake_ = false;
     if (request_pending_) {
         request_pending_ = false;

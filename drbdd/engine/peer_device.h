@@ -25,6 +25,7 @@ public:
 
     void start();  // a connection is up
     void on_connection_lost();
+    void leave_resync();  // it has ended, or came to nothing
 
     // --- To the peer. What they say of us is on our disk before it leaves. ---
     void send_parameters();  // of the handshake

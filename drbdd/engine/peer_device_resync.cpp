@@ -26,9 +26,22 @@ void PeerDevice::on_out_of_sync(const proto::BlockDesc& block) {
     device_.mark_out_of_sync(block.sector, block.size);
 }
 
+// One that was on its way when our disk failed belongs to no resync.
 void PeerDevice::on_sync_uuid(const proto::SyncUuid& packet) {
-    held_sync_uuid_ = packet.uuid;
-    core_.progress = true;
+    if (device_.state().disk >= DiskState::Inconsistent) {
+        held_sync_uuid_ = packet.uuid;
+        core_.progress = true;
+    }
+}
+
+void PeerDevice::leave_resync() {
+    exchange.stop();
+    target.stop();
+    source.stop();
+    held_sync_uuid_.reset();
+    target_bitmap_ = 0;
+    storing_sync_uuid_ = starting_sync_ = false;
+    finish_ = Finish::None;
 }
 
 void PeerDevice::on_resync_write_acked(const proto::BlockAck& packet, bool ok) {

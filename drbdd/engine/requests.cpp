@@ -634,8 +634,22 @@ void Requests::settle_bits(const Write& write) {
     const bool peer_has_it = write.durable && write.net != Net::Negative;
     if (write.local_failed || !peer_has_it) {
         device_.mark_out_of_sync(write.app.sector, write.app.length);
+        keep_marked(write.app);
     } else if (write.net == Net::InSync) {
         device_.mark_in_sync(write.app.sector, write.app.length);
+    }
+}
+
+// An older write that was part of a resync gets its barrier ack later: it must not clear the bits.
+void Requests::keep_marked(const AppRequest& newer) {
+    const auto end = [](const AppRequest& app) {
+        return app.sector.value + app.length / base::kSectorBytes;
+    };
+    for (auto& [key, older] : writes_) {
+        if (older.net == Net::InSync && older.app.sector.value < end(newer) &&
+            newer.sector.value < end(older.app)) {
+            older.net = Net::Written;
+        }
     }
 }
 

@@ -122,6 +122,7 @@ private:
     void give_up_undecided();
     void complete(std::uint64_t key, Write& write);
     void release(std::uint64_t key, Write& write);
+    void keep_marked(const AppRequest& newer);
     void settle_bits(const Write& write);
     bool remote_ok(const Write& write) const;
 

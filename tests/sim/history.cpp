@@ -66,20 +66,16 @@ void History::promoted_alone(Node node, bool split, const PeekOf& peek) {
 
 bool History::sync_begins(Node source) {
     View& from = nodes_[index(source)];
-    const View& to = nodes_[index(other(source))];
-    if (diverged()) {
-        // What the target had is discarded; until the end it can only read from the source.
-        nodes_[index(other(source))].lineage = from.lineage;
-        nodes_[index(other(source))].holds = Holds::Stale;
-        return true;
-    }
+    View& to = nodes_[index(other(source))];
     if (from.holds == Holds::Flushed) {
         from.lineage->fall_back_to_flushed();
     }
-    const bool loses = from.holds == Holds::Stale && to.holds != Holds::Stale;
-    nodes_[index(other(source))].holds = Holds::Stale;  // a mixture until the end
-    nodes_[index(other(source))].when_in_sync =
-        from.holds == Holds::Stale ? Holds::Stale : Holds::All;
+    const bool loses = !diverged() && from.holds == Holds::Stale && to.holds != Holds::Stale;
+    if (diverged()) {
+        to.lineage = from.lineage;  // what the target had is discarded
+    }
+    to.holds = Holds::Stale;  // a mixture until the end, when it is as good as the source is now
+    to.when_in_sync = from.holds == Holds::Stale ? Holds::Stale : Holds::All;
     return !loses;
 }
 
