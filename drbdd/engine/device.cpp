@@ -339,6 +339,11 @@ void Device::note_write_lost_with_disk() {
     }
 }
 
+bool Device::has_newest_data() const {
+    return state_.conn < ConnState::Connected && state_.disk == DiskState::UpToDate &&
+           ids().bitmap != 0 && (state_.pdsk == DiskState::Outdated || bitmap.count() != 0);
+}
+
 bool Device::other_data_exposed(std::uint64_t current) const {
     return exposed_uuid_ != 0 && ((exposed_uuid_ ^ current) & ~kUuidPrimaryBit) != 0;
 }

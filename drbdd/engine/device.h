@@ -95,6 +95,9 @@ public:
     // An application has seen data of another generation than this one.
     bool other_data_exposed(std::uint64_t current) const;
 
+    // They went their own way, and the peer is known to lack some: nobody else has them.
+    bool has_newest_data() const;
+
     // The disk that is gone has writes that the peer lacks.
     bool lost_newest_data() const { return lost_newest_data_; }
 

@@ -134,7 +134,8 @@ void Fencer::outdate_ourselves() {
     for (const auto& device : resource_.devices()) {
         VolumeState next = device->state();
         next.disk = std::min(next.disk, DiskState::Outdated);
-        if (next != device->state() && next.role != Role::Primary) {
+        // The peer is Primary, but of this volume it may use no data at all.
+        if (next != device->state() && next.role != Role::Primary && !device->has_newest_data()) {
             device->change_state(next);
         }
     }

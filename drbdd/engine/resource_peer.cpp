@@ -38,12 +38,7 @@ bool Resource::run(Running& running, const Outdate& command) {
     }
     if (running.stage == 0) {
         const VolumeState& own = device->state();
-        const bool alone = own.conn < ConnState::Connected && own.disk == DiskState::UpToDate;
-        const bool newest = alone && device->ids().bitmap != 0 &&
-                            (own.pdsk == DiskState::Outdated || device->bitmap.count() != 0);
-        if (newest || device->lost_newest_data()) {
-            // Our data went their own way, and the peer is known to lack some: nobody else has
-            // them.
+        if (device->has_newest_data() || device->lost_newest_data()) {
             done(running, StateCode::NoUpToDateDisk);
             return true;
         }
