@@ -324,12 +324,15 @@ void Requests::replicate(std::uint64_t key, Write& write) {
 void Requests::start_flush() {
     const bool tell =
         !peer_knows_our_disk_ && peer_has_data() && !device_.peer.announcements_pending();
-    if (flush_key_ != 0 || (waiting_flushes_.empty() && !tell) || !gate_open()) {
+    // A gate that waits for writes in progress must not keep back what those wait for.
+    const bool open = gate_open();
+    if (flush_key_ != 0 || (!tell && (!open || waiting_flushes_.empty()))) {
         return;
     }
     Connection& connection = device_.peer_connection();
-    running_flushes_ = std::move(waiting_flushes_);
-    waiting_flushes_.clear();
+    if (open) {
+        running_flushes_ = std::exchange(waiting_flushes_, {});
+    }
     flush_key_ = next_key_++;
     Write& write = writes_.emplace(flush_key_, Write{}).first->second;
     write.app.op = AppRequest::Op::Flush;

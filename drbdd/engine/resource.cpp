@@ -408,6 +408,12 @@ StateCode Resource::check_promotion(bool force) const {
         if (!succeeded(code)) {
             return code;
         }
+        // A Secondary without a disk is connected to whatever data its peer has.
+        const auto& peer_ids = device->peer.peer_ids();
+        if (!force && device->lost_newest_data() && peer_ids &&
+            device->other_data_exposed(peer_ids->current)) {
+            return StateCode::NoUpToDateDisk;
+        }
     }
     return StateCode::Success;
 }

@@ -49,6 +49,7 @@ void History::power_cut(Node node, bool receiving) {
 
 void History::promoted_alone(Node node, bool split, const PeekOf& peek) {
     View& view = nodes_[index(node)];
+    view.stale_when_promoted = view.holds == Holds::Stale;
     if (split && !diverged()) {
         view.lineage = std::make_shared<Lineage>(*view.lineage);
     }

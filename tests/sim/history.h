@@ -30,6 +30,9 @@ public:
 
     Holds holds(Node node) const { return nodes_[index(node)].holds; }
 
+    // When it was promoted alone the last time.
+    bool stale_when_promoted(Node node) const { return nodes_[index(node)].stale_when_promoted; }
+
     // Of a Secondary whose data are the ones to go on with. Under B what it had acknowledged was
     // in the memory of its process: when that dies and then the Primary's disk, both have failed.
     bool may_lack_writes(Node node) const {
@@ -72,6 +75,7 @@ private:
         Holds when_in_sync =
             Holds::All;  // of a resync's target: as good as its source at the start
         bool lost_memory = false;
+        bool stale_when_promoted = false;
     };
 
     void lower(Node node, Holds to);

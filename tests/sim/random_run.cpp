@@ -187,7 +187,10 @@ void RandomRun::fail_over_fenced(Node to) {
     }
     for (std::size_t i = 0; i < volumes_; ++i) {
         const engine::VolumeState state = cluster_.status(to, i).state;
-        if (stale[i] && state.disk == DiskState::UpToDate && state.conn < ConnState::Connected) {
+        // The command may have waited for a resync.
+        const bool still = cluster_.oracles().history(i).stale_when_promoted(to);
+        if (stale[i] && still && state.disk == DiskState::UpToDate &&
+            state.conn < ConnState::Connected) {
             cluster_.world().fail(
                 std::string(name(to)) +
                 " was promoted in spite of fencing, and lacks acknowledged writes");
