@@ -44,8 +44,9 @@ void PeerDevice::leave_resync() {
     finish_ = Finish::None;
 }
 
+// One of a resync that our disk has not outlived tells of what was there before.
 void PeerDevice::on_resync_write_acked(const proto::BlockAck& packet, bool ok) {
-    if (ok) {
+    if (ok && device_.state().syncing()) {
         device_.mark_in_sync(packet.sector, packet.size);
     }
     core_.progress = true;

@@ -285,6 +285,11 @@ base::Result<void> PeerDevice::settle(const VolumeState& peer, DiskState peer_di
             }
         }
     }
+    // A detach that it gave up. Meanwhile we wrote without it: who has what is settled anew.
+    if (!fresh && own.disk >= DiskState::Inconsistent && own.pdsk < DiskState::Negotiating &&
+        peer.disk >= DiskState::Inconsistent) {
+        return base::Error{base::ErrorCode::Busy, "the peer's disk has come back unasked"};
+    }
     const std::optional<std::string> reason = why_unusable();
     if (reason && fresh) {
         return refusal(*reason);
