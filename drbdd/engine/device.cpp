@@ -340,7 +340,7 @@ void Device::note_write_lost_with_disk() {
 }
 
 bool Device::has_newest_data() const {
-    return state_.conn < ConnState::Connected && state_.disk == DiskState::UpToDate &&
+    return state_.conn < ConnState::Connected && state_.disk >= DiskState::Consistent &&
            ids().bitmap != 0 && (state_.pdsk == DiskState::Outdated || bitmap.count() != 0);
 }
 

@@ -206,7 +206,11 @@ void PeerDevice::on_state_request(const proto::StateChgReq& packet) {
         const VolumeState own = device_.state();
         const VolumeState next = sanitise(apply_peer_request(own, packet.mask, packet.value));
         code = check_change(own, next, connection_.in_handshake(), core_.settings.fencing);
-        if (code == StateCode::Success) {
+        // Of a detach we only agree that it may be: its P_STATE tells when it is, and until then
+        // the peer has what it had. It may be given up, or the connection be lost.
+        const bool detach =
+            own.pdsk >= DiskState::Inconsistent && next.pdsk < DiskState::Negotiating;
+        if (code == StateCode::Success && !detach) {
             device_.change_state(next);
             if (next.conn == ConnState::StartingSyncS || next.conn == ConnState::StartingSyncT) {
                 start_full_sync(next.conn);
