@@ -1,4 +1,4 @@
-// What a cluster manager says of the peer, and what the peer's says of us.
+// What our cluster manager says of the peer, and the peer's of us.
 #include "drbdd/engine/error_numbers.h"
 #include "drbdd/engine/resource.h"
 #include "drbdd/engine/state_rules.h"

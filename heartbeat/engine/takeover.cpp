@@ -11,8 +11,8 @@ namespace hb {
 namespace {
 
 constexpr Time kFenceAgain{5000};
-constexpr Time kResetTakes{
-    500};  // with the time between the last heartbeat heard and the last feeding
+// With the time between the last heartbeat heard and the last feeding of the watchdog.
+constexpr Time kResetTakes{500};
 constexpr Time kCutLimit{5000};  // a storage daemon that does not answer has nothing to cut
 
 }  // namespace
