@@ -1,5 +1,6 @@
 #include "drbdd/frontends.h"
 
+#include "kmod-shim/fuse_process.h"
 #include "kmod-shim/node.h"
 #include "nbd-backend/server.h"
 
@@ -18,18 +19,22 @@ class NbdExport : public runtime::Export {
 public:
     NbdExport(boost::asio::io_context& context,
               io::BlockDevice& device,
-              std::string socket,
+              const Places& places,
+              std::uint32_t minor,
               base::LogSink& log)
-        : server_(context, device, options(std::move(socket)), log) {}
+        : server_(context, device, options(places, minor), log) {}
 
     base::Result<void> start() override { return server_.start(); }
 
     void stop(std::function<void()> stopped) override { server_.stop(std::move(stopped)); }
 
 private:
-    static nbd::ServerOptions options(std::string socket) {
+    static nbd::ServerOptions options(const Places& places, std::uint32_t minor) {
         nbd::ServerOptions result;
-        result.socket_path = std::move(socket);
+        result.socket_path = nbd_socket(places, minor);
+        result.is_carrier = [files = shim::run_files(places.run_dir, minor)](pid_t pid) {
+            return shim::living_fuse(files) == pid;
+        };
         return result;
     }
 
@@ -96,8 +101,7 @@ runtime::FrontendFactory make_frontends(const Places& places,
     factory.make_export = [places, &log](boost::asio::io_context& context,
                                          io::BlockDevice& device,
                                          const runtime::VolumeIdentity& identity) {
-        return std::make_unique<NbdExport>(
-            context, device, nbd_socket(places, identity.minor), log);
+        return std::make_unique<NbdExport>(context, device, places, identity.minor, log);
     };
     factory.make_node =
         [places, frontend](

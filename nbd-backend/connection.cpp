@@ -39,7 +39,7 @@ Connection::Connection(boost::asio::io_context& io,
                        io::BlockDevice& device,
                        const ConnectionOptions& options,
                        base::LogSink& log,
-                       Finished finished)
+                       ConnectionHooks hooks)
     : io_(io),
       socket_(io, socket),
       deadline_(io),
@@ -47,7 +47,7 @@ Connection::Connection(boost::asio::io_context& io,
       device_(device),
       options_(options),
       log_(log),
-      finished_(std::move(finished)),
+      hooks_(std::move(hooks)),
       reader_(session_, device.pool()) {
 }
 
@@ -78,7 +78,7 @@ void Connection::abort() {
 }
 
 void Connection::abandon() {
-    finished_ = nullptr;
+    hooks_ = {};
     close_socket();
 }
 
@@ -87,6 +87,9 @@ Export Connection::describe() {
 }
 
 base::Result<void> Connection::probe() {
+    if (auto admitted = admit(); !admitted) {
+        return admitted;
+    }
     auto opened = device_.open(!options_.read_only, who_);
     if (opened) {
         device_.close(who_);
@@ -94,7 +97,14 @@ base::Result<void> Connection::probe() {
     return opened;
 }
 
+base::Result<void> Connection::admit() const {
+    return hooks_.admit ? hooks_.admit() : base::Result<void>{};
+}
+
 base::Result<void> Connection::open() {
+    if (auto admitted = admit(); !admitted) {
+        return admitted;
+    }
     auto opened = device_.open(!options_.read_only, who_);
     opened_ = opened.has_value();
     return opened;
@@ -242,7 +252,7 @@ void Connection::take_requests() {
 void Connection::dispatch(Incoming& incoming) {
     const Request& request = incoming.request;
     const Command command = request.command();
-    if (command == Command::Disconnect && !incoming.refusal) {
+    if (command == Command::Disconnect) {
         reading_ended_ = true;
         return;
     }
@@ -459,8 +469,8 @@ void Connection::finish() {
         opened_ = false;
         device_.close(who_);
     }
-    if (finished_) {
-        finished_(*this);
+    if (hooks_.finished) {
+        hooks_.finished(*this);
     }
 }
 

@@ -35,22 +35,28 @@ struct ConnectionOptions {
     std::chrono::milliseconds handshake_deadline{10'000};
 };
 
+class Connection;
+
+struct ConnectionHooks {
+    // Asked before the client becomes a user of the volume; the refusal is for its user.
+    std::function<base::Result<void>()> admit;
+    // Called once, when the socket is closed and the device has completed everything.
+    std::function<void(Connection&)> finished;
+};
+
 // Kept alive by its server, by its pending waits and, as long as the device owes a completion, by
 // itself: io_context, device and log must outlive that.
 class Connection : public std::enable_shared_from_this<Connection>, private ExportHost {
 public:
-    using Finished = std::function<void(Connection&)>;
-
     // Owns `socket`, a connected non-blocking stream socket. `who` names the client in log lines
-    // and in the message of a refused demotion. `finished` is called once, when the socket is
-    // closed and the device has completed everything.
+    // and in the message of a refused demotion.
     Connection(boost::asio::io_context& io,
                int socket,
                std::string who,
                io::BlockDevice& device,
                const ConnectionOptions& options,
                base::LogSink& log,
-               Finished finished);
+               ConnectionHooks hooks);
     ~Connection() override = default;
 
     void start();
@@ -61,8 +67,11 @@ public:
     // Closes the socket now; what the device still executes completes into nothing.
     void abort();
 
-    // As abort(), and `finished` is not called any more: its owner is going away.
+    // As abort(), and the hooks are not called any more: their owner is going away.
     void abandon();
+
+    // It has not chosen the export yet.
+    bool negotiating() const { return handshake_.has_value(); }
 
 private:
     struct Pending {
@@ -75,6 +84,7 @@ private:
     Export describe() override;
     base::Result<void> probe() override;
     base::Result<void> open() override;
+    base::Result<void> admit() const;
 
     void wait_readable();
     void wait_writable();
@@ -107,7 +117,7 @@ private:
     io::BlockDevice& device_;
     const ConnectionOptions options_;
     base::LogSink& log_;
-    Finished finished_;
+    ConnectionHooks hooks_;
 
     std::optional<Handshake> handshake_;  // until the transmission phase
     Session session_;

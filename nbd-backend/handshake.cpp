@@ -73,7 +73,7 @@ void Handshake::on_complete() {
             expect(Stage::OptionHeader, kOptionHeaderBytes);
             break;
         case Stage::SkippedData:
-            reply(OptionReply::ErrTooBig, "the data of this option is longer than 64 KiB");
+            on_oversize_option();
             expect(Stage::OptionHeader, kOptionHeaderBytes);
             break;
     }
@@ -114,8 +114,21 @@ void Handshake::on_option_header() {
         close(base::format("more than %u options", kOptionCountLimit));
     } else if (!fixed_newstyle_ && option_ != static_cast<std::uint32_t>(Option::ExportName)) {
         close(base::format("option %u of a client without fixed newstyle", option_));
+    } else if (length <= kOptionDataLimit) {
+        expect(Stage::OptionData, length);
+    } else if (option_ == static_cast<std::uint32_t>(Option::ExportName)) {
+        close(base::format("EXPORT_NAME with a name of %u bytes", length));
     } else {
-        expect(length > kOptionDataLimit ? Stage::SkippedData : Stage::OptionData, length);
+        expect(Stage::SkippedData, length);
+    }
+}
+
+// Who wants to leave may, whatever it says with that.
+void Handshake::on_oversize_option() {
+    if (option_ == static_cast<std::uint32_t>(Option::Abort)) {
+        on_option();
+    } else {
+        reply(OptionReply::ErrTooBig, "the data of this option is longer than 64 KiB");
     }
 }
 

@@ -36,8 +36,9 @@ public:
         Closing,       // send output(), then close
     };
 
-    static constexpr std::size_t kOptionDataLimit = 64u << 10;  // above: read, dropped, TOO_BIG
-    static constexpr std::size_t kOptionSkipLimit = 1u << 20;   // above: the connection ends
+    // Above: read, dropped, TOO_BIG; but EXPORT_NAME has no reply that says no, and ends it.
+    static constexpr std::size_t kOptionDataLimit = 64u << 10;
+    static constexpr std::size_t kOptionSkipLimit = 1u << 20;  // above: the connection ends
     static constexpr unsigned kOptionCountLimit = 128;
 
     // The greeting is in output() at once. `host` outlives the handshake.
@@ -64,6 +65,7 @@ private:
     void on_client_flags();
     void on_option_header();
     void on_option();
+    void on_oversize_option();
     void expect(Stage stage, std::size_t bytes);
     void close(std::string reason);
 

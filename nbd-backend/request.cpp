@@ -79,10 +79,13 @@ std::optional<Request> decode_request(base::ConstBytes in) {
 
 Refusal check_request(const Request& request, const Session& session) {
     const Command command = request.command();
+    if (command == Command::Disconnect) {
+        return {};  // it has no reply: there is no way to refuse it
+    }
     if (const Refusal refusal = check_options(request, session)) {
         return refusal;
     }
-    if (command == Command::Flush || command == Command::Disconnect) {
+    if (command == Command::Flush) {
         return {};  // without a range
     }
     if (const Refusal refusal = check_range(request, session.volume)) {

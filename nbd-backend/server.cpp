@@ -34,13 +34,16 @@ int new_socket() {
     return ::socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 }
 
-std::string describe_client(int socket, const std::string& path) {
+// 0: not known.
+pid_t client_pid(int socket) {
     ucred peer{};
     socklen_t length = sizeof(peer);
-    if (::getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &peer, &length) != 0) {
-        return "NBD client of " + path;
-    }
-    return base::format("NBD client of %s (pid %d)", path.c_str(), static_cast<int>(peer.pid));
+    return ::getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &peer, &length) == 0 ? peer.pid : 0;
+}
+
+std::string describe_client(pid_t pid, const std::string& path) {
+    return pid == 0 ? "NBD client of " + path
+                    : base::format("NBD client of %s (pid %d)", path.c_str(), pid);
 }
 
 }  // namespace
@@ -60,8 +63,8 @@ NbdServer::NbdServer(boost::asio::io_context& io,
 
 NbdServer::~NbdServer() {
     close_listener();
-    for (const auto& connection : connections_) {
-        connection->abandon();
+    for (const Client& client : clients_) {
+        client.connection->abandon();
     }
 }
 
@@ -181,28 +184,60 @@ void NbdServer::pause_accepting(int error) {
 }
 
 void NbdServer::add_connection(int socket) {
-    if (connections_.size() >= options_.connections) {
-        ::close(socket);
-        log_.write(base::LogLevel::Warning,
-                   base::format("%s: more than %zu clients, the newest is turned away",
-                                options_.socket_path.c_str(),
-                                options_.connections));
+    const pid_t pid = client_pid(socket);
+    const bool carrier = pid > 0 && options_.is_carrier && options_.is_carrier(pid);
+    if (!carrier) {
+        make_room_for_handshake();
+    }
+    ConnectionHooks hooks{[this, carrier] { return admit(carrier); },
+                          [this](const Connection& gone) { on_finished(gone); }};
+    clients_.push_back({std::make_shared<Connection>(io_,
+                                                     socket,
+                                                     describe_client(pid, options_.socket_path),
+                                                     device_,
+                                                     options_.connection,
+                                                     log_,
+                                                     std::move(hooks)),
+                        carrier});
+    clients_.back().connection->start();
+}
+
+std::size_t NbdServer::count(bool negotiating) const {
+    return static_cast<std::size_t>(
+        std::count_if(clients_.begin(), clients_.end(), [negotiating](const Client& client) {
+            return !client.carrier && client.connection->negotiating() == negotiating;
+        }));
+}
+
+// A client that means it is through in a moment: who has been about it for longest goes.
+void NbdServer::make_room_for_handshake() {
+    if (count(true) < options_.handshakes) {
         return;
     }
-    connections_.push_back(
-        std::make_shared<Connection>(io_,
-                                     socket,
-                                     describe_client(socket, options_.socket_path),
-                                     device_,
-                                     options_.connection,
-                                     log_,
-                                     [this](const Connection& gone) { on_finished(gone); }));
-    connections_.back()->start();
+    const auto oldest = std::find_if(clients_.begin(), clients_.end(), [](const Client& client) {
+        return !client.carrier && client.connection->negotiating();
+    });
+    log_.write(base::LogLevel::Warning,
+               base::format("%s: more than %zu clients that ask for nothing, the oldest goes",
+                            options_.socket_path.c_str(),
+                            options_.handshakes));
+    const std::shared_ptr<Connection> going = oldest->connection;
+    going->abort();  // takes itself off the list
+}
+
+base::Result<void> NbdServer::admit(bool carrier) const {
+    if (carrier || count(false) < options_.connections) {
+        return {};
+    }
+    return base::Error{base::ErrorCode::Busy,
+                       base::format("the volume has %zu clients already, which is the most",
+                                    options_.connections)};
 }
 
 void NbdServer::on_finished(const Connection& connection) {
-    std::erase_if(connections_,
-                  [&connection](const auto& one) { return one.get() == &connection; });
+    std::erase_if(clients_, [&connection](const Client& client) {
+        return client.connection.get() == &connection;
+    });
     stopped_if_idle();
 }
 
@@ -231,22 +266,22 @@ void NbdServer::stop(std::function<void()> stopped) {
                 abort_all();
             }
         });
-    const auto current = connections_;
-    for (const auto& connection : current) {
-        connection->stop();
+    const auto current = clients_;
+    for (const Client& client : current) {
+        client.connection->stop();
     }
     stopped_if_idle();
 }
 
 void NbdServer::abort_all() {
-    const auto stubborn = connections_;  // each takes itself off the list
-    for (const auto& connection : stubborn) {
-        connection->abort();
+    const auto stubborn = clients_;  // each takes itself off the list
+    for (const Client& client : stubborn) {
+        client.connection->abort();
     }
 }
 
 void NbdServer::stopped_if_idle() {
-    if (stopped_ && connections_.empty()) {
+    if (stopped_ && clients_.empty()) {
         stop_deadline_.cancel();
         boost::asio::post(io_, std::exchange(stopped_, nullptr));
     }

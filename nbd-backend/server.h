@@ -18,13 +18,17 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <sys/types.h>
 #include <vector>
 
 namespace nbd {
 
 struct ServerOptions {
     std::string socket_path;       // RUNDIR/drbdN.nbd
-    std::size_t connections = 64;  // more are closed as soon as they are accepted
+    std::size_t connections = 64;  // that use the export; more are refused in words
+    std::size_t handshakes = 32;   // that have not chosen it: a newcomer replaces the oldest
+    // Is this process the one that carries the device node? No limit is for that.
+    std::function<bool(pid_t)> is_carrier;
     ConnectionOptions connection;
     std::chrono::milliseconds stop_deadline{5'000};  // for clients that do not read their replies
 };
@@ -48,15 +52,23 @@ public:
     // has to be thawed or failed by its owner first. Call once, after a successful start().
     void stop(std::function<void()> stopped);
 
-    std::size_t connections() const { return connections_.size(); }
+    std::size_t connections() const { return clients_.size(); }
 
 private:
+    struct Client {
+        std::shared_ptr<Connection> connection;
+        bool carrier = false;
+    };
+
     base::Result<void> bind_and_listen();
     base::Result<void> remove_stale_socket() const;
     void wait_acceptable();
     void accept_all();
     void pause_accepting(int error);
     void add_connection(int socket);
+    void make_room_for_handshake();
+    base::Result<void> admit(bool carrier) const;
+    std::size_t count(bool negotiating) const;
     void on_finished(const Connection& connection);
     void close_listener();
     void abort_all();
@@ -71,7 +83,7 @@ private:
     boost::asio::steady_timer accept_pause_;
     boost::asio::steady_timer stop_deadline_;
     std::uint64_t socket_inode_ = 0;  // ours, so that we never remove a successor's
-    std::vector<std::shared_ptr<Connection>> connections_;
+    std::vector<Client> clients_;     // the oldest first
     std::function<void()> stopped_;
 
     // A wait that has ended, but whose handler still stands in the queue of the io_context, must

@@ -291,6 +291,29 @@ class Hostile(ServerCase):
         self.assertEqual(client.simple()[0], 0)
         self.assertTrue(client.at_end())
 
+    def test_disconnect_with_odd_fields_is_obeyed_in_both_reply_modes(self):
+        rows = [{'flags': 0xFFFF}, {'flags': 4}, {'offset': 1 << 60}, {'length': 0xFFFFFFFF},
+                {'flags': 0x8000, 'offset': 1, 'length': 33 * MIB}]
+        for structured in (False, True):
+            for fields in rows:
+                with self.subTest(structured=structured, fields=fields):
+                    client = self.client().go(structured)
+                    client.request(DISC, **fields)
+                    self.assertTrue(client.at_end())
+
+    def test_export_name_of_70000_bytes_ends_the_session(self):
+        for structured in (False, True):
+            client = self.client()
+            if structured:
+                client.option(8)
+                self.assertEqual(client.final_reply()[0], 1)
+            try:
+                client.option(1, b'x' * 70_000)
+            except (BrokenPipeError, ConnectionResetError):
+                pass  # it need not read them
+            self.assertTrue(client.at_end())
+        self.check_fresh_client()
+
     def test_gone_in_the_middle_of_a_payload(self):
         client = self.client().go()
         client.request(WRITE, 0, 32 * MIB, payload=b'a' * 100_000)
@@ -373,7 +396,7 @@ class Hostile(ServerCase):
 
 
 class Lifecycle(ServerCase):
-    options = ['connections=3', 'stop-ms=1500']
+    options = ['connections=3', 'handshakes=4', 'stop-ms=1500']
 
     def test_stop_answers_what_is_outstanding_and_refuses_the_rest(self):
         client = self.client().go()
@@ -398,11 +421,31 @@ class Lifecycle(ServerCase):
 
     def test_too_many_clients(self):
         held = [self.client().go() for _ in range(3)]
-        extra = self.client(greet=False)
+        extra = self.client()
+        for structured in (False, True):
+            for number in (6, 7):
+                if structured:
+                    extra.option(8)
+                    self.assertEqual(extra.final_reply()[0], 1)
+                extra.option(number, struct.pack('>IH', 0, 0))
+                kind, text = extra.final_reply()
+                self.assertEqual(kind, 0x80000002)
+                self.assertIn(b'3 clients', text)
+        extra.option(1)
         self.assertTrue(extra.at_end())
         held[0].request(DISC)
         self.assertTrue(held[0].at_end())
         self.check_fresh_client()
+
+    def test_a_hundred_idle_handshakes_keep_nobody_out(self):
+        settled = self.client().go()
+        idle = [self.client(greet=chance % 2 == 0) for chance in range(100)]
+        for structured in (False, True):
+            self.client().go(structured).request(DISC)
+        self.assertEqual(settled.error_of(FLUSH), 0)
+        idle[0].sock.settimeout(1)
+        self.assertTrue(idle[0].at_end())  # the oldest has gone, the newest is still served
+        idle[-2].go()
 
     def test_second_server_is_refused_and_a_dead_ones_socket_replaced(self):
         second = subprocess.run([SERVER, self.path, '64'], capture_output=True, text=True,
@@ -416,6 +459,48 @@ class Lifecycle(ServerCase):
         self.assertTrue(os.path.exists(self.path))
         self.server = self.start_server()
         self.check_fresh_client()
+
+
+class Carrier(ServerCase):
+    """The process that carries /dev/drbdN comes back after the daemon's restart, whoever was faster."""
+    PROGRAM = """
+import importlib.util, sys
+spec = importlib.util.spec_from_file_location('hostile', sys.argv[1])
+sys.argv = sys.argv[:1] + ['']
+hostile = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(hostile)
+path = input()
+client = hostile.Client(path)
+print('greeted', flush=True)
+input()
+client.go(structured=path.endswith('x'))
+assert client.error_of(hostile.FLUSH) == 0
+print('served', flush=True)
+input()
+"""
+
+    @property
+    def options(self):
+        return ['connections=3', 'handshakes=2', f'carrier={self.folder}/pid']
+
+    def test_neither_limit_is_for_the_carrier(self):
+        with subprocess.Popen([sys.executable, '-c', self.PROGRAM, __file__], stdin=subprocess.PIPE,
+                              stdout=subprocess.PIPE, text=True) as carrier:
+            self.addCleanup(carrier.kill)
+            with open(self.folder + '/pid', 'w', encoding='ascii') as file:
+                file.write(f'{carrier.pid}\n')
+            for _ in range(3):
+                self.client().go()
+            carrier.stdin.write(self.path + '\n')
+            carrier.stdin.flush()
+            self.assertEqual(carrier.stdout.readline(), 'greeted\n')
+            for _ in range(5):
+                self.client()  # more handshakes than there is room for
+            carrier.stdin.write('\n')
+            carrier.stdin.flush()
+            self.assertEqual(carrier.stdout.readline(), 'served\n')
+            carrier.stdin.write('\n')
+            carrier.stdin.flush()
 
 
 class Secondary(ServerCase):

@@ -1,6 +1,7 @@
 // Serves a volume in memory with the real NBD server, for tests with real clients:
-//   nbd_memory_export SOCKET MIB [handshake-ms=N] [stop-ms=N] [connections=N] [secondary]
-//   [read-only] [fast-zeroes] [block=N]
+//   nbd_memory_export SOCKET MIB [handshake-ms=N] [stop-ms=N] [connections=N] [handshakes=N]
+//   [carrier=FILE] [secondary] [read-only] [fast-zeroes] [block=N]
+// carrier: the process whose pid stands in FILE counts as the carrier of the device node.
 // SIGUSR1 freezes the device, SIGUSR2 thaws it, SIGTERM stops the server; each is confirmed with a
 // line. At the end it prints what is still in use, and fails if that is anything.
 #include "nbd-backend/server.h"
@@ -12,6 +13,7 @@
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
+#include <fstream>
 #include <string>
 #include <string_view>
 
@@ -23,6 +25,12 @@ public:
         std::fprintf(stderr, "%.*s\n", static_cast<int>(line.size()), line.data());
     }
 };
+
+bool stands_in(const std::string& path, pid_t pid) {
+    std::ifstream file(path);
+    pid_t there = 0;
+    return file >> there && there == pid;
+}
 
 bool apply(std::string_view word, test::MemoryDevice& device, nbd::ServerOptions& options) {
     const std::size_t equals = word.find('=');
@@ -37,6 +45,12 @@ bool apply(std::string_view word, test::MemoryDevice& device, nbd::ServerOptions
         options.stop_deadline = std::chrono::milliseconds(value);
     } else if (name == "connections") {
         options.connections = value;
+    } else if (name == "handshakes") {
+        options.handshakes = value;
+    } else if (name == "carrier") {
+        options.is_carrier = [path = std::string(word.substr(equals + 1))](pid_t pid) {
+            return stands_in(path, pid);
+        };
     } else if (name == "block") {
         device.info_.block_bytes = value;
     } else if (name == "secondary") {

@@ -231,6 +231,7 @@ TEST(Handshake, DropsClientsThatBreakTheFraming) {
     bad_magic[0] ^= 1;
     Octets giant = option(3);
     giant[12] = 0x00, giant[13] = 0x10, giant[15] = 1;  // 1 MiB + 1
+    const Octets long_name = option(1, Octets(70000, 'x'));
     const std::vector<Row> rows{
         {"flag never offered", 7, {}},
         {"all flags", 0xffffffff, {}},
@@ -238,6 +239,14 @@ TEST(Handshake, DropsClientsThatBreakTheFraming) {
         {"more than 1 MiB", 3, giant},
         {"GO without fixed newstyle", 0, option(7, info_data(""))},
         {"EXPORT_NAME of a stranger", 3, option(1, text("x"))},
+        // It has no reply, in none of the modes: the session ends.
+        {"EXPORT_NAME of 70,000 bytes", 3, long_name},
+        {"EXPORT_NAME of 70,000 bytes, zeroes wanted", 1, long_name},
+        {"EXPORT_NAME of 70,000 bytes, no fixed newstyle", 0, long_name},
+        {"EXPORT_NAME of 70,000 bytes, only its header",
+         3,
+         Octets(long_name.begin(), long_name.begin() + 16)},
+        {"EXPORT_NAME of the largest data", 3, option(1, Octets(64 << 10, 'x'))},
     };
     for (const Row& row : rows) {
         SCOPED_TRACE(row.name);
@@ -264,6 +273,21 @@ TEST(Handshake, AbortIsAcknowledgedAndCloses) {
     EXPECT_EQ(client.send(option(2, text("data is ignored"))).back().type, kAck);
     EXPECT_EQ(client.handshake.phase(), nbd::Handshake::Phase::Closing);
     EXPECT_TRUE(client.handshake.close_reason().empty());
+}
+
+TEST(Handshake, AbortWithMoreDataThanIsKeptIsObeyed) {
+    Client client;
+    EXPECT_EQ(client.send(option(2, Octets(70000))).back().type, kAck);
+    EXPECT_EQ(client.handshake.phase(), nbd::Handshake::Phase::Closing);
+}
+
+TEST(Handshake, ExportNameAfterOtherOptionsEndsOnErrorToo) {
+    Client client;
+    client.send(option(8));
+    client.send(option(10, context_data("", {"base:allocation"})));
+    client.handshake.feed(option(1, Octets(70000, 'x')));
+    EXPECT_EQ(client.handshake.phase(), nbd::Handshake::Phase::Closing);
+    EXPECT_TRUE(client.handshake.output().empty());
 }
 
 TEST(Handshake, ExportNameEntersTransmissionWithoutReplyHeader) {

@@ -125,6 +125,21 @@ TEST(Request, DependsOnWhatWasNegotiated) {
     EXPECT_EQ(verdict(request(kRead, 0, 512, 4096), big_blocks), unsigned{EINVAL});
 }
 
+// Nothing can be answered to it, so nothing can be wrong with it.
+TEST(Request, DisconnectIsObeyedWhateverItCarries) {
+    nbd::Session plain = session();
+    plain.structured_replies = false;
+    nbd::Session read_only = session();
+    read_only.volume.read_only = true;
+    for (const nbd::Session& with : {session(), plain, read_only}) {
+        for (const unsigned flags : {0x0001u, 0x0002u, 0x0004u, 0x8000u, 0xffffu}) {
+            EXPECT_EQ(verdict(request(kDisc, static_cast<std::uint16_t>(flags), 0, 0), with), 0u);
+        }
+        EXPECT_EQ(verdict(request(kDisc, 0, kSize * 2, 1), with), 0u);
+        EXPECT_EQ(verdict(request(kDisc, 0, ~std::uint64_t{0}, 0xffffffff), with), 0u);
+    }
+}
+
 TEST(Request, ReadOnlyRefusesEveryChange) {
     nbd::Session read_only = session();
     read_only.volume.read_only = true;
