@@ -108,7 +108,7 @@ void Server::pause() {
 }
 
 void Server::adopt(stream_protocol::socket socket) {
-    if (sessions_.size() >= options_.clients) {
+    if (sessions_.size() >= options_.clients && !make_room()) {
         return;
     }
     const bool allowed = is_allowed(socket);
@@ -119,6 +119,22 @@ void Server::adopt(stream_protocol::socket socket) {
     } else {
         session->refuse(service_.refusal(Refusal::NotAllowed));
     }
+}
+
+// Of the clients that want nothing the one that has been silent for longest goes, so that a crowd
+// of them keeps no tool out. False: all are waiting for something.
+bool Server::make_room() {
+    std::shared_ptr<Session> idlest;
+    for (const auto& session : sessions_) {
+        if (session->idle() &&
+            (idlest == nullptr || session->silent_since() < idlest->silent_since())) {
+            idlest = session;
+        }
+    }
+    if (idlest != nullptr) {
+        idlest->close();
+    }
+    return idlest != nullptr;
 }
 
 std::vector<std::shared_ptr<Session>> Server::subscribers(std::string_view subject) const {

@@ -23,7 +23,7 @@ namespace ipc {
 struct ServerOptions {
     std::string path;
     std::string name;                           // "admin socket", for errors
-    std::size_t clients = 64;                   // more are closed at once
+    std::size_t clients = 64;                   // one more takes the place of an idle one
     std::size_t requests = 1;                   // of one client that are worked on at once
     std::chrono::milliseconds silence{60'000};  // of a client that asks nothing
 };
@@ -67,6 +67,7 @@ private:
 
     void accept_next();
     void pause();
+    bool make_room();
     void adopt(boost::asio::local::stream_protocol::socket socket);
 
     const ServerOptions options_;

@@ -30,6 +30,7 @@ void Session::start() {
 
 // A client that asks nothing and waits for nothing only takes a place. Half a line is no request.
 void Session::watch_silence() {
+    silent_since_ = std::chrono::steady_clock::now();
     silence_.expires_after(server_.options_.silence);
     silence_.async_wait([self = shared_from_this()](const boost::system::error_code& stopped) {
         if (!stopped && self->waiting_ == 0 && !self->subscription_) {

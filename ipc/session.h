@@ -5,6 +5,7 @@
 #include <boost/asio/local/stream_protocol.hpp>
 #include <boost/asio/steady_timer.hpp>
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <deque>
@@ -37,6 +38,11 @@ public:
     // Requests that are not done, that one among them that is just being handled.
     std::size_t waiting() const { return waiting_; }
 
+    // Asks nothing and waits for nothing, since then.
+    bool idle() const { return waiting_ == 0 && !subscription_; }
+
+    std::chrono::steady_clock::time_point silent_since() const { return silent_since_; }
+
     // From now on silence is no reason to be closed, and Server::subscribers() has the client.
     void subscribe(Subscription subscription);
 
@@ -60,6 +66,7 @@ private:
     Server& server_;
     boost::asio::local::stream_protocol::socket socket_;
     boost::asio::steady_timer silence_;
+    std::chrono::steady_clock::time_point silent_since_;
     std::string input_;
     std::deque<std::string> output_;
     std::size_t output_bytes_ = 0;

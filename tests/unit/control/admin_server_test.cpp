@@ -289,15 +289,16 @@ TEST_F(AdminServerTest, EndsAClientWhoseLineHasNoEnd) {
     EXPECT_TRUE(client.ended());
 }
 
-TEST_F(AdminServerTest, ServesManyClientsAndClosesThoseBeyondTheLimit) {
+TEST_F(AdminServerTest, ServesManyClientsAndOneMoreInPlaceOfTheIdlest) {
     std::vector<std::unique_ptr<Client>> clients;
     for (int count = 0; count < 8; ++count) {
         clients.push_back(std::make_unique<Client>(socket()));
         EXPECT_EQ(clients.back()->ask(request(Command::Version)).code, 0);
     }
     Client beyond(socket());
-    EXPECT_TRUE(beyond.ended());
-    EXPECT_EQ(clients.front()->ask(request(Command::Version)).code, 0);
+    EXPECT_EQ(beyond.ask(request(Command::Version)).code, 0);
+    EXPECT_TRUE(clients.front()->ended());
+    EXPECT_EQ(clients.back()->ask(request(Command::Version)).code, 0);
 }
 
 TEST_F(AdminServerTest, DropsAnEventClientThatDoesNotRead) {

@@ -7,6 +7,7 @@
 #include <gtest/gtest.h>
 
 #include <chrono>
+#include <memory>
 #include <string>
 #include <sys/stat.h>
 #include <utility>
@@ -129,14 +130,49 @@ TEST_F(ServerTest, LeavesFurtherLinesOfAClientWhoseRequestsWait) {
     EXPECT_EQ(client.received(), "late\nthird\n");
 }
 
-TEST_F(ServerTest, ClosesClientsBeyondTheLimit) {
+TEST_F(ServerTest, ClosesClientsBeyondTheLimitIfAllHaveSomethingToDo) {
     start(1);
     Client one(socket());
+    EXPECT_EQ(exchange(one, "later\n"), "");
     Client two(socket());
+    EXPECT_EQ(exchange(two, "subscribe\n"), "subscribed\n");
     Client three(socket());
     run();
     EXPECT_TRUE(three.ended());
-    EXPECT_EQ(exchange(one, "1\n") + exchange(two, "2\n"), "1\n2\n");
+    service_.late[0]->answer("late\n");
+    run();
+    EXPECT_EQ(one.received(), "late\n");
+    EXPECT_EQ(exchange(two, "2\n"), "2\n");
+}
+
+TEST_F(ServerTest, AHundredIdleClientsKeepNobodyOut) {
+    start(1);
+    Client busy(socket());
+    EXPECT_EQ(exchange(busy, "later\n"), "");
+    std::vector<std::unique_ptr<Client>> idle;
+    for (int i = 0; i < 100; ++i) {
+        idle.push_back(std::make_unique<Client>(socket()));
+        run();
+    }
+    Client tool(socket());
+    EXPECT_EQ(exchange(tool, "tool\n"), "tool\n");
+    EXPECT_TRUE(idle.back()->ended());
+    service_.late[0]->answer("late\n");
+    run();
+    EXPECT_EQ(busy.received(), "late\n");
+}
+
+TEST_F(ServerTest, WhoHasBeenSilentForLongestMakesRoom) {
+    start(1);
+    Client first(socket());
+    EXPECT_EQ(exchange(first, "1\n"), "1\n");
+    Client second(socket());
+    EXPECT_EQ(exchange(second, "2\n"), "2\n");
+    EXPECT_EQ(exchange(first, "3\n"), "3\n");
+    Client third(socket());
+    EXPECT_EQ(exchange(third, "4\n"), "4\n");
+    EXPECT_TRUE(second.ended());
+    EXPECT_EQ(exchange(first, "5\n"), "5\n");
 }
 
 TEST_F(ServerTest, EndsAClientWhoseLineHasNoEnd) {
