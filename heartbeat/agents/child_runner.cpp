@@ -1,7 +1,9 @@
 #include "heartbeat/agents/child_runner.h"
 
 #include "base/require.h"
+#include "heartbeat/agents/kept_output.h"
 #include "heartbeat/agents/output_reader.h"
+#include "heartbeat/agents/spawn.h"
 
 #include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
@@ -12,9 +14,7 @@
 #include <cstring>
 #include <fcntl.h>
 #include <map>
-#include <sched.h>
 #include <set>
-#include <spawn.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -56,98 +56,6 @@ struct Pipe {
     int take_read() { return std::exchange(read, -1); }
 };
 
-// The child's own PATH decides, not ours.
-std::string path_of(const ChildCommand& command) {
-    const std::string& name = command.argv.front();
-    if (name.find('/') != std::string::npos) {
-        return name;
-    }
-    std::string directories = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
-    for (const std::string& variable : command.variables) {
-        if (variable.starts_with("PATH=")) {
-            directories = variable.substr(5);
-        }
-    }
-    for (std::size_t begin = 0; begin <= directories.size();) {
-        const std::size_t end = std::min(directories.find(':', begin), directories.size());
-        const std::string path = directories.substr(begin, end - begin) + "/" + name;
-        if (end > begin && ::access(path.c_str(), X_OK) == 0) {
-            return path;
-        }
-        begin = end + 1;
-    }
-    return name;
-}
-
-std::vector<char*> words_of(const std::vector<std::string>& words) {
-    std::vector<char*> pointers;
-    for (const std::string& word : words) {
-        pointers.push_back(const_cast<char*>(word.c_str()));
-    }
-    pointers.push_back(nullptr);
-    return pointers;
-}
-
-// The daemon may be a real-time process that blocks signals: none of that is for its children.
-class SpawnOptions {
-public:
-    SpawnOptions(int out, int err) {
-        ::posix_spawn_file_actions_init(&actions_);
-        ::posix_spawn_file_actions_addopen(&actions_, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
-        ::posix_spawn_file_actions_adddup2(&actions_, out, STDOUT_FILENO);
-        ::posix_spawn_file_actions_adddup2(&actions_, err, STDERR_FILENO);
-        ::posix_spawn_file_actions_addclosefrom_np(&actions_, STDERR_FILENO + 1);
-        ::posix_spawnattr_init(&attributes_);
-        sigset_t signals;
-        ::sigfillset(&signals);
-        ::posix_spawnattr_setsigdefault(&attributes_, &signals);
-        ::sigemptyset(&signals);
-        ::posix_spawnattr_setsigmask(&attributes_, &signals);
-        const sched_param ordinary{};
-        ::posix_spawnattr_setschedpolicy(&attributes_, SCHED_OTHER);
-        ::posix_spawnattr_setschedparam(&attributes_, &ordinary);
-        ::posix_spawnattr_setpgroup(&attributes_, 0);
-        ::posix_spawnattr_setflags(&attributes_,
-                                   POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGDEF |
-                                       POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSCHEDULER);
-    }
-
-    ~SpawnOptions() {
-        ::posix_spawnattr_destroy(&attributes_);
-        ::posix_spawn_file_actions_destroy(&actions_);
-    }
-
-    SpawnOptions(const SpawnOptions&) = delete;
-    SpawnOptions& operator=(const SpawnOptions&) = delete;
-
-    // A script without #! is run by the shell, as a shell would do.
-    int spawn(pid_t& pid, const ChildCommand& command) const {
-        const std::string path = path_of(command);
-        const std::vector<char*> variables = words_of(command.variables);
-        std::vector<std::string> argv = command.argv;
-        int error = spawn_once(pid, path, argv, variables);
-        if (error == ENOEXEC) {
-            argv.front() = path;
-            argv.insert(argv.begin(), "sh");
-            error = spawn_once(pid, "/bin/sh", argv, variables);
-        }
-        return error;
-    }
-
-private:
-    int spawn_once(pid_t& pid,
-                   const std::string& path,
-                   const std::vector<std::string>& argv,
-                   const std::vector<char*>& variables) const {
-        const std::vector<char*> words = words_of(argv);
-        return ::posix_spawn(
-            &pid, path.c_str(), &actions_, &attributes_, words.data(), variables.data());
-    }
-
-    posix_spawn_file_actions_t actions_{};
-    posix_spawnattr_t attributes_{};
-};
-
 }  // namespace
 
 struct ChildRunner::State : std::enable_shared_from_this<ChildRunner::State> {
@@ -159,8 +67,11 @@ struct ChildRunner::State : std::enable_shared_from_this<ChildRunner::State> {
         std::string label;
         boost::asio::posix::stream_descriptor process;  // readable once it has ended
         boost::asio::steady_timer timer;
-        std::shared_ptr<OutputReader> out;
+        std::shared_ptr<OutputReader> out;  // both null of one that outlives us
         std::shared_ptr<OutputReader> err;
+        KeptOutput kept_out;
+        KeptOutput kept_err;
+        bool outlives_us = false;
         Clock::time_point began;
         bool ended = false;
         ChildResult result;
@@ -173,8 +84,16 @@ struct ChildRunner::State : std::enable_shared_from_this<ChildRunner::State> {
 
     void run(JobId job, const ChildCommand& command, Callback done);
     int start(Child& child, const ChildCommand& command);
+    int start_with_pipes(Child& child, const ChildCommand& command);
+    int start_with_memory(Child& child, const ChildCommand& command);
+    static int watch(Child& child);
+    static void abolish(Child& child);
+    static std::string output_of(const Child& child);
+    static std::string complaints_of(const Child& child);
     std::shared_ptr<OutputReader> reader_of(Pipe& pipe, const std::string& label, std::size_t keep);
     void wait_for_end(const ChildPtr& child);
+    void on_wake(const ChildPtr& child);
+    bool has_ended(Child& child);
     void limit(const ChildPtr& child, std::chrono::milliseconds after);
     void terminate(const ChildPtr& child);
     void on_end(const ChildPtr& child);
@@ -194,6 +113,7 @@ void ChildRunner::State::run(JobId job, const ChildCommand& command, Callback do
     const ChildPtr child = std::make_shared<Child>(io);
     child->job = job;
     child->label = command.label;
+    child->outlives_us = command.outlives_us;
     child->done = std::move(done);
     child->began = Clock::now();
     REQUIRE(!command.argv.empty() && children.emplace(job, child).second);
@@ -204,8 +124,10 @@ void ChildRunner::State::run(JobId job, const ChildCommand& command, Callback do
         boost::asio::post(io, [self = shared_from_this(), child] { self->finish(child); });
         return;
     }
-    child->out->start();
-    child->err->start();
+    if (child->out) {
+        child->out->start();
+        child->err->start();
+    }
     wait_for_end(child);
     if (command.time_limit.count() > 0) {
         limit(child, command.time_limit);
@@ -213,25 +135,57 @@ void ChildRunner::State::run(JobId job, const ChildCommand& command, Callback do
 }
 
 int ChildRunner::State::start(Child& child, const ChildCommand& command) {
+    return command.outlives_us ? start_with_memory(child, command)
+                               : start_with_pipes(child, command);
+}
+
+int ChildRunner::State::start_with_memory(Child& child, const ChildCommand& command) {
+    if (!child.kept_out.open() || !child.kept_err.open()) {
+        return errno;
+    }
+    const SpawnOptions options(child.kept_out.descriptor(), child.kept_err.descriptor());
+    const int error = options.spawn(child.pid, command.argv, command.variables);
+    return error != 0 ? error : watch(child);
+}
+
+int ChildRunner::State::start_with_pipes(Child& child, const ChildCommand& command) {
     Pipe out;
     Pipe err;
     if (!out.open() || !err.open()) {
         return errno;
     }
     const SpawnOptions options(out.write, err.write);
-    if (const int error = options.spawn(child.pid, command); error != 0) {
+    if (const int error = options.spawn(child.pid, command.argv, command.variables); error != 0) {
         return error;
     }
+    if (const int error = watch(child); error != 0) {
+        return error;
+    }
+    child.out = reader_of(out, command.label, kOutputLimit);
+    child.err = reader_of(err, command.label, kComplaintLimit);
+    return 0;
+}
+
+void ChildRunner::State::abolish(Child& child) {
+    ::kill(-child.pid, SIGKILL);
+    ::waitpid(child.pid, nullptr, 0);
+    child.pid = 0;
+}
+
+int ChildRunner::State::watch(Child& child) {
     const int descriptor = static_cast<int>(::syscall(SYS_pidfd_open, child.pid, 0));
     if (descriptor < 0) {
         const int error = errno;  // no descriptor left: a child that nobody can wait for must go
-        ::kill(-child.pid, SIGKILL);
-        ::waitpid(child.pid, nullptr, 0);
+        abolish(child);
         return error;
     }
-    child.process.assign(descriptor);
-    child.out = reader_of(out, command.label, kOutputLimit);
-    child.err = reader_of(err, command.label, kComplaintLimit);
+    boost::system::error_code refused;
+    child.process.assign(descriptor, refused);
+    if (refused) {
+        ::close(descriptor);
+        abolish(child);
+        return refused.value();
+    }
     return 0;
 }
 
@@ -245,13 +199,50 @@ std::shared_ptr<OutputReader> ChildRunner::State::reader_of(Pipe& pipe,
 }
 
 void ChildRunner::State::wait_for_end(const ChildPtr& child) {
-    child->process.async_wait(
-        boost::asio::posix::stream_descriptor::wait_read,
-        [self = shared_from_this(), child](const boost::system::error_code& error) {
-            if (!error && !self->closed) {
-                self->on_end(child);
-            }
-        });
+    child->process.async_wait(boost::asio::posix::stream_descriptor::wait_read,
+                              [self = shared_from_this(), child](const boost::system::error_code&) {
+                                  if (!self->closed) {
+                                      self->on_wake(child);
+                                  }
+                              });
+}
+
+// The loop also returns for what an earlier descriptor of this number, or in this place of its
+// tables, had to tell: only what the kernel says of the process counts.
+void ChildRunner::State::on_wake(const ChildPtr& child) {
+    if (child->ended) {
+        return;
+    }
+    if (has_ended(*child)) {
+        on_end(child);
+    } else {
+        wait_for_end(child);
+    }
+}
+
+// Fills in how. A child that somebody else has waited for, or that the kernel forgot since SIGCHLD
+// is ignored, is gone, too (ECHILD).
+bool ChildRunner::State::has_ended(Child& child) {
+    siginfo_t info{};
+    const auto id = static_cast<id_t>(child.process.native_handle());
+    if (::waitid(P_PIDFD, id, &info, WEXITED | WNOHANG | WNOWAIT) != 0) {
+        if (errno != ECHILD) {
+            return false;
+        }
+        child.result.text = "ended, but nobody knows how";
+        return true;
+    }
+    if (info.si_pid != child.pid) {
+        return false;
+    }
+    if (info.si_code == CLD_EXITED) {
+        child.result.exit = info.si_status;
+        child.result.text = "exit " + std::to_string(info.si_status);
+    } else {
+        child.result.signal = info.si_status;
+        child.result.text = std::string("ended by signal ") + ::strsignal(info.si_status);
+    }
+    return true;
 }
 
 void ChildRunner::State::limit(const ChildPtr& child, std::chrono::milliseconds after) {
@@ -291,24 +282,20 @@ void ChildRunner::State::on_end(const ChildPtr& child) {
     if (child->result.timed_out || child->result.killed) {
         ::kill(-child->pid, SIGKILL);
     }
-    siginfo_t info{};
     const auto id = static_cast<id_t>(child->process.native_handle());
-    if (::waitid(P_PIDFD, id, &info, WEXITED | WNOHANG) == 0 && info.si_pid == child->pid) {
-        if (info.si_code == CLD_EXITED) {
-            child->result.exit = info.si_status;
-            child->result.text = "exit " + std::to_string(info.si_status);
-        } else {
-            child->result.signal = info.si_status;
-            child->result.text = std::string("ended by signal ") + ::strsignal(info.si_status);
-        }
-    } else {
-        child->result.text = "ended, but nobody knows how";
-    }
+    ::waitid(P_PIDFD, id, nullptr, WEXITED | WNOHANG);
+    boost::system::error_code ignored;
+    child->process.close(ignored);
     if (stuck.erase(child) > 0) {
         return;
     }
-    child->out->drain();
-    child->err->drain();
+    if (child->out) {
+        child->out->drain();
+        child->err->drain();
+    } else {
+        log_lines(child->label, child->kept_out.text(kOutputLimit), log);
+        log_lines(child->label, child->kept_err.text(kComplaintLimit), log);
+    }
     finish(child);
 }
 
@@ -318,6 +305,14 @@ void ChildRunner::State::on_stuck(const ChildPtr& child) {
     finish(child);
 }
 
+std::string ChildRunner::State::output_of(const Child& child) {
+    return child.out ? child.out->kept() : child.kept_out.text(kOutputLimit);
+}
+
+std::string ChildRunner::State::complaints_of(const Child& child) {
+    return child.err ? child.err->kept() : child.kept_err.text(kComplaintLimit);
+}
+
 void ChildRunner::State::finish(const ChildPtr& child) {
     if (closed) {
         return;
@@ -325,16 +320,14 @@ void ChildRunner::State::finish(const ChildPtr& child) {
     ChildResult& result = child->result;
     result.took =
         std::chrono::duration_cast<std::chrono::milliseconds>(Clock::now() - child->began);
-    if (child->out) {
-        result.output = child->out->kept();
-    }
+    result.output = output_of(*child);
     if (result.timed_out) {
         result.text = "time limit passed after " + std::to_string(result.took.count()) + " ms, " +
                       result.text;
     } else if (result.killed) {
         result.text = "stopped by us, " + result.text;
     }
-    if (const std::string complaint = child->err ? last_printable_line(child->err->kept()) : "";
+    if (const std::string complaint = last_printable_line(complaints_of(*child));
         result.exit != 0 && !complaint.empty()) {
         result.text += ": " + complaint;
     }
@@ -346,7 +339,7 @@ void ChildRunner::State::finish(const ChildPtr& child) {
 void ChildRunner::State::close() {
     closed = true;
     for (const auto& [job, child] : children) {
-        if (child->pid > 0) {
+        if (child->pid > 0 && !child->outlives_us) {
             ::kill(-child->pid, SIGKILL);
         }
         child->timer.cancel();
@@ -379,6 +372,17 @@ void ChildRunner::kill(JobId job) {
         !found->second->result.timed_out && !found->second->result.killed) {
         found->second->result.killed = true;
         state_->terminate(found->second);
+    }
+}
+
+void ChildRunner::wake(JobId job) {
+    const auto found = state_->children.find(job);
+    if (found != state_->children.end() && found->second->pid > 0) {
+        boost::asio::post(state_->io, [state = state_, child = found->second] {
+            if (!state->closed) {
+                state->on_wake(child);
+            }
+        });
     }
 }
 

@@ -26,6 +26,9 @@ struct ChildCommand {
     std::vector<std::string> argv;            // argv[0] is the path, or a name looked up in PATH
     std::vector<std::string> variables;       // NAME=value; the child has no others
     std::chrono::milliseconds time_limit{0};  // 0: none
+    // It ends its work whatever becomes of us: half a reset leaves a node off. What it prints is
+    // logged when it has ended.
+    bool outlives_us = false;
 };
 
 struct ChildResult {
@@ -49,8 +52,9 @@ public:
     // Both must outlive this object.
     ChildRunner(boost::asio::io_context& io, base::LogSink& log);
 
-    // Children that still run are killed, with their groups; their callbacks are not called. What
-    // they left in the background lives on, and meets a closed pipe if it still writes to ours.
+    // Children that still run are killed, with their groups, but for those that outlive us; their
+    // callbacks are not called. What they left in the background lives on, and meets a closed pipe
+    // if it still writes to ours.
     ~ChildRunner();
 
     ChildRunner(const ChildRunner&) = delete;
@@ -62,6 +66,9 @@ public:
 
     // As if the limit had passed now. Unknown jobs (it may just have ended) are ignored.
     void kill(JobId job);
+
+    // Looks whether the job has ended. Never needed; whoever wakes us for nothing does no harm.
+    void wake(JobId job);
 
     std::size_t running() const;
 

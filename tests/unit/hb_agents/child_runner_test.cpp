@@ -1,0 +1,197 @@
+// Real children under a real loop: when a job has ended, and how.
+#include "heartbeat/agents/child_runner.h"
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <gtest/gtest.h>
+
+#include <csignal>
+#include <cstdlib>
+#include <fcntl.h>
+#include <map>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+namespace {
+
+using namespace hb;
+using std::chrono::milliseconds;
+
+class Quiet : public base::LogSink {
+public:
+    void write(base::LogLevel, std::string_view) override {}
+};
+
+ChildCommand shell(const std::string& script) {
+    ChildCommand command;
+    command.label = "test";
+    command.argv = {"/bin/sh", "-c", script};
+    command.variables = {"PATH=/usr/bin:/bin"};
+    return command;
+}
+
+// Each job starts the next one from its own end, as status and start of a group do: what the loop
+// still has in hand for the descriptors of the old child meets those of the new one.
+class Chain {
+public:
+    Chain(boost::asio::io_context& io, ChildRunner& children, unsigned jobs)
+        : io_(io), children_(children), left_(jobs) {}
+
+    void next() {
+        if (left_ == 0) {
+            io_.stop();
+            return;
+        }
+        --left_;
+        // Alternately one that says something and one that is silent, with exit codes that tell.
+        const int code = 3 + static_cast<int>(left_ % 5);
+        const std::string exit = "exit " + std::to_string(code);
+        children_.run(++job_,
+                      shell(left_ % 2 == 0 ? "echo running; " + exit : exit),
+                      [this, code](const ChildResult& result) {
+                          if (result.exit != code) {
+                              ++false_ends_[result.text];
+                          }
+                          next();
+                      });
+    }
+
+    const std::map<std::string, int>& false_ends() const { return false_ends_; }
+
+private:
+    boost::asio::io_context& io_;
+    ChildRunner& children_;
+    unsigned left_;
+    JobId job_ = 0;
+    std::map<std::string, int> false_ends_;
+};
+
+TEST(ChildRunner, AThousandChainedJobsEndWhenTheKernelSaysSo) {
+    Quiet log;
+    boost::asio::io_context io{1};
+    ChildRunner children(io, log);
+    Chain chain(io, children, 1000);
+    chain.next();
+    io.run();
+    for (const auto& [text, times] : chain.false_ends()) {
+        ADD_FAILURE() << times << " of 1000: " << text;
+    }
+}
+
+// The fault itself: the wait for the child's descriptor returns although it runs.
+TEST(ChildRunner, AWakeUpWithoutAnEndIsNoEnd) {
+    Quiet log;
+    boost::asio::io_context io{1};
+    ChildRunner children(io, log);
+    bool ended = false;
+    children.run(
+        1, shell("read -r nothing < /dev/null; sleep 0.5; exit 7"), [&](const auto& result) {
+            ended = true;
+            EXPECT_EQ(result.exit, 7) << result.text;
+            EXPECT_GE(result.took, milliseconds(400));
+            io.stop();
+        });
+    for (int i = 0; i < 20; ++i) {
+        children.wake(1);
+    }
+    boost::asio::steady_timer early(io, milliseconds(200));
+    early.async_wait([&](const auto&) {
+        EXPECT_FALSE(ended);
+        EXPECT_EQ(children.running(), 1u);
+        children.wake(1);
+    });
+    io.run();
+    EXPECT_TRUE(ended);
+}
+
+// Somebody else has waited for it: the kernel says that there is no such child any more. That is an
+// end, of which nobody knows the code, and it must not be waited for in a circle.
+TEST(ChildRunner, AChildThatOthersHaveWaitedForHasEnded) {
+    Quiet log;
+    boost::asio::io_context io{1};
+    const auto before = ::signal(SIGCHLD, SIG_IGN);  // the kernel forgets them at their end
+    ChildResult ended;
+    {
+        ChildRunner children(io, log);
+        children.run(1, shell("exit 0"), [&](const ChildResult& result) {
+            ended = result;
+            io.stop();
+        });
+        boost::asio::steady_timer limit(io, std::chrono::seconds(5));
+        limit.async_wait([&](const auto&) { io.stop(); });
+        io.run();
+    }
+    ::signal(SIGCHLD, before);
+    EXPECT_EQ(ended.exit, -1);
+    EXPECT_NE(ended.text.find("nobody knows how"), std::string::npos) << ended.text;
+}
+
+// A reset at work: it is not ended with us, neither by a signal nor by what it prints.
+TEST(ChildRunner, WhatOutlivesUsEndsItsWork) {
+    Quiet log;
+    char name[] = "/tmp/hb-outlives-XXXXXX";
+    const int file = ::mkstemp(name);
+    ASSERT_GE(file, 0);
+    {
+        boost::asio::io_context io{1};
+        ChildRunner children(io, log);
+        ChildCommand command = shell(
+            "echo off; sleep 0.4; echo on; echo complaint >&2; echo done > " + std::string(name));
+        command.outlives_us = true;
+        children.run(1, command, [](const auto&) { ADD_FAILURE() << "nobody waits any more"; });
+        io.run_for(milliseconds(100));
+    }
+
+    struct stat found {};
+
+    for (int i = 0; i < 50 && found.st_size == 0; ++i) {
+        ::usleep(100'000);
+        ASSERT_EQ(::fstat(file, &found), 0);
+    }
+    EXPECT_EQ(found.st_size, 5) << "the reset did not come to its end";
+    ::unlink(name);
+    ::close(file);
+}
+
+TEST(ChildRunner, WhatMayOutliveUsIsHeardAllTheSame) {
+    Quiet log;
+    boost::asio::io_context io{1};
+    ChildRunner children(io, log);
+    ChildCommand command =
+        shell("head -c 3000000 /dev/zero | tr '\\0' x; echo no answer >&2; exit 1");
+    command.outlives_us = true;
+    ChildResult ended;
+    children.run(1, command, [&](const ChildResult& result) {
+        ended = result;
+        io.stop();
+    });
+    io.run_for(std::chrono::seconds(10));
+    EXPECT_EQ(ended.exit, 1);
+    EXPECT_EQ(ended.output.size(), ChildRunner::kOutputLimit);
+    EXPECT_NE(ended.text.find("no answer"), std::string::npos) << ended.text;
+}
+
+// Whatever we have open, with or without close-on-exec: the child has 0, 1, 2 and what `ls` opens.
+TEST(ChildRunner, AChildHasNoDescriptorOfOurs) {
+    Quiet log;
+    std::vector<int> ours = {::socket(AF_INET, SOCK_DGRAM, 0), ::open("/etc/passwd", O_RDONLY)};
+    for (const bool outlives : {false, true}) {
+        boost::asio::io_context io{1};
+        ChildRunner children(io, log);
+        ChildCommand command = shell("exec ls /proc/self/fd");
+        command.outlives_us = outlives;
+        std::string output;
+        children.run(1, command, [&](const ChildResult& result) {
+            output = result.output;
+            io.stop();
+        });
+        io.run_for(std::chrono::seconds(10));
+        EXPECT_EQ(output, "0\n1\n2\n3\n");
+    }
+    for (const int file : ours) {
+        ::close(file);
+    }
+}
+
+}  // namespace
