@@ -12,6 +12,7 @@ constexpr int kDone = 0;
 constexpr int kFailed = 1;
 constexpr int kWrongArguments = 2;
 constexpr int kNotThere = 3;
+constexpr int kUnknown = 4;  // LSB: nothing is known
 constexpr std::chrono::milliseconds kProbeWait{240};
 
 base::Error invalid(const std::string& text) {
@@ -127,11 +128,15 @@ base::Result<std::string> stop(const AddressCommand& command, Rtnetlink& kernel)
     return to_text(command.spec.ip) + " is gone";
 }
 
+int unknown(const base::Error& why) {
+    std::printf("the status is unknown: %s\n", why.text.c_str());
+    return kUnknown;
+}
+
 int status(const AddressCommand& command, Rtnetlink& kernel) {
     const auto held = kernel.addresses(command.spec.ip.v6);
     if (!held) {
-        std::fprintf(stderr, "ERROR: %s\n", held.error().text.c_str());
-        return kFailed;
+        return unknown(held.error());
     }
     const std::vector<HeldAddress> here = serving(command, *held);
     const std::string ip = to_text(command.spec.ip);
@@ -176,7 +181,7 @@ int run(const AddressCommand& command) {
     }
     base::Result<Rtnetlink> kernel = Rtnetlink::open();
     if (!kernel) {
-        return report(kernel.error());
+        return asks ? unknown(kernel.error()) : report(kernel.error());
     }
     if (asks) {
         return status(command, *kernel);

@@ -28,6 +28,7 @@ constexpr int kDone = 0;
 constexpr int kFailed = 1;
 constexpr int kWrongArguments = 2;
 constexpr int kNotMounted = 3;
+constexpr int kUnknown = 4;  // LSB: nothing is known, so nothing is started elsewhere on this word
 constexpr std::chrono::seconds kTermToKill{3};
 constexpr std::chrono::seconds kKillToFailure{5};
 constexpr std::chrono::milliseconds kBusyPoll{20};
@@ -217,14 +218,25 @@ base::Result<std::string> stop(const FilesystemCommand& command) {
     return io_error("/proc/self/mountinfo cannot be read");
 }
 
+int unknown(const std::string& why) {
+    std::printf("the status is unknown: %s\n", why.c_str());
+    return kUnknown;
+}
+
 // The words "not running" decide, whatever the name of the device may contain.
 int status(const FilesystemCommand& command) {
     const auto mounts = read_mount_table();
     if (!mounts) {
-        std::fprintf(stderr, "ERROR: %s\n", mounts.error().text.c_str());
-        return kFailed;
+        return unknown(mounts.error().text);
     }
-    if (mounted_on(*mounts, canonical(command.directory)) == nullptr) {
+    std::error_code error;
+    const auto real = std::filesystem::canonical(command.directory, error);
+    const bool absent =
+        error == std::errc::no_such_file_or_directory || error == std::errc::not_a_directory;
+    if (error && !absent && mounted_on(*mounts, command.directory) == nullptr) {
+        return unknown(command.directory + ": " + error.message());
+    }
+    if (mounted_on(*mounts, error ? command.directory : real.string()) == nullptr) {
         std::printf("%s is unmounted (stopped, not running)\n", command.device.c_str());
         return kNotMounted;
     }

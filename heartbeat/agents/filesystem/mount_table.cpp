@@ -79,6 +79,9 @@ base::Result<std::vector<Mount>> read_mount_table() {
         return base::Error{base::ErrorCode::Io, "/proc/self/mountinfo cannot be read"};
     }
     const std::string text{std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>()};
+    if (in.bad() || text.empty()) {
+        return base::Error{base::ErrorCode::Io, "/proc/self/mountinfo cannot be read to its end"};
+    }
     return parse_mount_table(text);
 }
 
