@@ -3,6 +3,7 @@
 // where operators and scripts grep for them (wire specification 15.4).
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <string_view>
 
@@ -20,6 +21,11 @@ public:
 std::string hex64(unsigned long long value);
 
 // printf into a string; for log lines and error texts only.
+// For %llu.
+inline unsigned long long ull(std::uint64_t value) {
+    return value;
+}
+
 std::string format(const char* pattern, ...) __attribute__((format(printf, 1, 2)));
 
 }  // namespace base

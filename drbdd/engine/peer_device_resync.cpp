@@ -8,13 +8,7 @@
 
 namespace engine {
 
-namespace {
-
-unsigned long long ull(std::uint64_t value) {
-    return value;
-}
-
-}  // namespace
+using base::ull;
 
 void PeerDevice::start_full_sync(ConnState conn) {
     device_.change_conn(conn);

@@ -9,11 +9,9 @@
 
 namespace engine {
 
-namespace {
+using base::ull;
 
-unsigned long long ull(std::uint64_t value) {
-    return value;
-}
+namespace {
 
 base::Error refusal(std::string text) {
     return {base::ErrorCode::State, std::move(text)};

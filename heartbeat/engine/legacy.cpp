@@ -8,7 +8,7 @@ namespace hb {
 
 namespace {
 
-constexpr Time kAskAgain{10'000};
+constexpr Time kAskHolderAgain{10'000};
 
 }  // namespace
 
@@ -25,7 +25,7 @@ void Legacy::ask(std::size_t group) {
     wire::Message request("ip-request");
     request.set("ipaddr", core_.groups.all()[group].key());
     core_.messenger.send(std::move(request));
-    asked_[group] = core_.now + kAskAgain;
+    asked_[group] = core_.now + kAskHolderAgain;
 }
 
 void Legacy::on_time() {
