@@ -93,6 +93,7 @@ void Attacher::on_disk_done(const DiskTicket& ticket, int error) {
             write_clean_superblock();
             return;
         case Phase::WriteSuperblock:
+            store_.note_clean_superblock(meta::without_log(superblock_));
             begin_log();
             return;
         case Phase::WriteLog:

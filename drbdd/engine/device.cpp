@@ -104,7 +104,11 @@ bool Device::lost_contact(const VolumeState& old, const VolumeState& now) {
     const bool gone = now.pdsk < Inconsistent || now.pdsk == DUnknown || now.pdsk == Outdated;
     const bool known_gone = old.pdsk == DUnknown &&
                             (now.pdsk == Diskless || now.pdsk == Failed || now.pdsk == Outdated);
-    return (had && gone) || known_gone;
+    // It was a copy, and without a resync it is none any more: it has failed to store something.
+    const bool spoiled = old.pdsk > Inconsistent && old.pdsk != DUnknown &&
+                         now.pdsk == Inconsistent && old.conn == ConnState::Connected &&
+                         now.conn == ConnState::Connected;
+    return (had && gone) || known_gone || spoiled;
 }
 
 void Device::after_change(const VolumeState& old) {
@@ -205,9 +209,24 @@ void Device::part_ways() {
     }
 }
 
+void Device::on_peer_refused_write() {
+    if (state_.role == Role::Primary && state_.conn == ConnState::Connected &&
+        state_.pdsk > DiskState::Inconsistent) {
+        peer.refuse_until_settled();
+        VolumeState next = state_;
+        next.pdsk = DiskState::Inconsistent;
+        change_state(next);
+    }
+}
+
 void Device::begin_generation(GenerationIds next) {
     const std::uint64_t bit = state_.role == Role::Primary ? kUuidPrimaryBit : 0;
-    next.current = (core_.prng.next() & ~kUuidPrimaryBit) | bit;
+    const bool for_peer = state_.role != Role::Primary && state_.peer == Role::Primary &&
+                          state_.conn >= ConnState::Connected &&
+                          state_.pdsk < DiskState::Inconsistent;
+    const std::uint64_t uuid =
+        for_peer ? diskless_successor(ids().current) : core_.prng.next() & ~kUuidPrimaryBit;
+    next.current = uuid | bit;
     store.set_ids(next);
     set_peer_may_bear_current(false);
     // No write of the new generation is completed before the generation is on stable storage.
@@ -289,13 +308,26 @@ void Device::begin_detach() {
         disk_failed(true, "detached while attaching");
         return;
     }
+    draining_ = true;
+    core_.progress = true;
+}
+
+void Device::leave() {
+    draining_ = false;
+    core_.progress = true;
+    VolumeState next = state_;
+    next.disk = DiskState::Failed;
+    const StateCode code = check_validity(sanitise(next), core_.settings.fencing);
+    if (!succeeded(code) && succeeded(check_validity(state_, core_.settings.fencing))) {
+        log_line(base::LogLevel::Error, base::format("detach given up: %s", text(code)));
+        return;
+    }
     remember_exposed_data();
     detaching_ = true;
     detach_stored_ = false;
     detach_ticket_ = 0;
     change_disk(DiskState::Failed);
     peer.announce_state();
-    core_.progress = true;
 }
 
 void Device::disk_failed(bool metadata, const std::string& what) {
@@ -317,6 +349,7 @@ void Device::disk_failed(bool metadata, const std::string& what) {
     }
     log_line(base::LogLevel::Error, "Local IO failed. Detaching...");
     remember_exposed_data();
+    draining_ = false;
     disk.refuse_new();
     if (attacher_.running()) {
         attacher_.abort(what);
@@ -331,6 +364,14 @@ void Device::disk_failed(bool metadata, const std::string& what) {
     detach_stored_ = true;
 }
 
+void Device::flush_failed(const std::string& what) {
+    disk_failed(false, what);
+    if (disk.accepts()) {  // pass_on
+        peer_writes_.take_back(*this);
+        store.start_full_sync(true);
+    }
+}
+
 void Device::note_write_lost_with_disk() {
     if (!std::exchange(peer_lacks_writes_, true)) {
         log_line(base::LogLevel::Error,
@@ -341,11 +382,43 @@ void Device::note_write_lost_with_disk() {
 
 bool Device::has_newest_data() const {
     return state_.conn < ConnState::Connected && state_.disk >= DiskState::Consistent &&
-           ids().bitmap != 0 && (state_.pdsk == DiskState::Outdated || bitmap.count() != 0);
+           ids().bitmap != 0 &&
+           (!peer_may_bear_current_ || state_.pdsk == DiskState::Outdated || bitmap.count() != 0);
 }
 
 bool Device::other_data_exposed(std::uint64_t current) const {
-    return exposed_uuid_ != 0 && ((exposed_uuid_ ^ current) & ~kUuidPrimaryBit) != 0;
+    const auto differs = [current](std::uint64_t uuid) {
+        return ((uuid ^ current) & ~kUuidPrimaryBit) != 0;
+    };
+    return exposed_uuid_ != 0 && differs(exposed_uuid_) &&
+           differs(diskless_successor(exposed_uuid_));
+}
+
+// A peer whose bitmap identifier is set has parted from our disk before, and goes on as it is. One
+// that is expected to begin a generation and says nothing is not waited for for ever: every node
+// that speaks this protocol does so at once.
+void Device::go_on_with_peers_data() {
+    set_exposed_uuid(peer.peer_ids()->current);
+    if (state_.role == Role::Primary && peer.peer_ids()->bitmap == 0) {
+        generation_due_ = core_.now + 2 * core_.settings.net.ping_timeout;
+        core_.progress = true;
+    }
+}
+
+void Device::on_peer_generation(std::uint64_t current) {
+    if (state_.disk >= DiskState::Inconsistent || state_.conn < ConnState::Connected ||
+        state_.pdsk != DiskState::UpToDate) {
+        return;
+    }
+    const bool begun = ((exposed_uuid_ ^ current) & ~kUuidPrimaryBit) != 0;
+    set_exposed_uuid(current);
+    if (begun && give_up_generation()) {
+        requests.on_generation_known();
+    }
+}
+
+bool Device::give_up_generation() {
+    return std::exchange(generation_due_, io::kNever) != io::kNever;
 }
 
 // Without a disk a Primary goes on with these data, and accepts no others (3.6).
@@ -353,7 +426,7 @@ void Device::remember_exposed_data() {
     const bool at_peer = state_.conn >= ConnState::Connected &&
                          state_.pdsk == DiskState::UpToDate && peer.peer_ids().has_value();
     if (at_peer) {
-        set_exposed_uuid(peer.peer_ids()->current);
+        go_on_with_peers_data();
     } else if (store.is_open() && state_.disk >= DiskState::Inconsistent && !refuse_attached_) {
         set_exposed_uuid(ids().current);  // not those of a disk whose attach is refused
         lost_newest_data_ = state_.disk >= DiskState::Consistent && ids().bitmap != 0;
@@ -363,6 +436,13 @@ void Device::remember_exposed_data() {
 // Orderly: first everything that uses the disk ends, then the bitmap and the superblock are
 // written.
 void Device::advance_detach() {
+    if (draining_) {
+        if (state_.role == Role::Primary && !requests.settled()) {
+            connection_.transfer_log.close_epoch();
+            return;
+        }
+        leave();
+    }
     if (!detaching_) {
         return;
     }
@@ -513,6 +593,11 @@ void Device::advance() {
         age_log_at_ = core_.now + kLogAge;
         log.age();
     }
+    if (core_.now >= generation_due_) {
+        log_line(base::LogLevel::Warning, "The peer has begun no new generation for our writes");
+        give_up_generation();
+        requests.on_generation_known();
+    }
     if (refuse_attached_) {
         disk_failed(true,
                     "Can only attach to data with current UUID=" + base::hex64(exposed_uuid_));
@@ -538,7 +623,7 @@ void Device::advance() {
 
 io::Instant Device::next_deadline() const {
     const bool aging = local_usable() && log.any_cold();
-    return std::min(peer.next_deadline(), aging ? age_log_at_ : io::kNever);
+    return std::min({peer.next_deadline(), aging ? age_log_at_ : io::kNever, generation_due_});
 }
 
 bool Device::usable() const {

@@ -52,12 +52,25 @@ public:
 
     const Attacher& attacher() const { return attacher_; }
 
-    void begin_detach();  // orderly; the volume goes Failed, then Diskless
+    // Orderly: the application's writes under way come to their end on both copies, then the disk
+    // is no member any more (Failed), then it is closed (Diskless). Given up if by then nobody else
+    // has the data.
+    void begin_detach();
 
-    bool detaching() const { return detaching_; }
+    bool detaching() const { return draining_ || detaching_; }
+
+    // Before it leaves: no write is started.
+    bool draining() const { return draining_; }
+
+    // What it holds counts as a copy of the data in use.
+    bool is_member() const { return local_usable() && state_.disk == DiskState::UpToDate; }
 
     // An operation on the backing disk failed: bitmap, log and policy follow.
     void disk_failed(bool metadata, const std::string& what);
+
+    // A flush of data failed. Whatever the policy, nothing that was written since the last good one
+    // is vouched for: it is taken back from the peer, and everything counts as different.
+    void flush_failed(const std::string& what);
 
     // The local copy may be read and written.
     bool local_usable() const {
@@ -74,6 +87,10 @@ public:
     // From now on our data go their own way: they get an identifier that the peer's disk can't
     // bear.
     void part_ways();
+
+    // A negative ack: the peer lacks a write. That is lost contact to its data, which its state
+    // will say a moment later on the other socket; completions wait for the new generation.
+    void on_peer_refused_write();
 
     // Although a bitmap identifier tells our data from the peer's, its disk may still, or again,
     // bear our current identifier: a sync target has not confirmed yet that it has stored the sync
@@ -92,10 +109,24 @@ public:
         lost_newest_data_ = false;
     }
 
-    // An application has seen data of another generation than this one.
+    // An application has seen data of another generation than this one. The one that follows when
+    // we write without a disk is ours as well, although the peer may not have told us that it has
+    // begun it.
     bool other_data_exposed(std::uint64_t current) const;
 
-    // They went their own way, and the peer is known to lack some: nobody else has them.
+    // Without a disk a Primary goes on with the peer's data, which begin a new generation by that.
+    // Until both know it nothing is written, completed or promised.
+    void go_on_with_peers_data();
+    void on_peer_generation(std::uint64_t current);
+
+    bool awaits_generation() const { return generation_due_ != io::kNever; }
+
+    // The connection is gone, or the peer says nothing. True if it was waited for.
+    bool give_up_generation();
+
+    // They went their own way, by an identifier that the peer's disk can't bear: nobody else has
+    // them. Bits say where the two differ, not who is newer; they only help where a resync may have
+    // made the peer equal without our knowing.
     bool has_newest_data() const;
 
     // The disk that is gone has writes that the peer lacks.
@@ -155,6 +186,7 @@ private:
     void finish_detach();
     void remember_exposed_data();
     void advance_detach();
+    void leave();
     static bool lost_contact(const VolumeState& old, const VolumeState& now);
 
     Core& core_;
@@ -164,11 +196,13 @@ private:
     Attacher attacher_;
     VolumeState state_;
     bool crashed_primary_ = false;
+    bool draining_ = false;
     bool detaching_ = false;
     bool detach_stored_ = false;
     MetaStore::Ticket detach_ticket_ = 0;
     MetaStore::Generation detach_generation_ = 0;
     std::uint64_t exposed_uuid_ = 0;
+    io::Instant generation_due_ = io::kNever;  // the peer's new generation is waited for until then
     bool lost_newest_data_ = false;
     bool peer_lacks_writes_ = false;
     bool peer_may_bear_current_ = false;

@@ -131,14 +131,25 @@ private:
         if (same(s.bitmap, p.bitmap) && masked(s.bitmap) != 0) {
             return done(CompareResult::SplitBrainAuto, 90);
         }
+        return done(related() ? CompareResult::SplitBrain : CompareResult::Unrelated, 100);
+    }
+
+    // Any identifier in common says that the data were the same once. DRBD compares the two
+    // histories only, and calls relatives strangers that discard-my-data could bring together.
+    bool related() const {
+        const GenerationIds& s = own_.ids;
+        const GenerationIds& p = peer_.ids;
         for (const std::uint64_t mine : s.history) {
             for (const std::uint64_t theirs : p.history) {
                 if (same(mine, theirs)) {  // zero equals zero here: DRBD does it this way
-                    return done(CompareResult::SplitBrain, 100);
+                    return true;
                 }
             }
         }
-        return done(CompareResult::Unrelated, 100);
+        const auto in_history = [](std::uint64_t uuid, const GenerationIds& ids) {
+            return masked(uuid) != 0 && (same(uuid, ids.history[0]) || same(uuid, ids.history[1]));
+        };
+        return in_history(s.bitmap, p) || in_history(p.bitmap, s);
     }
 
     const SyncSide& own_;

@@ -15,6 +15,7 @@ namespace engine {
 inline constexpr std::uint64_t kUuidJustCreated = 4;
 inline constexpr std::uint64_t kUuidPrimaryBit = 1;  // ignored in comparisons
 inline constexpr std::uint64_t kUuidSyncOffset = 0x0001000000000000;
+inline constexpr std::uint64_t kUuidDisklessOffset = 0x0000000100000000;
 
 struct GenerationIds {
     std::uint64_t current = kUuidJustCreated;
@@ -23,7 +24,13 @@ struct GenerationIds {
 
     bool operator==(const GenerationIds&) const = default;
 
-    void push_history(std::uint64_t uuid) { history = {uuid, history[0]}; }
+    // An identifier has one place: a second copy would push another out, and a peer that bears
+    // that one would be taken for a stranger.
+    void push_history(std::uint64_t uuid) {
+        if (((uuid ^ history[0]) & ~kUuidPrimaryBit) != 0) {
+            history = {uuid, history[0]};
+        }
+    }
 
     // The bitmap identifier goes to the history (if any) and gets a new value.
     void rotate_bitmap(std::uint64_t uuid) {
@@ -50,6 +57,13 @@ struct GenerationIds {
         return bitmap == (current & ~kUuidPrimaryBit) + kUuidSyncOffset;
     }
 };
+
+// The generation that begins when a Primary without a disk goes on with the peer's copy. It is made
+// from the one that it follows, so that the writer can name it although it was never told: the
+// connection can break between the two.
+constexpr std::uint64_t diskless_successor(std::uint64_t current) {
+    return (current & ~kUuidPrimaryBit) + kUuidDisklessOffset;
+}
 
 std::string describe(const GenerationIds& ids);  // C:B:H0:H1 in hexadecimal
 

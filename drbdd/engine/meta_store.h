@@ -34,6 +34,9 @@ public:
     void open(const meta::Layout& layout, const meta::Superblock& superblock, bool md_flushes);
     void close();
 
+    // The attach has stored it: a crash finds its flags until the next one is written.
+    void note_clean_superblock(const meta::Superblock& stored) { flags_on_disk_ = stored.flags; }
+
     bool is_open() const { return open_; }
 
     const meta::Layout& layout() const { return layout_; }
@@ -59,6 +62,11 @@ public:
     bool durable(Generation generation) const { return !open_ || durable_ >= generation; }
 
     bool clean() const { return durable(generation_); }
+
+    // What a crash now would find in the superblock.
+    bool on_disk(meta::MdFlag flag) const {
+        return (flags_on_disk_ & static_cast<std::uint32_t>(flag)) != 0;
+    }
 
     // --- Bitmap ---
     using Ticket = std::uint64_t;

@@ -32,7 +32,7 @@ PeerDevice::PeerDevice(Core& core, Device& device, Connection& connection)
 }
 
 void PeerDevice::start() {
-    left_handshake_ = heard_ = ids_awaited_ = consider_resync_ = false;
+    left_handshake_ = heard_ = ids_awaited_ = consider_resync_ = refused_write_ = false;
     silent_until_ = core_.now + kVolumeUnknownAfter;
     sequence_ = 0;
     peer_ids_.reset();

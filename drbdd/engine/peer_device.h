@@ -64,6 +64,10 @@ public:
     std::optional<StateCode> take_reply();
     void forget_request();
 
+    // The peer lacks a write that it has refused: that its disk is good is not believed before a
+    // handshake or a resync.
+    void refuse_until_settled() { refused_write_ = true; }
+
     // The next state of the peer decides again who has the data.
     void consider_resync() { consider_resync_ = true; }
 
@@ -141,6 +145,7 @@ private:
     bool ids_awaited_ = false;
     io::Instant silent_until_{};
     bool consider_resync_ = false;
+    bool refused_write_ = false;
     std::uint32_t sequence_ = 0;
     std::deque<Announcement> announcements_;
     std::optional<GenerationIds> peer_ids_;

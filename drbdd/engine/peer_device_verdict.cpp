@@ -101,10 +101,7 @@ void PeerDevice::on_uuids(const proto::Uuids& packet) {
         next.disk = next.pdsk = DiskState::UpToDate;
         device_.change_state(next);
     }
-    if (state.disk < DiskState::Inconsistent && state.conn >= ConnState::Connected &&
-        state.pdsk == DiskState::UpToDate) {
-        device_.set_exposed_uuid(packet.current);
-    }
+    device_.on_peer_generation(packet.current);
 }
 
 // --- P_STATE (4.5) ---
@@ -127,6 +124,11 @@ base::Result<void> PeerDevice::on_state(const proto::State& packet) {
         return {};
     }
     const VolumeState& own = device_.state();
+    if (refused_write_ && own.conn == ConnState::Connected && peer.conn <= ConnState::Connected &&
+        peer_disk > DiskState::Inconsistent) {
+        peer_disk = DiskState::Inconsistent;
+    }
+    refused_write_ = refused_write_ && own.conn == ConnState::Connected;
     if (own.pdsk == DiskState::UpToDate && peer_disk == DiskState::Inconsistent &&
         own.conn == ConnState::Connected && peer.conn > ConnState::SyncSource) {
         peer_disk = DiskState::UpToDate;
@@ -137,6 +139,14 @@ base::Result<void> PeerDevice::on_state(const proto::State& packet) {
 // Step 2: a target tells that it is done. True when there is nothing more to do.
 base::Result<bool> PeerDevice::end_of_resync(const VolumeState& peer, DiskState& peer_disk) {
     const VolumeState& own = device_.state();
+    const bool as_source = own.conn == ConnState::SyncSource || own.conn == ConnState::PausedSyncS;
+    if (as_source && source.refused_any() && peer.conn == ConnState::Connected &&
+        peer_disk == DiskState::Inconsistent) {
+        VolumeState next = own;  // it has what could be read; the rest stays marked
+        next.conn = ConnState::Connected;
+        device_.change_state(next);
+        return true;
+    }
     const bool applies =
         own.disk == DiskState::UpToDate && own.conn > ConnState::Connected &&
         (own.pdsk == DiskState::Inconsistent || own.pdsk == DiskState::Consistent) &&
@@ -355,7 +365,7 @@ base::Result<void> PeerDevice::settle(const VolumeState& peer, DiskState peer_di
     }
     if (fresh && device_.state().role == Role::Primary &&
         device_.state().disk < DiskState::Inconsistent && peer_ids_) {
-        device_.set_exposed_uuid(peer_ids_->current);
+        device_.go_on_with_peers_data();
     }
     return {};
 }

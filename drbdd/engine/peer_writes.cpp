@@ -234,16 +234,19 @@ void PeerWrites::on_write_done(Device& device, const DiskTicket& ticket, int err
     const auto found = active_.find(ticket.key);
     REQUIRE(found != active_.end());
     Write& write = found->second;
-    if (error == 0 && !device.disk.accepts()) {
-        error = EIO;  // the disk failed meanwhile: this write does not count
+    if (error == 0 && !device.local_usable()) {
+        error = EIO;  // the disk is no member any more: this write does not count
     }
     if (error == 0 && !write.flushed && write.length > 0) {
         write.flushed = true;
         submit_write(ticket.key, write);
         return;
     }
+    const bool flush = ticket.op.kind == io::DiskOp::Kind::Flush;
     finish(ticket.key, error);
-    if (error != 0) {
+    if (error != 0 && flush) {
+        device.flush_failed(base::format("flush for the peer failed, errno %d", error));
+    } else if (error != 0) {
         device.disk_failed(false, base::format("write for the peer failed, errno %d", error));
     }
 }
@@ -353,7 +356,7 @@ void PeerWrites::start_flush() {
 void PeerWrites::on_flush_done(Device& device, int error) {
     REQUIRE(flushes_running_ > 0);
     if (error != 0) {
-        device.disk_failed(false, base::format("flush for the peer failed, errno %d", error));
+        device.flush_failed(base::format("flush for the peer failed, errno %d", error));
     }
     if (--flushes_running_ == 0) {
         finish_flush();
@@ -379,16 +382,21 @@ void PeerWrites::ack_barriers() {
     }
 }
 
-void PeerWrites::on_disk_lost(Device& device) {
+void PeerWrites::take_back(Device& device) {
     for (Epoch& epoch : epochs_) {
         for (const Range& range : epoch.unflushed) {
             if (range.device == &device) {
+                device.mark_out_of_sync(range.sector, range.length);
                 negative(range);
             }
         }
         std::erase_if(epoch.unflushed,
                       [&device](const Range& range) { return range.device == &device; });
     }
+}
+
+void PeerWrites::on_disk_lost(Device& device) {
+    take_back(device);
     // Writes that wait for the activity log will not get it.
     std::vector<std::uint64_t> waiting;
     for (auto& [key, write] : active_) {

@@ -47,9 +47,11 @@ public:
     void on_flush_done(Device& device, int error);
     // The activity log holds the extents of this write (a diskless peer's).
     void on_log_ready(std::uint64_t key);
-    // The disk of a volume is lost: what was written and not flushed is taken back with negative
-    // acks.
+    // The disk of a volume is lost: what was written and not flushed is taken back.
     void on_disk_lost(Device& device);
+    // A flush has failed. What was written since the last good one may be gone, also when a later
+    // flush succeeds: negative acks say so.
+    void take_back(Device& device);
 
     void advance();
     io::Instant next_deadline() const;

@@ -179,7 +179,16 @@ bool Requests::peer_has_data() const {
 bool Requests::gate_open() const {
     const VolumeState& state = device_.state();
     // The peer must know that it holds the only copy before it gets a write that we do not log.
-    if (!device_.local_usable() && device_.peer.announcements_pending()) {
+    if (!device_.local_usable() &&
+        (device_.peer.announcements_pending() || device_.awaits_generation())) {
+        return false;
+    }
+    if (device_.draining()) {
+        return false;
+    }
+    // A crash replays the activity log only if the superblock names us Primary. It did when we were
+    // promoted; a disk that was attached since has to be told again.
+    if (device_.local_usable() && !device_.store.on_disk(meta::kMdPrimaryInd)) {
         return false;
     }
     return device_.store.durable(hold_until_) && state.conn != ConnState::WFBitMapT &&
@@ -229,6 +238,7 @@ void Requests::start(std::uint64_t key) {
     }
     write.started = true;
     ++started_;
+    ++unsettled_;
     const bool remote =
         state.conn >= ConnState::Connected &&
         (state.pdsk == DiskState::UpToDate ||
@@ -257,6 +267,7 @@ void Requests::start(std::uint64_t key) {
 }
 
 void Requests::submit_locally(std::uint64_t key, Write& write) {
+    REQUIRE(is_flush(write) || (write.holds_log && device_.store.on_disk(meta::kMdPrimaryInd)));
     write.local = write.local_pending = true;
     device_.disk.submit(is_flush(write) ? DiskUser::AppFlush : DiskUser::AppWrite,
                         key,
@@ -339,13 +350,15 @@ void Requests::start_flush() {
     write.app.volume = device_.number();
     write.started = true;
     ++started_;
+    ++unsettled_;
     const bool local = device_.local_usable();
     const bool remote = peer_has_data();
     connection.transfer_log.close_epoch();
     if (local) {
         submit_locally(flush_key_, write);
     }
-    const bool wait_for_peer = core_.settings.net.protocol == ReplicationProtocol::C || !local;
+    const bool wait_for_peer =
+        core_.settings.net.protocol == ReplicationProtocol::C || !device_.is_member();
     telling_peer_ = tell;
     write.peer_full = remote;
     write.durable = remote && !unflushed_at_peer_ && !telling_peer_;
@@ -378,21 +391,27 @@ void Requests::on_disk_done(const DiskTicket& ticket, int error) {
         return;
     }
     Write& write = writes_.at(ticket.key);
-    if (error != 0 || !device_.disk.accepts()) {
+    if (error != 0 || !device_.local_usable()) {
         write.local_failed = true;
     }
     if (error != 0) {
-        if (!is_flush(write)) {
-            device_.mark_out_of_sync(write.app.sector, write.app.length);
-        }
-        device_.disk_failed(false,
-                            base::format("local WRITE IO error sector %llu+%llu, errno %d",
-                                         static_cast<unsigned long long>(ticket.op.sector.value),
-                                         static_cast<unsigned long long>(ticket.op.length / 512),
-                                         error));
+        report_failure(write, error);
     }
     write.local_pending = false;
     check(ticket.key);
+}
+
+void Requests::report_failure(const Write& write, int error) {
+    if (is_flush(write)) {
+        device_.flush_failed(base::format("local FLUSH IO error, errno %d", error));
+        return;
+    }
+    device_.mark_out_of_sync(write.app.sector, write.app.length);
+    device_.disk_failed(false,
+                        base::format("local WRITE IO error sector %llu+%llu, errno %d",
+                                     static_cast<unsigned long long>(write.app.sector.value),
+                                     static_cast<unsigned long long>(write.app.length / 512),
+                                     error));
 }
 
 base::Result<void> Requests::on_ack(Ack ack, const proto::BlockAck& packet) {
@@ -402,6 +421,7 @@ base::Result<void> Requests::on_ack(Ack ack, const proto::BlockAck& packet) {
     if (!known) {
         if (ack == Ack::Negative) {
             device_.mark_out_of_sync(packet.sector, packet.size);
+            device_.on_peer_refused_write();
             return {};
         }
         return base::Error{base::ErrorCode::Invalid,
@@ -422,6 +442,7 @@ base::Result<void> Requests::on_ack(Ack ack, const proto::BlockAck& packet) {
             break;
         case Ack::Negative:
             write.net = Net::Negative;
+            device_.on_peer_refused_write();  // before the write is completed from our copy alone
             break;
     }
     check(found->first);
@@ -486,6 +507,13 @@ void Requests::on_disk_lost() {
     core_.progress = true;
 }
 
+void Requests::on_generation_known() {
+    for (const std::uint64_t key : undecided()) {
+        check(key);
+    }
+    core_.progress = true;
+}
+
 void Requests::on_disk_doubted() {
     peer_knows_our_disk_ = !peer_has_data();
     telling_peer_ = false;
@@ -499,7 +527,8 @@ bool Requests::net_satisfied(const Write& write) const {
     if (write.net == Net::Lost || write.net == Net::None || write.net == Net::Negative) {
         return true;
     }
-    if (write.local_failed && !peer_knows_our_disk_ && !is_flush(write)) {
+    if (write.local_failed && !is_flush(write) &&
+        (!peer_knows_our_disk_ || device_.awaits_generation())) {
         return false;
     }
     if (write.durable || write.net == Net::Written || write.net == Net::InSync) {
@@ -528,7 +557,7 @@ void Requests::check(std::uint64_t key) {
     }
     if (!write.completed && net_satisfied(write)) {
         complete(key, write);
-    } else if (!write.completed && write.local_failed && write.in_log) {
+    } else if (!write.completed && !has_own_copy(write) && write.in_log) {
         device_.peer_connection().transfer_log.close_epoch();  // the barrier ack decides
     }
     if (write.completed && !write.in_log) {
@@ -536,8 +565,9 @@ void Requests::check(std::uint64_t key) {
     }
 }
 
-bool Requests::has_own_copy(const Write& write) {
-    return write.local && !write.local_failed && !write.sole_copy;
+// It counts only while the disk is a member: one that has failed, or is detached, is read no more.
+bool Requests::has_own_copy(const Write& write) const {
+    return write.local && !write.local_failed && !write.sole_copy && device_.is_member();
 }
 
 // Not completed yet, and of no use on our disk: the peer's word decides.
@@ -555,7 +585,8 @@ std::vector<std::uint64_t> Requests::undecided() const {
 // not safe.
 void Requests::give_up_undecided() {
     telling_peer_ = false;
-    if (std::exchange(peer_knows_our_disk_, true)) {
+    const bool unnamed = device_.give_up_generation();
+    if (std::exchange(peer_knows_our_disk_, true) && !unnamed) {
         return;
     }
     for (const std::uint64_t key : undecided()) {
@@ -622,6 +653,7 @@ void Requests::complete(std::uint64_t key, Write& write) {
 
 void Requests::release(std::uint64_t key, Write& write) {
     settle_bits(write);
+    unsettled_ -= write.started ? 1 : 0;
     if (write.holds_log) {
         device_.log.put(first_extent(write.app), last_extent(write.app));
     }

@@ -45,6 +45,8 @@ public:
     // Our copy is not what it was. Until the peer knows that, its word alone completes no write:
     // were we to crash before, our disk would pass for the newer one when it comes back.
     void on_disk_doubted();
+    // The peer has begun the generation in which we write without a disk.
+    void on_generation_known();
     // Everything still waiting is answered with an error: the volume goes down.
     void fail_waiting(int error);
 
@@ -59,6 +61,9 @@ public:
 
     // No write has been started and not finished with the application and the local disk.
     bool quiet() const { return started_ == 0; }
+
+    // No write has been started that is not safe on both copies, or marked.
+    bool settled() const { return unsettled_ == 0; }
 
     bool idle() const;
 
@@ -115,9 +120,10 @@ private:
     void submit_locally(std::uint64_t key, Write& write);
     void replicate(std::uint64_t key, Write& write);
     void start_flush();
+    void report_failure(const Write& write, int error);
     void check(std::uint64_t key);
     bool net_satisfied(const Write& write) const;
-    static bool has_own_copy(const Write& write);
+    bool has_own_copy(const Write& write) const;
     std::vector<std::uint64_t> undecided() const;
     void give_up_undecided();
     void complete(std::uint64_t key, Write& write);
@@ -145,8 +151,9 @@ private:
     std::uint64_t flush_key_ = 0;
     bool unflushed_at_peer_ = true;  // replicated, or connected, since the last flush that we sent
     bool peer_knows_our_disk_ = true;
-    bool telling_peer_ = false;  // the flush under way follows the announcement
-    std::uint64_t started_ = 0;
+    bool telling_peer_ = false;    // the flush under way follows the announcement
+    std::uint64_t started_ = 0;    // and not completed
+    std::uint64_t unsettled_ = 0;  // started and not released
     io::Instant last_activity_{};
 };
 

@@ -132,10 +132,11 @@ StateCode Resource::check(const VolumeState& from, const VolumeState& to) const 
     return check_change(from, to, connection_.in_handshake(), core_.settings.fencing);
 }
 
-// All that the volumes' superblocks should say is on disk.
+// All that the volumes' superblocks should say is on disk, here or where the data are.
 bool Resource::stored() const {
-    return std::all_of(
-        devices_.begin(), devices_.end(), [](const auto& device) { return device->store.clean(); });
+    return std::all_of(devices_.begin(), devices_.end(), [](const auto& device) {
+        return device->store.clean() && !device->awaits_generation();
+    });
 }
 
 ResourceStatus Resource::status(io::Instant now) const {
@@ -306,6 +307,10 @@ bool Resource::run(Running& running, const Detach& command) {
             device->begin_detach();
         }
         running.stage = 2;
+    }
+    if (device->disk.is_open() && !device->detaching()) {
+        done(running, StateCode::NoUpToDateDisk);  // the peer has gone away meanwhile
+        return true;
     }
     if (device->disk.is_open()) {
         return false;
@@ -545,7 +550,7 @@ void Resource::finish_promotion(bool force) {
             device->store.set_ids(ids);
             device->requests.hold_until(device->store.generation());
         } else if (device->peer.peer_ids()) {
-            device->set_exposed_uuid(device->peer.peer_ids()->current);  // no others from now on
+            device->go_on_with_peers_data();  // and no others from now on
         }
         device->peer.announce_state();
     }

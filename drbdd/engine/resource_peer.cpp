@@ -24,8 +24,18 @@ bool Resource::run(Running& running, const Outdate& command) {
         done(running, kErrMinorInvalid, "Device minor not allocated");
         return true;
     }
+    if (role() == Role::Primary) {
+        done(running, StateCode::NoUpToDateDisk);  // whatever its disk, and whoever asks
+        return true;
+    }
     if (device->attaching()) {
         return false;
+    }
+    // "Worse than outdated" is a word on data that were looked at. Without a disk nobody knows what
+    // is on it, and the caller must not take its own for the newest on our account.
+    if (running.stage == 0 && !device->attached()) {
+        done(running, StateCode::IsDiskless);
+        return true;
     }
     if (running.stage == 0 && connection_.up() && !running.retried) {
         running.retried = true;

@@ -303,7 +303,7 @@ void ResyncTarget::forget(base::Sector sector, std::uint64_t bytes) {
 // --- Source ---
 
 void ResyncSource::stop() {
-    was_asked_ = false;
+    was_asked_ = refused_any_ = false;
     queue_.clear();
     active_.clear();
     reading_.clear();
@@ -333,6 +333,7 @@ base::Result<void> ResyncSource::on_request(const proto::BlockReq& request) {
 }
 
 void ResyncSource::refuse(const proto::BlockReq& request) {
+    refused_any_ = true;
     device_.peer.send_ack(
         proto::Command::NegRsDreply, request.sector, request.block_id, request.size);
 }

@@ -130,6 +130,9 @@ public:
     // The target has asked for a block of this resync.
     bool was_asked() const { return was_asked_; }
 
+    // Some blocks could not be read: the target will end without them.
+    bool refused_any() const { return refused_any_; }
+
 private:
     void refuse(const proto::BlockReq& request);
 
@@ -141,6 +144,7 @@ private:
     std::uint64_t next_key_ = 1;
     std::uint64_t serial_ = 0;
     bool was_asked_ = false;
+    bool refused_any_ = false;
 };
 
 }  // namespace engine

@@ -110,6 +110,7 @@ void Oracles::look_at_uuid_on_disk(Node node, std::size_t volume) {
     if (n.was_power_cut) {
         // A superblock write that was in flight has been undone: that is no going back of ours.
         n.replaced_on_disk.erase(superblock->current_uuid & ~meta::kUuidPrimaryBit);
+        n.uuid_on_disk.reset();
         n.was_power_cut = false;
     }
     if (!superblock->has(meta::kMdConsistent)) {

@@ -241,5 +241,28 @@ TEST(GenerationIds, RotateAsTheSpecificationSays) {
     EXPECT_EQ(ids, (GenerationIds{kA, 0, {kE, kB}}));
 }
 
+// Seed sim_random 7005730: a resync that was repeated put its identifier twice into the history and
+// pushed out the one that the peer had in common with it.
+TEST(GenerationIds, NoIdentifierStandsTwiceInTheHistory) {
+    GenerationIds ids{0x3006, 0x5EEE, {0x5EEE, 0x5EED}};
+    ids.clear_bitmap();
+    EXPECT_EQ(ids.history, (std::array<std::uint64_t, 2>{0x5EEE, 0x5EED}));
+    ids.push_history(0x5EEE | kUuidPrimaryBit);
+    EXPECT_EQ(ids.history[1], 0x5EEDu);
+}
+
+TEST(GenerationIds, AnyCommonIdentifierMakesItASplitBrain) {
+    SyncSide own;
+    own.ids = {0x3006, 0x5EED0, {0x5EEE0, 0x5EEE2}};
+    SyncSide peer;
+    peer.ids = {0xDA320, 0x5EEE0, {0x11110, 0x22220}};
+    EXPECT_EQ(compare(own, peer, true, true).result, CompareResult::SplitBrain);
+    EXPECT_EQ(compare(peer, own, false, true).result, CompareResult::SplitBrain);
+    peer.ids.bitmap = 0x33330;
+    EXPECT_EQ(compare(own, peer, true, true).result, CompareResult::Unrelated);
+    own.ids.bitmap = peer.ids.bitmap = 0;  // nothing is no identifier
+    EXPECT_EQ(compare(own, peer, true, true).result, CompareResult::Unrelated);
+}
+
 }  // namespace
 }  // namespace engine
