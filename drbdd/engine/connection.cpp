@@ -591,7 +591,7 @@ base::Result<void> Connection::on_conn_state_request(base::ConstBytes body) {
     const bool tear_down =
         (request->mask & 31u << 4) == 31u << 4 &&
         (request->value >> 4 & 31) == static_cast<std::uint32_t>(ConnState::Disconnecting);
-    if (succeeded(code) && !tear_down) {
+    if (!peer_may_ask(request->mask, request->value) || (succeeded(code) && !tear_down)) {
         code = StateCode::NotSupported;
     }
     std::vector<std::uint8_t> reply(proto::StateChgReply::kSize);

@@ -202,7 +202,14 @@ void PeerDevice::on_late_reply(std::uint32_t mask, StateCode code) {
 
 void PeerDevice::on_state_request(const proto::StateChgReq& packet) {
     StateCode code = StateCode::ConcurrentStChg;
-    if (!request_pending_ || !connection_.resolve_conflicts()) {
+    if (!peer_may_ask(packet.mask, packet.value)) {
+        code = StateCode::NotSupported;
+        device_.log_line(base::LogLevel::Error,
+                         base::format("the peer asks for what is not its business: state change "
+                                      "mask 0x%x, value 0x%x; refused",
+                                      packet.mask,
+                                      packet.value));
+    } else if (!request_pending_ || !connection_.resolve_conflicts()) {
         const VolumeState own = device_.state();
         const VolumeState next = sanitise(apply_peer_request(own, packet.mask, packet.value));
         code = check_change(own, next, connection_.in_handshake(), core_.settings.fencing);

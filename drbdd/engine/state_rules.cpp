@@ -191,6 +191,32 @@ StateCode check_change(const VolumeState& from,
     return check_transition(from, to, in_handshake);
 }
 
+bool peer_may_ask(std::uint32_t mask, std::uint32_t value) {
+    constexpr std::uint32_t kRole = 3;
+    constexpr std::uint32_t kConn = 31u << 4;
+    constexpr std::uint32_t kDisk = 15u << 9;
+    constexpr std::uint32_t kPeerDisk = 15u << 13;
+    if ((mask & ~(kRole | kConn | kDisk | kPeerDisk)) != 0) {
+        return false;
+    }
+    for (const std::uint32_t field : {kRole, kConn, kDisk, kPeerDisk}) {
+        if ((mask & field) != 0 && (mask & field) != field) {
+            return false;  // a part of a field
+        }
+    }
+    const auto role = static_cast<Role>(value & kRole);
+    const auto conn = static_cast<ConnState>(value >> 4 & 31);
+    const auto disk = static_cast<DiskState>(value >> 9 & 15);
+    const auto peer_disk = static_cast<DiskState>(value >> 13 & 15);
+    const bool role_ok = role == Role::Primary || role == Role::Secondary;
+    const bool conn_ok =
+        conn == ConnState::Disconnecting || starting_sync(conn) || conn == ConnState::VerifyS;
+    const bool disk_ok = disk <= DiskState::UpToDate && disk != DiskState::DUnknown;
+    return ((mask & kRole) == 0 || role_ok) && ((mask & kConn) == 0 || conn_ok) &&
+           ((mask & kDisk) == 0 || disk_ok) &&
+           ((mask & kPeerDisk) == 0 || peer_disk == DiskState::Outdated);
+}
+
 VolumeState apply_peer_request(const VolumeState& own, std::uint32_t mask, std::uint32_t value) {
     const auto swapped = [](std::uint32_t word) {
         const std::uint32_t role = word & 3;

@@ -25,6 +25,11 @@ StateCode check_change(const VolumeState& from,
                        bool in_handshake,
                        Fencing fencing = Fencing::DontCare);
 
+// Whether a peer of DRBD 8.4 asks for such a change at all (4.6): its own role and disk, our data
+// to be outdated, a full sync or a verify to begin, to part. Nothing else of ours is its business:
+// a word that makes our disk Diskless would take the data from the applications of a Primary.
+bool peer_may_ask(std::uint32_t mask, std::uint32_t value);
+
 // A peer's P_STATE_CHG_REQ as seen from here, applied to our state (4.6).
 VolumeState apply_peer_request(const VolumeState& own, std::uint32_t mask, std::uint32_t value);
 

@@ -5,6 +5,9 @@
 
 #include <gtest/gtest.h>
 
+#include <set>
+#include <vector>
+
 namespace engine {
 namespace {
 
@@ -143,6 +146,36 @@ TEST(PeerRequest, IsSeenFromTheOtherSide) {
     EXPECT_EQ(forced.pdsk, DiskState::UpToDate);
     EXPECT_EQ(apply_peer_request(connected(), 0x1e00, 0x400).pdsk, DiskState::Failed);
     EXPECT_EQ(apply_peer_request(connected(), 0x1ff0, 0x0a10).pdsk, DiskState::Outdated);
+}
+
+// Every value of every field, alone: what a peer may ask of us.
+TEST(StateRules, APeerMayAskForItsOwnStateAndForLittleOfOurs) {
+    struct Field {
+        const char* name;
+        unsigned shift;
+        std::uint32_t bits;
+        std::set<std::uint32_t> allowed;
+    };
+
+    const std::vector<Field> fields = {
+        {"its role", 0, 3, {1, 2}},
+        {"our role", 2, 3, {}},
+        {"connection", 4, 31, {1, 11, 12, 18}},  // Disconnecting, StartingSyncS and T, VerifyS
+        {"its disk", 9, 15, {0, 1, 2, 3, 4, 5, 7, 8}},
+        {"our disk", 13, 15, {5}},  // Outdated
+        {"pauses and suspension", 17, 127, {}},
+    };
+    for (const Field& field : fields) {
+        for (std::uint32_t value = 0; value <= field.bits; ++value) {
+            EXPECT_EQ(peer_may_ask(field.bits << field.shift, value << field.shift),
+                      field.allowed.contains(value))
+                << field.name << " " << value;
+        }
+    }
+    EXPECT_FALSE(peer_may_ask(15u << 13, 0));  // once made a Primary diskless
+    EXPECT_FALSE(peer_may_ask(1u << 13, 1u << 13));
+    EXPECT_TRUE(peer_may_ask(0x1f0 | 0x1e000, 0x010 | 5u << 13));  // part, and be outdated
+    EXPECT_TRUE(peer_may_ask(0x1e03, 0x1001));                     // primary --force
 }
 
 }  // namespace
