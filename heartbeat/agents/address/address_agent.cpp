@@ -1,5 +1,7 @@
 #include "heartbeat/agents/address/address_agent.h"
 
+#include "heartbeat/agents/address/own_addresses.h"
+
 #include <algorithm>
 #include <cstdio>
 #include <net/if.h>
@@ -105,7 +107,11 @@ base::Result<std::string> start(const AddressCommand& command, Rtnetlink& kernel
         if (!broadcast && !place->ip.v6 && place->prefix < 31) {
             broadcast = broadcast_of(place->ip, place->prefix);
         }
+        if (const auto noted = note_own_address(place->ip); !noted) {
+            return noted.error();
+        }
         if (const auto added = kernel.add(*place, broadcast); !added) {
+            forget_own_address(place->ip);
             return added.error();
         }
     }
@@ -120,12 +126,22 @@ base::Result<std::string> stop(const AddressCommand& command, Rtnetlink& kernel)
     if (!held) {
         return held.error();
     }
-    for (const HeldAddress& one : serving(command, *held)) {
+    const std::vector<HeldAddress> here = serving(command, *held);
+    const std::string ip = to_text(command.spec.ip);
+    if (!here.empty() && !is_own_address(command.spec.ip)) {
+        const HeldAddress& one = here.front();
+        return ip + " stays on " + one.interface +
+               ": it was there before, this agent has not set it. To take it away: ip address "
+               "del " +
+               ip + "/" + std::to_string(one.prefix) + " dev " + one.interface;
+    }
+    for (const HeldAddress& one : here) {
         if (const auto removed = kernel.remove(one); !removed) {
             return removed.error();
         }
     }
-    return to_text(command.spec.ip) + " is gone";
+    forget_own_address(command.spec.ip);
+    return ip + " is gone";
 }
 
 int unknown(const base::Error& why) {

@@ -6,6 +6,9 @@
 //   IPv6addr ip[/prefix[/nic]] [force|refuse] ...
 //   SendArp  ip/nic ...            announces only
 //
+// An address that was there before is as good as one that start sets, and stop leaves it where it
+// is.
+//
 // When another machine answers for the address: by default the address is set all the same (the
 // kernel of a dead node may go on answering) and the announcer says so in syslog; `refuse` asks the
 // link for 240 ms before it is set and refuses, naming the MAC; `force` means the default.

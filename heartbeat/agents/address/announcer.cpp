@@ -1,5 +1,7 @@
 #include "heartbeat/agents/address/announcer.h"
 
+#include "heartbeat/agents/address/own_addresses.h"
+
 #include <algorithm>
 #include <array>
 #include <cerrno>
@@ -17,15 +19,10 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-std::string run_directory() {
-    const char* set = std::getenv("DRBDD_RUN_DIR");
-    return set != nullptr && *set != '\0' ? set : "/run/drbdd";
-}
-
 // The announcer holds a lock on this file as long as it lives: the lock names the process, and no
 // stale number can ever be killed.
 int open_lock_file(const IpAddress& ip) {
-    const std::string directory = run_directory();
+    const std::string directory = agent_run_directory();
     ::mkdir(directory.c_str(), 0755);
     const std::string path = directory + "/announce-" + to_text(ip);
     return ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
@@ -99,7 +96,7 @@ base::Result<void> announce_in_background(const LinkSocket& socket,
     if (file < 0 || ::pipe2(locked.data(), O_CLOEXEC) != 0) {
         return base::Error{base::ErrorCode::Io,
                            "the announcer of " + to_text(ip) + " cannot be started: " +
-                               run_directory() + ": " + std::strerror(errno)};
+                               agent_run_directory() + ": " + std::strerror(errno)};
     }
     const pid_t child = ::fork();
     if (child == 0) {

@@ -28,6 +28,28 @@ def alias_with_label(work):
     expect(set(a for a in cable.addresses() if "." in a) == {"10.9.0.1"}, cable.addresses())
 
 
+def fixed_address_stays(work):
+    """what the machine had before a start, or without any, no stop takes away; what start has set is gone after any stop"""
+    cable, agents = Cable(), Agents(work)
+    out_of("ip", "address", "add", "fd00::9/64", "dev", "eth0", "nodad")
+    fixed = {"10.9.0.1": ("IPaddr::10.9.0.1/24/eth0", "IPaddr2::10.9.0.1/24/eth0"),
+             "fd00::9": ("IPv6addr::fd00:0:0:0:0:0:0:9/64/eth0",)}
+    for ip, words in fixed.items():
+        for word in words:
+            before = cable.addresses()[ip]
+            for operations in (("stop",), ("start", "stop"), ("start", "start", "stop", "stop")):
+                agents.good(word, *operations)
+                expect(cable.addresses().get(ip) == before, f"{word} {operations}: {cable.addresses()}")
+            agents.verdict(word, "running")
+    for word, ip in ((f"IPaddr::{VIP}/24/eth0", VIP), (f"IPaddr2::{VIP}/24/eth0", VIP), ("IPv6addr::fd00:0:0:0:0:0:0:5/64/eth0", "fd00::5")):
+        agents.good(word, "start", "start", "stop")
+        expect(ip not in cable.addresses(), cable.addresses())
+    # Set by hand after a stop of ours: that is no address of ours any more.
+    out_of("ip", "address", "add", f"{VIP}/24", "dev", "eth0")
+    agents.good(f"IPaddr2::{VIP}/24/eth0", "stop")
+    expect(VIP in cable.addresses(), cable.addresses())
+
+
 def parts_from_the_route(work):
     """mask and interface that are not written come from the most specific route"""
     cable, agents = Cable(), Agents(work)
@@ -163,5 +185,5 @@ def guard_follows_and_announces(work):
     expect(cable.mac == Cable.mac_of("eth0"), "the interface changed")
 
 
-main(alias_with_label, parts_from_the_route, gratuitous_arp, only_announced, ipv6, refuses_a_duplicate, guard_hears_a_claim,
+main(alias_with_label, fixed_address_stays, parts_from_the_route, gratuitous_arp, only_announced, ipv6, refuses_a_duplicate, guard_hears_a_claim,
      guard_asks, guard_follows_and_announces)
