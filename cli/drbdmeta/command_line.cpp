@@ -136,6 +136,7 @@ Result<void> take_option(int option, CommandLine& line) {
             line.striping_given = true;
             return set_number(line.al_stripe_size_4k, kAny, 4);
         case kPeerMaxBioSize:
+            line.bio_size_given = true;
             return set_number(line.peer_max_bio_size, 1u << 20, 1);
         default:
             return usage("unknown option, or one without its value; see drbdmeta --help");
@@ -158,6 +159,22 @@ Result<void> check_format(const std::string& format, const std::string& index) {
         return usage("external metadata ('" + index + "') is not supported: only internal");
     }
     return usage("'" + index + "' is not a valid index number.");
+}
+
+// An option of another command is none of this one's.
+Result<void> check_options(const CommandLine& line) {
+    const auto wrong = [](const std::string& text) { return Error{ErrorCode::Invalid, text}; };
+    const bool creates = line.command == "create-md";
+    if (line.striping_given && line.command == "restore-md") {
+        return usage("restore-md takes the activity log's stripes from the dump in this version");
+    }
+    if (line.striping_given && !creates) {
+        return wrong("The --al-stripe* options are only allowed with create-md and restore-md");
+    }
+    if (line.bio_size_given && !creates) {
+        return wrong("The --peer-max-bio-size option is only allowed with create-md");
+    }
+    return {};
 }
 
 }  // namespace
@@ -189,6 +206,9 @@ Result<CommandLine> parse_command_line(int argc, char** argv) {
     line.device = operands[2];
     line.command = operands[4];
     line.arguments.assign(operands.begin() + 5, operands.end());
+    if (Result<void> checked = check_options(line); !checked) {
+        return checked.error();
+    }
     return line;
 }
 

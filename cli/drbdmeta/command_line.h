@@ -21,6 +21,7 @@ struct CommandLine {
     std::vector<std::string> arguments;
     // create-md only
     bool striping_given = false;
+    bool bio_size_given = false;
     std::uint32_t al_stripes = 1;
     std::uint32_t al_stripe_size_4k = 8;
     std::uint32_t peer_max_bio_size = 0;  // bytes

@@ -87,6 +87,9 @@ def scenarios_of_both(stage):
     stage.both('create-md with too small a log', 10, ['create-md', '--al-stripe-size-kB', '4'])
     stage.both('create-md with too large a log', 10, ['create-md', '--al-stripes', '400000'])
     stage.both('create-md with too large a bio', 10, ['create-md', '--peer-max-bio-size', '2M'])
+    for command in ('get-gi', 'dump-md', 'apply-al', 'dstate', 'outdate', 'wipe-md'):
+        stage.both(f'{command} with an option of create-md', 10, [command, '--al-stripes', '4'], metadata(flags=0x91), ['--force'])
+        stage.both(f'{command} with a bio size', 10, [command, '--peer-max-bio-size', '4k'], metadata(flags=0x91), ['--force'])
     stage.both('create-md on too small a device', 10, ['create-md'], size=60 * 1024)
     filesystems(stage)
     stage.both('no metadata', 1, ['get-gi'])
