@@ -6,13 +6,16 @@
 #include "config/validate.h"
 
 #include <algorithm>
+#include <arpa/inet.h>
 #include <array>
 #include <cerrno>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <glob.h>
+#include <ifaddrs.h>
 #include <memory>
+#include <netinet/in.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -34,11 +37,19 @@ struct CloseFile {
 
 const HostConf* ResourceConf::find_host(std::string_view node) const {
     for (const HostConf& host : hosts) {
-        if (std::find(host.names.begin(), host.names.end(), node) != host.names.end()) {
+        const bool is_named =
+            !host.floating &&
+            std::find(host.names.begin(), host.names.end(), node) != host.names.end();
+        if (host.is_this || is_named) {
             return &host;
         }
     }
     return nullptr;
+}
+
+bool ResourceConf::is_stacked(std::string_view node) const {
+    const HostConf* host = find_host(node);
+    return host != nullptr && !host->stacked_on.empty();
 }
 
 const Options& ResourceConf::section(Section section) const {
@@ -109,6 +120,33 @@ std::string SystemFiles::canonical(const std::string& path) {
     const std::unique_ptr<char, decltype(&std::free)> resolved(::realpath(path.c_str(), nullptr),
                                                                &std::free);
     return resolved ? std::string(resolved.get()) : path;
+}
+
+bool SystemFiles::has_address(const std::string& ip) {
+    ifaddrs* all = nullptr;
+    if (::getifaddrs(&all) != 0) {
+        return false;
+    }
+    const std::unique_ptr<ifaddrs, decltype(&::freeifaddrs)> owner(all, &::freeifaddrs);
+    const std::string plain = ip.substr(0, ip.find('%'));  // without the scope
+    std::array<std::uint8_t, sizeof(in6_addr)> wanted{};
+    const bool v6 = plain.find(':') != std::string::npos;
+    if (::inet_pton(v6 ? AF_INET6 : AF_INET, plain.c_str(), wanted.data()) != 1) {
+        return false;
+    }
+    for (const ifaddrs* one = all; one != nullptr; one = one->ifa_next) {
+        if (one->ifa_addr == nullptr || one->ifa_addr->sa_family != (v6 ? AF_INET6 : AF_INET)) {
+            continue;
+        }
+        const void* bytes =
+            v6 ? static_cast<const void*>(
+                     &reinterpret_cast<sockaddr_in6*>(one->ifa_addr)->sin6_addr)
+               : static_cast<const void*>(&reinterpret_cast<sockaddr_in*>(one->ifa_addr)->sin_addr);
+        if (std::memcmp(bytes, wanted.data(), v6 ? sizeof(in6_addr) : sizeof(in_addr)) == 0) {
+            return true;
+        }
+    }
+    return false;
 }
 
 LoadedConf load_drbd_conf(const std::string& path, std::string_view node, FileSource& files) {

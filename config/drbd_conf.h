@@ -31,6 +31,7 @@ using Options = std::vector<Option>;
 struct GlobalConf {
     Place place;
     bool disable_ip_verification = false;
+    bool udev_always_use_vnr = false;  // /dev/drbd/by-res/RES/0 for implicit volumes, too
     std::optional<std::uint32_t> minor_count;
     std::optional<std::uint32_t> dialog_refresh;
     std::optional<std::uint32_t> cmd_timeout_short;
@@ -48,14 +49,21 @@ struct VolumeConf {
     std::string device;  // "/dev/drbd0"; empty if only a minor is given
     std::optional<std::uint32_t> minor;
     std::string disk;
-    std::string meta_disk;  // "internal", or a device, which this version refuses
-    Options options;        // disk { }
+    Place disk_place;
+    std::string meta_disk;  // "internal", or a device, with which this version runs no resource
+    std::optional<std::uint32_t> meta_index;  // of the slot in that device
+    Place meta_place;
+    Options options;  // disk { }
 };
 
 struct HostConf {
     std::vector<std::string> names;
     Place place;
     std::string address_family;  // "ipv4", "ipv6"; empty: no address
+    Place address_place;
+    bool floating = false;   // no names: this host is the one that has the address
+    bool is_this = false;    // floating: this one
+    std::string stacked_on;  // the lower resource, whose hosts are these; empty: not stacked
     Address address;
     Options disk;                     // disk { }, for all volumes on this host
     std::vector<VolumeConf> volumes;  // ascending; complete after loading
@@ -67,7 +75,9 @@ struct ResourceConf {
     std::string canonical_file;  // of place.file
     std::vector<VolumeConf> volumes;
     std::vector<HostConf> hosts;
-    bool has_refused_section = false;  // such as `floating`: that hosts are missing is no news
+    // What this version does not support, with file and line: the resource is not brought up for
+    // it, all else works.
+    std::vector<std::string> refusals;
     Options net;
     Options disk;
     Options options;
@@ -75,6 +85,7 @@ struct ResourceConf {
     Options handlers;
 
     const HostConf* find_host(std::string_view node) const;
+    bool is_stacked(std::string_view node) const;  // on this node
     const Options& section(Section section) const;
     Options& section(Section section);
 };
@@ -88,13 +99,14 @@ struct DrbdConf {
     const ResourceConf* find_resource(std::string_view name) const;
 };
 
-// Where files come from, so that tests and the fuzzer need none.
+// Where files come from, and what the host is, so that tests and the fuzzer need none.
 class FileSource {
 public:
     virtual ~FileSource() = default;
     virtual base::Result<std::string> read(const std::string& path) = 0;
     virtual std::vector<std::string> glob(const std::string& pattern) = 0;  // sorted
     virtual std::string canonical(const std::string& path) = 0;             // `path` if it has none
+    virtual bool has_address(const std::string& ip) = 0;  // on an interface of this host
 };
 
 // The file system; "-" is standard input. A file may have 16 MiB.
@@ -103,6 +115,7 @@ public:
     base::Result<std::string> read(const std::string& path) override;
     std::vector<std::string> glob(const std::string& pattern) override;
     std::string canonical(const std::string& path) override;
+    bool has_address(const std::string& ip) override;
 };
 
 // `errors` non-empty: the configuration is invalid, no command may use it. Each text is complete,
@@ -132,9 +145,13 @@ std::string dump_resource(const ResourceConf& resource, std::string_view node);
 Options effective_options(const DrbdConf& conf, const ResourceConf& resource, Section section);
 
 // What node `node` needs to run `resource`: common inherited, volumes resolved. Fails if the
-// resource has no section for it, or none for a peer.
+// resource has no section for it, or none for a peer, or asks for what this version does not have:
+// then the text names it all, with file and line.
 base::Result<ResourceSettings> settings_for(const DrbdConf& conf,
                                             const ResourceConf& resource,
                                             std::string_view node);
+
+// For how long to wait for the peer, also where the resource cannot be run.
+StartupSettings startup_of(const DrbdConf& conf, const ResourceConf& resource);
 
 }  // namespace config

@@ -60,17 +60,18 @@ std::string dump_options(std::size_t indent,
             option.name.size() < width ? spaces(width - option.name.size()) : "";
         out += spaces(inner) + option.name + padding + " " + option_value(option, section) + ";\n";
     };
-    // The original keeps become-primary-on apart and prints it last.
+    // The original keeps become-primary-on apart, the last of them, and prints it last.
     std::for_each(options.begin(), options.end(), [&](const Option& option) {
         if (option.name != "become-primary-on") {
             add(option);
         }
     });
-    std::for_each(options.begin(), options.end(), [&](const Option& option) {
-        if (option.name == "become-primary-on") {
-            add(option);
-        }
+    const auto last = std::find_if(options.rbegin(), options.rend(), [](const Option& option) {
+        return option.name == "become-primary-on";
     });
+    if (last != options.rend()) {
+        add(*last);
+    }
     return out + spaces(indent) + "}\n";
 }
 
@@ -83,37 +84,62 @@ std::string dump_sections(std::size_t indent, const ResourceConf& resource) {
     return out;
 }
 
-std::string dump_volume(std::size_t indent, const VolumeConf& volume) {
+// Another device stands in a column of its own, in each volume the same.
+std::string dump_meta_disk(std::size_t indent, const VolumeConf& volume) {
+    const std::string index =
+        volume.meta_index ? " [" + std::to_string(*volume.meta_index) + "]" : "";
+    return volume.meta_disk == "internal"
+               ? statement(indent, "meta-disk", volume.meta_disk)
+               : spaces(indent) + "meta-disk        " + quoted(volume.meta_disk) + index + ";\n";
+}
+
+std::string dump_volume(std::size_t indent, const VolumeConf& volume, bool stacked) {
     std::string device = volume.device.empty() ? "" : quoted(volume.device) + " ";
     if (volume.minor) {
         device += "minor " + std::to_string(*volume.minor);
     }
-    return statement(indent, "device", device) + statement(indent, "disk", quoted(volume.disk)) +
-           statement(indent, "meta-disk", quoted(volume.meta_disk)) +
-           dump_options(indent, "disk", volume.options, Section::Disk);
+    std::string out = statement(indent, "device", device);
+    if (!stacked) {
+        out += statement(indent, "disk", quoted(volume.disk));
+        out += dump_meta_disk(indent, volume);
+    }
+    return out + dump_options(indent, "disk", volume.options, Section::Disk);
+}
+
+std::string dump_address(const HostConf& host) {
+    const bool v6 = host.address.family == AddressFamily::Ipv6;
+    return host.address_family + " " + (v6 ? "[" + host.address.ip + "]" : host.address.ip) + ":" +
+           std::to_string(host.address.port);
+}
+
+// "on alpha {", "floating ipv4 10.0.0.1:7788 {", "stacked-on-top-of lower {".
+std::string dump_host_head(const HostConf& host) {
+    if (host.floating) {
+        return "    floating " + dump_address(host) + " {\n";
+    }
+    std::string names;
+    for (const std::string& name : host.names) {
+        names += " " + quoted(name);
+    }
+    return host.stacked_on.empty() ? "    on" + names + " {\n"
+                                   : "    stacked-on-top-of " + quoted(host.stacked_on) +
+                                         " {\n        # on" + names + " \n";
 }
 
 std::string dump_host(const HostConf& host) {
-    std::string out = "    on";
-    for (const std::string& name : host.names) {
-        out += " " + quoted(name);
-    }
-    out += " {\n";
+    std::string out = dump_host_head(host);
     for (const VolumeConf& volume : host.volumes) {
         if (volume.implicit) {
-            out += dump_volume(8, volume);
+            out += dump_volume(8, volume, !host.stacked_on.empty());
         } else {
             out += "        volume " + std::to_string(volume.number) + " {\n" +
-                   dump_volume(12, volume) + "        }\n";
+                   dump_volume(12, volume, !host.stacked_on.empty()) + "        }\n";
         }
     }
     out += dump_options(8, "disk", host.disk, Section::Disk);
-    const bool v6 = host.address.family == AddressFamily::Ipv6;
-    out +=
-        statement(8,
-                  "address",
-                  host.address_family + " " + (v6 ? "[" + host.address.ip + "]" : host.address.ip) +
-                      ":" + std::to_string(host.address.port));
+    if (!host.floating) {
+        out += statement(8, "address", dump_address(host));
+    }
     return out + "    }\n";
 }
 
@@ -136,6 +162,9 @@ std::string dump_head(const DrbdConf& conf) {
         if (global.disable_ip_verification) {
             add("disable-ip-verification", "");
         }
+        if (global.udev_always_use_vnr) {
+            add("udev-always-use-vnr", "");
+        }
         add_number("minor-count", global.minor_count);
         add_number("dialog-refresh", global.dialog_refresh);
         if (!global.usage_count.empty()) {
@@ -156,7 +185,8 @@ std::string dump_head(const DrbdConf& conf) {
 std::string dump_resource(const ResourceConf& resource, std::string_view node) {
     std::string out = "# resource " + resource.name + " on " + std::string(node) + ": " +
                       (resource.find_host(node) != nullptr ? "not ignored" : "ignored") +
-                      ", not stacked\n# defined at " + resource.canonical_file + ":" +
+                      (resource.is_stacked(node) ? ", stacked" : ", not stacked") +
+                      "\n# defined at " + resource.canonical_file + ":" +
                       std::to_string(resource.place.line) + "\nresource " + quoted(resource.name) +
                       " {\n";
     for (const HostConf& host : resource.hosts) {

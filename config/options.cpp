@@ -73,14 +73,15 @@ OptionSpec names(std::string_view name) {
     return spec;
 }
 
-// Only DRBD's default is supported: writing it down explicitly is no reason to refuse a file.
+// What a resource with another value asks for cannot be given: it is not brought up.
 OptionSpec only(OptionSpec spec, std::string_view value) {
     spec.support = Support::Only;
     spec.only = value;
     return spec;
 }
 
-// Accepted from a file that serves a kernel node too; what it asks for has no meaning here.
+// Accepted from a file that serves a kernel node too. What it asks for has no meaning here, or is
+// not there yet and nothing that is promised depends on it.
 OptionSpec moot(OptionSpec spec, std::string_view value, std::string_view why) {
     spec.support = Support::Moot;
     spec.only = value;
@@ -91,6 +92,7 @@ OptionSpec moot(OptionSpec spec, std::string_view value, std::string_view why) {
 constexpr std::string_view kFencing[] = {"dont-care", "resource-only", "resource-and-stonith"};
 constexpr std::string_view kOnCongestion[] = {"block", "pull-ahead", "disconnect"};
 constexpr std::string_view kOnNoData[] = {"io-error", "suspend-io"};
+constexpr std::string_view kOnSuspendedOutdated[] = {"disconnect", "force-secondary"};
 constexpr std::string_view kReadBalancing[] = {"prefer-local",
                                                "prefer-remote",
                                                "round-robin",
@@ -109,6 +111,16 @@ OptionSpec except(OptionSpec spec, std::string_view value) {
     spec.only = value;
     return spec;
 }
+
+constexpr std::string_view kNeverAhead =
+    "this version never runs ahead of its peer, it waits for it as on-congestion block does";
+constexpr std::string_view kNoChecksums =
+    "this version resyncs without comparing checksums first; a peer that runs the kernel's DRBD "
+    "and has csums-alg set will not connect";
+constexpr std::string_view kLocalFirst = "reads are served from the local disk when it is good";
+constexpr std::string_view kNoTls = "the connection is not encrypted";
+constexpr std::string_view kNoRdma = "the transport is tcp";
+constexpr std::string_view kOneWriter = "it concerns what this version never does";
 
 std::span<const OptionSpec> net_options() {
     static const OptionSpec kOptions[] = {
@@ -133,19 +145,32 @@ std::span<const OptionSpec> net_options() {
         boolean("always-asbp"),
         choice("rr-conflict", words<RrConflict>()),
         number("ping-timeout", 1, 300),
-        text("data-integrity-alg", kMaxAlg, kNo),
+        only(text("data-integrity-alg", kMaxAlg), ""),
         moot(
             boolean("tcp-cork"), "yes", "packets that are ready together are always sent together"),
-        only(choice("on-congestion", kOnCongestion), "block"),
-        only(number("congestion-fill", 0, 20971520, 's'), "0"),
-        number("congestion-extents", 67, 65534, ' ', kNo),
-        text("csums-alg", kMaxAlg, kNo),
-        only(boolean("csums-after-crash-only"), "no"),
-        text("verify-alg", kMaxAlg, kNo),
+        moot(choice("on-congestion", kOnCongestion), "block", kNeverAhead),
+        moot(number("congestion-fill", 0, 20971520, 's'), "0", kNeverAhead),
+        moot(number("congestion-extents", 67, 65534), "1237", kNeverAhead),
+        moot(text("csums-alg", kMaxAlg), "", kNoChecksums),
+        moot(boolean("csums-after-crash-only"), "no", kNoChecksums),
+        moot(text("verify-alg", kMaxAlg),
+             "",
+             "this version has no online verify; a peer that runs the kernel's DRBD and has it set "
+             "will not connect"),
         boolean("use-rle"),
         number("socket-check-timeout", 0, 300),
         // Not in 8.4's net section, but files for 9 have it there.
         except(choice("fencing", kFencing), "resource-and-stonith"),
+        // Of 9 alone.
+        only(text("transport"), "tcp"),
+        moot(boolean("allow-remote-read"), "yes", kLocalFirst),
+        moot(boolean("load-balance-paths"), "no", "there is one path"),
+        only(boolean("tls"), "no"),
+        moot(text("tls-keyring"), "", kNoTls),
+        moot(text("tls-privkey"), "", kNoTls),
+        moot(text("tls-certificate"), "", kNoTls),
+        moot(number("rdma-ctrl-rcvbuf-size", 0, 10485760), "0", kNoRdma),
+        moot(number("rdma-ctrl-sndbuf-size", 0, 10485760), "0", kNoRdma),
     };
     return kOptions;
 }
@@ -153,19 +178,21 @@ std::span<const OptionSpec> net_options() {
 std::span<const OptionSpec> disk_options() {
     static const OptionSpec kOptions[] = {
         number("size", 0, std::uint64_t{1} << 41, 's'),
-        only(number("max-bio-bvecs", 0, 128), "0"),
+        moot(number("max-bio-bvecs", 0, 128), "0", "the kernel splits requests as it needs to"),
         choice("on-io-error", words<OnIoError>()),
         except(choice("fencing", kFencing), "resource-and-stonith"),
         boolean("disk-barrier"),
         boolean("disk-flushes"),
-        only(boolean("disk-drain"), "yes"),
+        moot(boolean("disk-drain"), "yes", "the writes of an epoch are always waited for"),
         boolean("md-flushes"),
         number("resync-rate", 1, kMaxRate, 'k'),
-        text("resync-after", 0, kNo),
+        moot(text("resync-after"), "", "resyncs of several resources run beside each other"),
         clamped(number("al-extents", 67, 65534)),
-        only(boolean("al-updates"), "yes"),
-        boolean("discard-zeroes-if-aligned", kNo),
-        boolean("disable-write-same", kNo),
+        moot(boolean("al-updates"), "yes", "the activity log is always kept"),
+        moot(boolean("discard-zeroes-if-aligned"),
+             "yes",
+             "what is to read as zeroes is zeroed, whatever the disk says of its discards"),
+        moot(boolean("disable-write-same"), "no", "there are no requests of that kind"),
         number("c-plan-ahead", 0, 300),
         moot(number("c-delay-target", 1, 100),
              "10",
@@ -173,17 +200,36 @@ std::span<const OptionSpec> disk_options() {
         number("c-fill-target", 0, 1048576, 's'),
         number("c-max-rate", 250, kMaxRate, 'k'),
         number("c-min-rate", 0, kMaxRate, 'k'),
-        only(number("disk-timeout", 0, 6000), "0"),
-        only(choice("read-balancing", kReadBalancing), "prefer-local"),
-        only(number("rs-discard-granularity", 0, 1048576), "0"),
+        moot(number("disk-timeout", 0, 6000), "0", "a disk that hangs is waited for"),
+        moot(choice("read-balancing", kReadBalancing), "prefer-local", kLocalFirst),
+        moot(number("rs-discard-granularity", 0, 1048576),
+             "0",
+             "a resync writes zeroes where its source has them"),
+        // Of 9 alone.
+        only(boolean("bitmap"), "yes"),
     };
     return kOptions;
 }
 
 std::span<const OptionSpec> resource_options() {
     static const OptionSpec kOptions[] = {
-        text("cpu-mask", 31, kNo),
+        moot(text("cpu-mask", 31), "", "the operating system places the threads"),
         only(choice("on-no-data-accessible", kOnNoData), "io-error"),
+        // Of 9 alone.
+        moot(boolean("auto-promote"), "no", "promote with 'drbdadm primary', as in 8.4"),
+        moot(number("auto-promote-timeout", 0, 600), "20", kOneWriter),
+        only(text("quorum"), "off"),
+        only(text("quorum-minimum-redundancy"), "off"),
+        moot(choice("on-no-quorum", kOnNoData), "suspend-io", "there is no quorum of two"),
+        moot(choice("on-suspended-primary-outdated", kOnSuspendedOutdated),
+             "disconnect",
+             kOneWriter),
+        moot(number("max-io-depth", 4, 4294967295), "8000", kOneWriter),
+        moot(number("peer-ack-window", 2048, 204800, 's'), "4096", kOneWriter),
+        moot(number("peer-ack-delay", 1, 10000), "100", kOneWriter),
+        moot(number("twopc-timeout", 50, 600), "300", kOneWriter),
+        moot(number("twopc-retry-timeout", 1, 50), "1", kOneWriter),
+        moot(boolean("drbd8-api-compatibility"), "no", "the tools speak as 8.4's always"),
     };
     return kOptions;
 }
@@ -195,7 +241,9 @@ std::span<const OptionSpec> startup_options() {
         number("outdated-wfc-timeout", 0, 300000),
         boolean("stacked-timeouts"),
         boolean("wait-after-sb"),
-        names("become-primary-on"),
+        moot(names("become-primary-on"),
+             "",
+             "nobody is promoted at boot but by heartbeat, or with 'drbdadm primary'"),
     };
     return kOptions;
 }
@@ -278,6 +326,10 @@ std::string check_word(const OptionSpec& spec, std::string_view value) {
     const bool found = std::any_of(spec.words.begin(), spec.words.end(), [&](std::string_view w) {
         return w == value || (any_case && equal_ignoring_case(w, value));
     });
+    // A word of 9: the connection is tried again by itself here anyway.
+    if (spec.name == "rr-conflict" && value == "retry-connect") {
+        return "";
+    }
     // "discard-node-HOST" is 8.4's way to say discard-local on one node and discard-remote on the
     // other.
     if (found || (spec.name == "after-sb-0pri" && value.starts_with("discard-node-"))) {
@@ -399,7 +451,8 @@ std::string check_support(const OptionSpec& spec, Section section, std::string_v
                         std::string(section_name(section)) +
                         "' is known but not supported by this version of drbdd";
     if (spec.support == Support::Only) {
-        text_ += " with the value '" + cut(value) + "': only '" + std::string(spec.only) + "' is";
+        text_ += " with the value '" + cut(value) + "'" +
+                 (spec.only.empty() ? "" : ": only '" + std::string(spec.only) + "' is");
     } else if (spec.support == Support::Except) {
         text_ += " with the value '" + cut(value) + "'";
     }

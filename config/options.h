@@ -1,5 +1,7 @@
-// The options of DRBD 8.4: what is known, what values are allowed, what this version supports. An
-// option that DRBD has and we do not is refused by name, never ignored.
+// The options of DRBD 8.4 and those that files for 9 have: what is known, what values are allowed,
+// what this version supports. What it cannot give keeps a resource from being brought up if safety
+// depends on it; else it is accepted with a word on what will not happen. Nothing is ignored
+// silently.
 // Configuration specification, section 5.
 #pragma once
 

@@ -12,6 +12,8 @@
 
 namespace config {
 
+inline constexpr std::string_view kOption = "an option keyword";  // what an option section expects
+
 // Remembers where what must be unique was first used.
 class UniqueUses {
 public:
@@ -22,7 +24,8 @@ private:
     std::map<std::string, Place> first_;
 };
 
-std::string prefix(const Place& place);  // "file:line: "
+std::string prefix(const Place& place);    // "file:line: "
+std::string cut(const std::string& text);  // to 20 characters, as the original shows what it got
 
 class Parser {
 public:
@@ -65,9 +68,21 @@ private:
     void parse_resource(const Token& keyword);
     void parse_resource_statement(ResourceConf& resource);
     void parse_host(ResourceConf& resource, const Token& keyword);
+    void parse_floating(ResourceConf& resource, const Token& keyword);
+    void parse_stacked(ResourceConf& resource, const Token& keyword);
+    void skip_statement();  // to its ";", or over its block
     void parse_host_statement(HostConf& host, const std::string& owner);
     void parse_volume(std::vector<VolumeConf>& volumes, const std::string& owner);
-    struct VolumeScope;  // where statements about backing devices go
+
+    // Where statements about backing devices go: in a resource or a host they are about volume 0
+    // (is_volume false), in `volume N` about that.
+    struct VolumeScope {
+        std::vector<VolumeConf>& volumes;
+        Options& options;  // disk { }
+        std::string owner;
+        bool is_volume = false;
+    };
+
     bool parse_backing_statement(const VolumeScope& scope);
     void parse_backing_disk(const VolumeScope& scope, const Place& place);
     VolumeConf& volume_in(const VolumeScope& scope, const Place& place);
@@ -78,23 +93,34 @@ private:
     bool parse_options_statement(ResourceConf& resource, const Token& keyword);
     void parse_option(std::span<Options* const> lists,
                       std::span<const Section> sections,
-                      std::string_view expected,
-                      const std::string& owner);
+                      std::string_view expected);
     std::string take_option_value(const OptionSpec& spec, bool negated);
-    void add_option(Options& options,
-                    Section section,
-                    const OptionSpec& spec,
-                    Option option,
-                    const std::string& owner);
+    void add_option(Options& options, Section section, const OptionSpec& spec, Option option);
 
     LoadedConf& out_;
     FileSource& files_;
     Source* source_ = nullptr;
     UniqueUses uses_;
     std::set<std::string> files_read_;
-    std::set<std::string_view> warned_;  // options that were warned of
+    std::set<std::string_view> warned_;             // options that were warned of
+    std::vector<std::string>* refusals_ = nullptr;  // of the resource that is being read
     bool stopped_ = false;
     Token end_;
 };
+
+// "{", statements, "}". Each statement takes at least one token or fails.
+template <typename Statement>
+void Parser::parse_block(Statement&& statement) {
+    if (!expect('{')) {
+        return;
+    }
+    while (!stopped_ && !accept('}')) {
+        if (peek().kind == Token::Kind::End) {
+            fail_expected("}", peek());
+            return;
+        }
+        statement();
+    }
+}
 
 }  // namespace config

@@ -3,6 +3,7 @@
 #include "config/drbd_conf.h"
 
 #include <algorithm>
+#include <initializer_list>
 #include <type_traits>
 
 namespace config {
@@ -50,13 +51,12 @@ void assign(T& member, const OptionSpec& spec, const std::string& value) {
     }
 }
 
+// The last one counts.
 const Option* find(const Options& options, std::string_view name) {
-    for (const Option& option : options) {
-        if (option.name == name) {
-            return &option;
-        }
-    }
-    return nullptr;
+    const auto last = std::find_if(options.rbegin(), options.rend(), [&](const Option& option) {
+        return option.name == name;
+    });
+    return last == options.rend() ? nullptr : &*last;
 }
 
 // A visitor for the for_each_..._option() functions: the first of `layers` that has the option
@@ -102,19 +102,97 @@ base::Result<void> resolve_discard_node(const Option* option,
 VolumeSettings volume_settings(const VolumeConf& volume,
                                const HostConf& host,
                                const ResourceConf& resource,
-                               const Options* common_disk) {
+                               const Options* common_disk,
+                               bool always_use_number) {
     VolumeSettings settings;
     settings.number = volume.number;
     settings.minor = volume.minor.value_or(0);
     settings.device =
         volume.device.empty() ? "/dev/drbd" + std::to_string(settings.minor) : volume.device;
     settings.disk = volume.disk;
-    settings.implicit = volume.implicit;
+    settings.implicit = volume.implicit && !always_use_number;
     for_each_disk_option(settings.options,
                          reader(Section::Disk,
                                 std::array<const Options*, 4>{
                                     &volume.options, &host.disk, &resource.disk, common_disk}));
     return settings;
+}
+
+std::string refusal(const Place& place, const std::string& text) {
+    return place.file + ":" + std::to_string(place.line) + ": " + text + "\n";
+}
+
+std::string not_supported(const Place& place, const std::string& what) {
+    return refusal(place, what + " is known but not supported by this version of drbdd");
+}
+
+// Of each option the one that counts, if it counts at all: `inner` is what stands nearer.
+std::string refused_options(Section section,
+                            const Options& options,
+                            std::initializer_list<const Options*> inner) {
+    std::string text;
+    for (const Option& option : options) {
+        const bool hidden = find(options, option.name) != &option ||
+                            std::any_of(inner.begin(), inner.end(), [&](const Options* nearer) {
+                                return find(*nearer, option.name) != nullptr;
+                            });
+        const OptionSpec* spec = hidden ? nullptr : find_option(section, option.name);
+        if (spec == nullptr) {
+            continue;
+        }
+        if (const std::string why = check_support(*spec, section, option.value); !why.empty()) {
+            text += refusal(option.place, why);
+        }
+    }
+    return text;
+}
+
+std::string refused_backing(const HostConf& host) {
+    std::string text;
+    for (const VolumeConf& volume : host.volumes) {
+        if (volume.disk == "none") {
+            text += not_supported(volume.disk_place, "'disk none'");
+        }
+        if (volume.meta_disk != "internal" && host.stacked_on.empty()) {
+            text += not_supported(volume.meta_place,
+                                  "external metadata ('meta-disk " + volume.meta_disk + "')");
+        }
+        text += refused_options(Section::Disk, volume.options, {});
+    }
+    return text;
+}
+
+std::string refused_address(const HostConf& host) {
+    const std::string& family = host.address_family;
+    return family == "ipv4" || family == "ipv6"
+               ? ""
+               : not_supported(host.address_place, "address family '" + family + "'");
+}
+
+// Everything that keeps `resource` from running on `host`, a line each in the order of the file;
+// empty: nothing does.
+std::string refusals(const DrbdConf& conf, const ResourceConf& resource, const HostConf& host) {
+    static const ResourceConf kNone;
+    const ResourceConf& common = conf.common ? *conf.common : kNone;
+    std::string text;
+    for (const ResourceConf* owner : {&common, &resource}) {
+        for (const std::string& line : owner->refusals) {
+            text += line + "\n";
+        }
+    }
+    for (const Section section : {Section::Net, Section::Options, Section::Startup}) {
+        const Options& own = resource.section(section);
+        text += refused_options(section, common.section(section), {&own});
+        text += refused_options(section, own, {});
+    }
+    text += refused_options(Section::Disk, common.disk, {&resource.disk, &host.disk});
+    text += refused_options(Section::Disk, resource.disk, {&host.disk});
+    text += refused_options(Section::Disk, host.disk, {});
+    text += refused_backing(host);
+    for (const HostConf& one : resource.hosts) {
+        text += refused_address(one);
+    }
+    return text.empty() ? text : text.substr(0, text.size() - 1);
 }
 
 }  // namespace
@@ -131,6 +209,16 @@ Options effective_options(const DrbdConf& conf, const ResourceConf& resource, Se
     return options;
 }
 
+StartupSettings startup_of(const DrbdConf& conf, const ResourceConf& resource) {
+    StartupSettings startup;
+    for_each_startup_option(
+        startup,
+        reader(Section::Startup,
+               std::array<const Options*, 2>{&resource.startup,
+                                             conf.common ? &conf.common->startup : nullptr}));
+    return startup;
+}
+
 base::Result<ResourceSettings> settings_for(const DrbdConf& conf,
                                             const ResourceConf& resource,
                                             std::string_view node) {
@@ -140,6 +228,9 @@ base::Result<ResourceSettings> settings_for(const DrbdConf& conf,
     if (host == nullptr) {
         return base::Error{base::ErrorCode::NotFound,
                            where + "missing section 'on " + std::string(node) + " { ... }'."};
+    }
+    if (const std::string refused = refusals(conf, resource, *host); !refused.empty()) {
+        return base::Error{base::ErrorCode::Unsupported, refused};
     }
     const auto peer = std::find_if(resource.hosts.begin(),
                                    resource.hosts.end(),
@@ -163,7 +254,7 @@ base::Result<ResourceSettings> settings_for(const DrbdConf& conf,
     settings.address = host->address;
     settings.peer_address = peer->address;
     for_each_net_option(settings.net, layers(Section::Net));
-    for_each_startup_option(settings.startup, layers(Section::Startup));
+    settings.startup = startup_of(conf, resource);
 
     const Option* after_sb = find(resource.net, "after-sb-0pri");
     if (after_sb == nullptr && conf.common) {
@@ -175,15 +266,20 @@ base::Result<ResourceSettings> settings_for(const DrbdConf& conf,
     }
     for (const VolumeConf& volume : host->volumes) {
         settings.volumes.push_back(
-            volume_settings(volume, *host, resource, inherited(Section::Disk)));
+            volume_settings(volume,
+                            *host,
+                            resource,
+                            inherited(Section::Disk),
+                            conf.global && conf.global->udev_always_use_vnr));
     }
     for (const Option& handler : resource.handlers) {
-        settings.handlers.emplace(handler.name, handler.value);
+        settings.handlers.insert_or_assign(handler.name, handler.value);
     }
     if (conf.common) {
-        for (const Option& handler : conf.common->handlers) {
-            settings.handlers.emplace(handler.name, handler.value);  // not if the resource has it
-        }
+        const Options& inherited_ones = conf.common->handlers;
+        std::for_each(inherited_ones.rbegin(), inherited_ones.rend(), [&](const Option& handler) {
+            settings.handlers.emplace(handler.name, handler.value);  // not if it is there
+        });
     }
     return settings;
 }

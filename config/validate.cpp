@@ -23,18 +23,20 @@ void inherit(VolumeConf& volume, const VolumeConf& from) {
     }
     if (volume.disk.empty()) {
         volume.disk = from.disk;
+        volume.disk_place = from.disk_place;
     }
     if (volume.meta_disk.empty()) {
         volume.meta_disk = from.meta_disk;
+        volume.meta_index = from.meta_index;
+        volume.meta_place = from.meta_place;
     }
-    for (const Option& option : from.options) {
-        const bool is_set = std::any_of(volume.options.begin(),
-                                        volume.options.end(),
-                                        [&](const Option& o) { return o.name == option.name; });
-        if (!is_set) {
-            volume.options.push_back(option);
-        }
-    }
+    // Its own follow: the last one counts.
+    volume.options.insert(volume.options.begin(), from.options.begin(), from.options.end());
+}
+
+// A stacked section is named after the resource below, also where nobody knows that one.
+const std::string& name_of(const HostConf& host) {
+    return host.stacked_on.empty() ? host.names.front() : host.stacked_on;
 }
 
 class Validator {
@@ -43,11 +45,15 @@ public:
 
     void run() {
         for (ResourceConf& resource : loaded_.conf.resources) {
+            name_stacked_hosts(resource);
             for (HostConf& host : resource.hosts) {
                 complete_volumes(resource, host);
                 check_host(resource, host);
             }
             check_hosts(resource);
+        }
+        for (ResourceConf& resource : loaded_.conf.resources) {
+            stack_on_devices(resource);
         }
         for (const ResourceConf& resource : loaded_.conf.resources) {
             if (const HostConf* host = resource.find_host(node_)) {
@@ -65,6 +71,40 @@ private:
         const std::string conflict = uses_.use(what, key, place);
         if (!conflict.empty()) {
             loaded_.errors.push_back(conflict);
+        }
+    }
+
+    void name_stacked_hosts(ResourceConf& resource) {
+        for (HostConf& host : resource.hosts) {
+            const ResourceConf* lower =
+                host.stacked_on.empty() ? nullptr : loaded_.conf.find_resource(host.stacked_on);
+            if (lower != nullptr) {
+                for (const HostConf& below : lower->hosts) {
+                    host.names.insert(host.names.end(), below.names.begin(), below.names.end());
+                }
+            } else if (!host.stacked_on.empty()) {
+                resource.refusals.push_back(prefix(host.place) + "there is no resource '" +
+                                            host.stacked_on + "' to be stacked on");
+            }
+        }
+    }
+
+    // The disk of a stacked volume is the device of the same number below.
+    void stack_on_devices(ResourceConf& resource) {
+        for (HostConf& host : resource.hosts) {
+            const ResourceConf* lower =
+                host.stacked_on.empty() ? nullptr : loaded_.conf.find_resource(host.stacked_on);
+            if (lower == nullptr || lower->hosts.empty()) {
+                continue;
+            }
+            for (VolumeConf& volume : host.volumes) {
+                for (const VolumeConf& below : lower->hosts.front().volumes) {
+                    if (below.number == volume.number) {
+                        volume.disk = "/dev/drbd" + std::to_string(below.minor.value_or(0));
+                        volume.meta_disk = "internal";
+                    }
+                }
+            }
         }
     }
 
@@ -104,17 +144,18 @@ private:
         }
         const auto missing = [&](const char* keyword) {
             complain(host.place,
-                     "in resource " + resource.name + ", on " + host.names.front() + " { ... }: '" +
+                     "in resource " + resource.name + ", on " + name_of(host) + " { ... }: '" +
                          keyword + "' keyword missing.");
         };
         for (const VolumeConf& volume : host.volumes) {
             if (volume.device.empty() && !volume.minor) {
                 missing("device");
             }
-            if (volume.disk.empty()) {
+            const bool has_disk = host.stacked_on.empty();  // else the lower device is the disk
+            if (volume.disk.empty() && has_disk) {
                 missing("disk");
             }
-            if (volume.meta_disk.empty()) {
+            if (volume.meta_disk.empty() && has_disk) {
                 missing("meta-disk");
                 missing("meta-index");
             }
@@ -124,10 +165,7 @@ private:
         }
     }
 
-    void check_hosts(const ResourceConf& resource) {
-        if (resource.hosts.empty() && resource.has_refused_section) {
-            return;
-        }
+    void check_hosts(ResourceConf& resource) {
         if (resource.hosts.empty()) {
             complain(
                 resource.place,
@@ -135,10 +173,10 @@ private:
             return;
         }
         if (resource.hosts.size() > 2) {
-            complain(resource.hosts[2].place,
-                     "in resource " + resource.name +
-                         ": more than two 'on' sections are known but not supported by this "
-                         "version of drbdd");
+            resource.refusals.push_back(prefix(resource.hosts[2].place) + "in resource " +
+                                        resource.name +
+                                        ": more than two 'on' sections are known but not "
+                                        "supported by this version of drbdd");
             return;
         }
         if (resource.hosts.size() == 2) {
@@ -151,22 +189,22 @@ private:
         for (const VolumeConf& volume : a.volumes) {
             if (!has_volume(b, volume.number)) {
                 complain(a.place,
-                         "in resource " + resource.name + ", on " + a.names.front() +
+                         "in resource " + resource.name + ", on " + name_of(a) +
                              " { ... }: volume " + std::to_string(volume.number) +
-                             " not defined on " + b.names.front());
+                             " not defined on " + name_of(b));
             }
         }
     }
 
     void check_unique_on_this_host(const HostConf& host) {
-        const std::string name = host.names.front();
+        const std::string name = name_of(host);
         for (const VolumeConf& volume : host.volumes) {
             if (volume.minor) {
                 require_unique("device-minor",
                                "device-minor:" + name + ":" + std::to_string(*volume.minor),
                                host.place);
             }
-            if (!volume.disk.empty()) {
+            if (!volume.disk.empty() && volume.disk != "none") {
                 require_unique("disk", "disk:" + name + ":" + volume.disk, host.place);
             }
         }

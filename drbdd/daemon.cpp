@@ -279,7 +279,8 @@ void Daemon::run_on(Entry& entry, const control::Request& request, Done done) {
     const bool of_volume =
         request.command == Command::Attach || request.command == Command::Detach ||
         request.command == Command::Invalidate || request.command == Command::Outdate;
-    if (of_volume && (!request.volume || !has_volume(entry.settings(), *request.volume))) {
+    const bool unknown = request.volume && !has_volume(entry.settings(), *request.volume);
+    if (unknown || (of_volume && !request.volume)) {
         done(failed(err::kMinorInvalid));
         return;
     }

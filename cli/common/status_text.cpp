@@ -1,5 +1,7 @@
 #include "cli/common/status_text.h"
 
+#include "meta/gi.h"
+
 #include <cstdio>
 
 namespace cli {
@@ -260,6 +262,17 @@ std::string cstate_text(const ResourceStatus& resource, std::uint16_t volume) {
 std::string dstate_text(const ResourceStatus& resource, const DeviceStatus& device) {
     const PeerDeviceStatus* peer_device = find_peer_device(resource, device.volume);
     return device.disk + "/" + (peer_device == nullptr ? "DUnknown" : peer_device->peer_disk);
+}
+
+// As the original's drbdsetup and drbdmeta print it; metadata in use are never clean.
+std::string show_gi_text(const DeviceStatus& device) {
+    meta::Superblock superblock;
+    const base::Result<meta::Superblock> parsed = meta::with_gi(superblock, device.generations);
+    superblock = parsed ? *parsed : superblock;
+    superblock.flags &= ~std::uint32_t{meta::kMdAlClean};
+    superblock.la_size_sectors = device.size * 2;
+    superblock.la_peer_max_bio_size = static_cast<std::uint32_t>(device.agreed_max_bio_bytes);
+    return meta::show_gi(superblock);
 }
 
 }  // namespace cli

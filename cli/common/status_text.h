@@ -29,4 +29,7 @@ std::string cstate_text(const control::ResourceStatus& resource, std::uint16_t v
 std::string dstate_text(const control::ResourceStatus& resource,
                         const control::DeviceStatus& device);
 
+// The identifiers of an attached disk with their legend: show-gi.
+std::string show_gi_text(const control::DeviceStatus& device);
+
 }  // namespace cli

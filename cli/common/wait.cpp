@@ -30,16 +30,16 @@ public:
     }
 
     bool is_met() const {
-        if (!complete_ || replication_.empty()) {
-            return false;
-        }
-        return std::all_of(replication_.begin(), replication_.end(), [&](const auto& entry) {
-            if (volume_ && entry.first != std::to_string(*volume_)) {
-                return true;
-            }
-            return what_ == WaitFor::Connect ? entry.second != "Off" && !entry.second.empty()
-                                             : entry.second == "Established";
-        });
+        const bool is_told =
+            volume_ ? replication_.contains(std::to_string(*volume_)) : !replication_.empty();
+        return complete_ && is_told &&
+               std::all_of(replication_.begin(), replication_.end(), [&](const auto& entry) {
+                   if (volume_ && entry.first != std::to_string(*volume_)) {
+                       return true;
+                   }
+                   return what_ == WaitFor::Connect ? entry.second != "Off" && !entry.second.empty()
+                                                    : entry.second == "Established";
+               });
     }
 
     // Nothing more will happen by itself.

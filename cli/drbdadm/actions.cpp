@@ -61,9 +61,7 @@ void print_up(const Context& context, const Target& target) {
                          std::to_string(volume.number));
     }
     for (const config::VolumeConf& volume : target.host->volumes) {
-        only_printed(context,
-                     "drbdmeta " + std::to_string(volume.minor.value_or(0)) + " v08 " +
-                         volume.disk + " internal apply-al");
+        only_printed(context, apply_al_words(volume));
         only_printed(context,
                      attach_words(volume) +
                          disk_option_words(context, {target.resource, target.host, &volume}));
@@ -83,11 +81,10 @@ const config::VolumeConf* volume_of_step(const Target& target, const std::string
 
 // The original finds out before it calls drbdsetup: drbdmeta refuses a device that is in use.
 int fail_attached(const config::VolumeConf& volume) {
-    const std::string minor = std::to_string(volume.minor.value_or(0));
-    fail(cli::kExitUsage, "Device '" + minor + "' is configured!");
+    fail(cli::kExitUsage,
+         "Device '" + std::to_string(volume.minor.value_or(0)) + "' is configured!");
     return fail(cli::kExitUsage,
-                "Command 'drbdmeta " + minor + " v08 " + cli::shell_quoted(volume.disk) +
-                    " internal apply-al' terminated with exit code 20");
+                "Command '" + apply_al_words(volume) + "' terminated with exit code 20");
 }
 
 void print_failures(const Target& target, const std::vector<control::Failure>& failures) {
@@ -178,9 +175,7 @@ int attach(Context& context, const Target& target) {
     if (const int exit = add_settings(context, target, request); exit != 0) {
         return exit;
     }
-    only_printed(
-        context,
-        "drbdmeta " + minor_of(target) + " v08 " + target.volume->disk + " internal apply-al");
+    only_printed(context, apply_al_words(*target.volume));
     if (only_printed(context, attach_words(*target.volume) + disk_option_words(context, target))) {
         return 0;
     }

@@ -26,6 +26,7 @@ int meta_command(Context& context, const Target& target);  // dump-md, apply-al.
 int role(Context& context, const Target& target);
 int cstate(Context& context, const Target& target);
 int dstate(Context& context, const Target& target);
+int generations(Context& context, const Target& target);  // get-gi, show-gi
 int status(Context& context, const Target& target);
 int sh_status(Context& context);  // of all resources of the file
 int wait_connect(Context& context, const Target& target);

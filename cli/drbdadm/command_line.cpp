@@ -1,6 +1,8 @@
 #include "cli/drbdadm/command_line.h"
 
+#include <algorithm>
 #include <getopt.h>
+#include <iterator>
 
 namespace drbdadm {
 
@@ -14,7 +16,7 @@ enum LongOption {
     kRunDir = 256,
     kNode,
     kDaemonConf,
-    kForce,
+    kForce,  // from here on: of certain commands
     kDiscardMyData,
     kJson,
     kStatistics,
@@ -25,7 +27,6 @@ enum LongOption {
     kDegrWfcTimeout,
     kOutdatedWfcTimeout,
     kForDrbdmeta,
-    kUnused,
 };
 
 // getopt_long() also takes unique beginnings of these, on which scripts rely.
@@ -161,7 +162,11 @@ Result<std::vector<std::string>> take_options(CommandLine& line,
         if (code == ':') {
             return Error{ErrorCode::Invalid, "drbdadm: option '" + word + "' requires an argument"};
         }
-        take_option(line, code, index >= 0 ? kOptions[index].name : "", optarg ? optarg : "");
+        const std::string name = index >= 0 ? kOptions[index].name : "";
+        if (code >= kForce) {
+            line.given.push_back(name);
+        }
+        take_option(line, code, name, optarg ? optarg : "");
     }
     return std::vector<std::string>(argv.begin() + optind, argv.end() - 1);
 }
@@ -188,6 +193,12 @@ Result<CommandLine> parse_command_line(const std::vector<std::string>& words) {
     }
     line.operands.assign(left->begin() + static_cast<std::ptrdiff_t>(at), left->end());
     return line;
+}
+
+bool takes_value(std::string_view option) {
+    return std::any_of(std::begin(kOptions), std::end(kOptions), [&](const ::option& known) {
+        return known.name != nullptr && known.name == option && known.has_arg != no_argument;
+    });
 }
 
 }  // namespace drbdadm

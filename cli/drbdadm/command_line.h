@@ -5,6 +5,7 @@
 
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace drbdadm {
@@ -25,7 +26,8 @@ struct CommandLine {
     std::string node;
     std::string daemon_conf;
 
-    // Of commands
+    // Of commands. Which of them were given, by their full names: each belongs to certain commands.
+    std::vector<std::string> given;
     bool force = false;
     bool discard_my_data = false;
     bool json = false;
@@ -42,5 +44,8 @@ struct CommandLine {
 // Options may stand anywhere; in the old style `drbdadm -- --force primary r0` those of the command
 // stand before it. The error is for standard error.
 base::Result<CommandLine> parse_command_line(const std::vector<std::string>& words);
+
+// Whether the option of this name, without dashes, has a value.
+bool takes_value(std::string_view option);
 
 }  // namespace drbdadm

@@ -5,27 +5,36 @@
 #include "cli/drbdadm/targets.h"
 
 #include <algorithm>
+#include <iterator>
+#include <sstream>
 
 namespace drbdadm {
 
 namespace {
 
+constexpr std::string_view kForce = "force";
+constexpr std::string_view kPromotion = "force overwrite-data-of-peer";
+constexpr std::string_view kWaiting =
+    "wfc-timeout degr-wfc-timeout outdated-wfc-timeout wait-after-sb";
+constexpr std::string_view kCreation = "force al-stripes al-stripe-size-kB peer-max-bio-size";
+
 struct CommandSpec {
     std::string_view name;
     Scope scope;
     int (*run)(Context&, const Target&);
-    bool all_by_default = false;  // without operands: every resource
+    std::string_view options = {};  // those of its own
+    bool all_by_default = false;    // without operands: every resource
 };
 
 constexpr CommandSpec kCommands[] = {
     {"up", Scope::Resource, up},
     {"down", Scope::Resource, down},
-    {"adjust", Scope::Resource, adjust},
+    {"adjust", Scope::Resource, adjust, "skip-disk skip-net"},
     {"attach", Scope::Volume, attach},
-    {"detach", Scope::Volume, detach},
-    {"connect", Scope::Resource, connect},
-    {"disconnect", Scope::Resource, disconnect},
-    {"primary", Scope::Volume, primary},
+    {"detach", Scope::Volume, detach, kForce},
+    {"connect", Scope::Resource, connect, "discard-my-data"},
+    {"disconnect", Scope::Resource, disconnect, kForce},
+    {"primary", Scope::Volume, primary, kPromotion},
     {"secondary", Scope::Volume, secondary},
     {"invalidate", Scope::Volume, invalidate},
     {"outdate", Scope::Volume, outdate},
@@ -34,20 +43,20 @@ constexpr CommandSpec kCommands[] = {
     {"role", Scope::Volume, role},
     {"cstate", Scope::Volume, cstate},
     {"dstate", Scope::Volume, dstate},
-    {"status", Scope::Resource, status, true},
-    {"wait-connect", Scope::Volume, wait_connect},
-    {"wait-sync", Scope::Volume, wait_sync},
-    {"create-md", Scope::Volume, create_md},
-    {"dump-md", Scope::Volume, meta_command},
-    {"apply-al", Scope::Volume, meta_command},
-    {"wipe-md", Scope::Volume, meta_command},
-    {"show-gi", Scope::Volume, meta_command},
-    {"get-gi", Scope::Volume, meta_command},
-    {"dump", Scope::Resource, nullptr, true},
-    {"sh-nop", Scope::Resource, nullptr, true},
-    {"sh-resources", Scope::Resource, nullptr, true},
-    {"sh-mod-parms", Scope::Resource, nullptr, true},
-    {"sh-status", Scope::Resource, nullptr, true},
+    {"status", Scope::Resource, status, "json statistics", true},
+    {"wait-connect", Scope::Volume, wait_connect, kWaiting},
+    {"wait-sync", Scope::Volume, wait_sync, kWaiting},
+    {"create-md", Scope::Volume, create_md, kCreation},
+    {"dump-md", Scope::Volume, meta_command, kForce},
+    {"apply-al", Scope::Volume, meta_command, kForce},
+    {"wipe-md", Scope::Volume, meta_command, kForce},
+    {"show-gi", Scope::Volume, generations, kForce},
+    {"get-gi", Scope::Volume, generations, kForce},
+    {"dump", Scope::Resource, nullptr, {}, true},
+    {"sh-nop", Scope::Resource, nullptr, {}, true},
+    {"sh-resources", Scope::Resource, nullptr, {}, true},
+    {"sh-mod-parms", Scope::Resource, nullptr, {}, true},
+    {"sh-status", Scope::Resource, nullptr, {}, true},
     {"sh-resource", Scope::Volume, sh_resource},
     {"sh-dev", Scope::Volume, sh_dev},
     {"sh-minor", Scope::Volume, sh_minor},
@@ -76,6 +85,14 @@ constexpr std::string_view kUnsupported[] = {"adjust-with-progress",
                                              "new-current-uuid",
                                              "new-resource",
                                              "new-minor",
+                                             "sh-new-minor",
+                                             "del-minor",
+                                             "new-peer",
+                                             "del-peer",
+                                             "new-path",
+                                             "del-path",
+                                             "peer-device-options",
+                                             "forget-peer",
                                              "sh-lr-of",
                                              "sh-b-pri",
                                              "proxy-up",
@@ -92,7 +109,9 @@ constexpr std::string_view kUnsupported[] = {"adjust-with-progress",
                                              "initial-split-brain",
                                              "out-of-sync",
                                              "after-resync-target",
-                                             "before-resync-source"};
+                                             "before-resync-source",
+                                             "quorum-lost",
+                                             "disconnected"};
 
 const CommandSpec* find_command(std::string_view name) {
     const auto found = std::find_if(std::begin(kCommands),
@@ -122,14 +141,19 @@ std::optional<int> run_on_file(Context& context) {
     return std::nullopt;
 }
 
+// One line tells it for all volumes of a resource: a resource has one role, and one name.
+bool tells_of_resource(const CommandSpec& spec) {
+    return spec.run == role || spec.run == sh_resource;
+}
+
 // The first volume that fails ends its resource, and 20 and more ends everything.
 int run_on_targets(Context& context, const CommandSpec& spec, const std::vector<Target>& targets) {
     int worst = 0;
     const config::ResourceConf* skipped = nullptr;
     const config::ResourceConf* answered = nullptr;
     for (const Target& target : targets) {
-        const bool same_role = spec.run == role && target.resource == answered;
-        if (target.resource == skipped || (same_role && !context.line.dry_run)) {
+        const bool is_told = target.resource == answered && tells_of_resource(spec);
+        if (target.resource == skipped || (is_told && !context.line.dry_run)) {
             continue;
         }
         const int exit = spec.run(context, target);
@@ -155,6 +179,12 @@ std::vector<std::string_view> command_names() {
 
 bool is_command(std::string_view name) {
     return find_command(name) != nullptr;
+}
+
+std::vector<std::string> options_of(std::string_view command) {
+    const CommandSpec* spec = find_command(command);
+    std::istringstream words(spec == nullptr ? "" : std::string(spec->options));
+    return {std::istream_iterator<std::string>(words), {}};
 }
 
 bool is_unsupported_command(std::string_view name) {

@@ -16,6 +16,9 @@ int run_command(Context& context);
 // Names of the commands, for the help text and the completion.
 std::vector<std::string_view> command_names();
 
+// The options that a command has of its own, without dashes.
+std::vector<std::string> options_of(std::string_view command);
+
 bool is_command(std::string_view name);
 
 // A command of the original that this version does not have.

@@ -210,6 +210,11 @@ int run_drbdmeta(Context& context,
     return child.exit;
 }
 
+std::string apply_al_words(const config::VolumeConf& volume) {
+    return "drbdmeta " + std::to_string(volume.minor.value_or(0)) + " v08 " +
+           cli::shell_quoted(volume.disk) + " internal apply-al";
+}
+
 std::string attach_words(const config::VolumeConf& volume) {
     const std::string disk = cli::shell_quoted(volume.disk);
     return "drbdsetup attach " + std::to_string(volume.minor.value_or(0)) + " " + disk + " " +

@@ -69,6 +69,9 @@ int run_drbdmeta(Context& context,
                  const std::vector<std::string>& options,
                  bool limited);
 
+// "drbdmeta 0 v08 /dev/x internal apply-al", for a shell.
+std::string apply_al_words(const config::VolumeConf& volume);
+
 // "drbdsetup attach 0 /dev/x /dev/x internal", without options: they may contain the secret.
 std::string attach_words(const config::VolumeConf& volume);
 std::string connect_words(const Target& target);

@@ -6,15 +6,32 @@
 #include "cli/drbdadm/commands.h"
 #include "cli/drbdadm/context.h"
 
+#include <algorithm>
 #include <cstdio>
 
 namespace drbdadm {
 
 namespace {
 
-void print_usage(std::FILE* out) {
+void print_commands() {
+    std::fputs("\nCOMMANDS:\n", stdout);
+    int column = 0;
+    for (const std::string_view name : command_names()) {
+        std::printf(" %-35.*s", static_cast<int>(name.size()), name.data());
+        if (++column % 2 == 0) {
+            std::fputc('\n', stdout);
+        }
+    }
+    std::fputc('\n', stdout);
+}
+
+// Of one command, or of all if it is none. The completions of shells read the options of a command
+// from here.
+void print_usage(const std::string& command = "") {
+    const bool of_one = is_command(command);
+    std::printf("\nUSAGE: drbdadm %s [OPTION...] {all|RESOURCE...}\n",
+                of_one ? command.c_str() : "COMMAND");
     std::fputs(
-        "\nUSAGE: drbdadm COMMAND [OPTION...] {all|RESOURCE...}\n"
         "\nGENERAL OPTIONS:\n"
         "  --dry-run, -d\n"
         "  --verbose, -v\n"
@@ -24,17 +41,18 @@ void print_usage(std::FILE* out) {
         "  --node=...\n"
         "  --daemon-conf=...\n"
         "  --version, -V\n"
-        "  --help, -h\n"
-        "\nCOMMANDS:\n",
-        out);
-    int column = 0;
-    for (const std::string_view name : command_names()) {
-        std::fprintf(out, " %-35.*s", static_cast<int>(name.size()), name.data());
-        if (++column % 2 == 0) {
-            std::fputc('\n', out);
+        "  --help, -h\n",
+        stdout);
+    if (const auto options = options_of(command); !options.empty()) {
+        std::printf("\nOPTIONS FOR %s:\n", command.c_str());
+        for (const std::string& option : options) {
+            std::printf("  --%s%s\n", option.c_str(), takes_value(option) ? "=..." : "");
         }
     }
-    std::fputs("\n\nVersion: drbdd " DRBDD_VERSION " (api:1)\n\n", out);
+    if (!of_one) {
+        print_commands();
+    }
+    std::fputs("\nVersion: drbdd " DRBDD_VERSION " (api:1)\n\n", stdout);
 }
 
 // For eval by a shell; resource agents choose the 8.4 way of working by the second and third line.
@@ -70,10 +88,23 @@ int load_configuration(Context& context) {
     return 0;
 }
 
+// An option of another command is none of this one's: what it asks for would not happen.
+int check_options(const CommandLine& line) {
+    const std::vector<std::string> known = options_of(line.command);
+    for (const std::string& option : line.given) {
+        if (std::find(known.begin(), known.end(), option) == known.end()) {
+            return fail(cli::kExitBadName,
+                        "drbdadm: unrecognized option '--" + option + "'\ntry 'drbdadm help " +
+                            line.command + "'");
+        }
+    }
+    return 0;
+}
+
 // What is wrong with the words themselves; 0 if nothing.
 int check_usage(const CommandLine& line) {
     if (line.command.empty()) {
-        print_usage(stdout);
+        print_usage();
         return fail(cli::kExitBadName, "No command specified");
     }
     if (is_unsupported_command(line.command)) {
@@ -83,6 +114,9 @@ int check_usage(const CommandLine& line) {
     }
     if (!is_command(line.command)) {
         return fail(cli::kExitBadName, "drbdadm: Unknown command '" + line.command + "'");
+    }
+    if (const int exit = check_options(line); exit != 0) {
+        return exit;
     }
     if (line.config_to_test) {
         return fail(cli::kExitBadName,
@@ -95,7 +129,7 @@ int check_usage(const CommandLine& line) {
                             line.command == "sh-nop" || line.command == "sh-resources" ||
                             line.command == "sh-mod-parms" || line.command == "sh-status";
     if (line.operands.empty() && !about_file) {
-        print_usage(stdout);
+        print_usage();
         return fail(cli::kExitBadName, "No resource names specified");
     }
     return 0;
@@ -112,7 +146,8 @@ int run(const std::vector<std::string>& words) {
         return print_version();
     }
     if (line->help || line->command == "help") {
-        print_usage(stdout);
+        print_usage(line->command == "help" && !line->operands.empty() ? line->operands.front()
+                                                                       : line->command);
         return 0;
     }
     if (const int exit = check_usage(*line); exit != 0) {
@@ -124,7 +159,11 @@ int run(const std::vector<std::string>& words) {
     if (const int exit = load_configuration(context); exit != 0) {
         return exit;
     }
-    if (context.line.stacked && context.line.command != "sh-resources") {
+    const std::vector<config::ResourceConf>& all = context.conf.resources;
+    const bool any_stacked = std::any_of(all.begin(), all.end(), [&](const auto& resource) {
+        return resource.is_stacked(context.node);
+    });
+    if (context.line.stacked && !any_stacked && context.line.command != "sh-resources") {
         return fail(cli::kExitBadName,
                     "WARN: nothing stacked for this host (" + context.node +
                         "), nothing to do in stacked mode!");

@@ -46,21 +46,6 @@ int fail_unknown_minor(const Context& context, const Target& target) {
     return fail(10, "Command '" + words_of(context, target) + "' terminated with exit code 10");
 }
 
-// Asks and prints one line made by `text`.
-template <typename Text>
-int print_state(Context& context, const Target& target, Text&& text) {
-    if (only_printed(context, words_of(context, target))) {
-        return 0;
-    }
-    int exit = 0;
-    const std::optional<control::ResourceStatus> resource = find_status(context, target, exit);
-    if (!resource) {
-        return exit == 10 ? fail_unknown_minor(context, target) : exit;
-    }
-    std::printf("%s\n", text(*resource).c_str());
-    return 0;
-}
-
 const control::DeviceStatus* find_device(const control::ResourceStatus& resource,
                                          std::uint16_t volume) {
     for (const control::DeviceStatus& device : resource.devices) {
@@ -69,6 +54,47 @@ const control::DeviceStatus* find_device(const control::ResourceStatus& resource
         }
     }
     return nullptr;
+}
+
+// Asks and prints one line made by `text`. A volume that the file has and the running resource has
+// not is in no state at all, whatever its connection is.
+template <typename Text>
+int print_state(Context& context, const Target& target, Text&& text) {
+    if (only_printed(context, words_of(context, target))) {
+        return 0;
+    }
+    int exit = 0;
+    const std::optional<control::ResourceStatus> resource = find_status(context, target, exit);
+    if (!resource && exit != 10) {
+        return exit;
+    }
+    if (!resource || find_device(*resource, volume_of(target).number) == nullptr) {
+        return fail_unknown_minor(context, target);
+    }
+    std::printf("%s\n", text(*resource).c_str());
+    return 0;
+}
+
+// Prints the identifiers of a volume that has a disk; false if drbdmeta is to be asked for them.
+// `exit` is set when the daemon is there and does not answer.
+bool print_generations(Context& context, const Target& target, int& exit) {
+    const auto status = cli::fetch_status(context.client, target.resource->name);
+    if (!status && status.error().code != base::ErrorCode::NotFound) {
+        exit = fail_to_ask(status.error());
+        return true;
+    }
+    if (!status || status->resources.empty()) {
+        return false;
+    }
+    const control::DeviceStatus* device =
+        find_device(status->resources.front(), target.volume->number);
+    if (device == nullptr || device->generations.empty()) {
+        return false;
+    }
+    std::fputs(context.line.command == "get-gi" ? (device->generations + "\n").c_str()
+                                                : cli::show_gi_text(*device).c_str(),
+               stdout);
+    return true;
 }
 
 bool read_timeout(const std::optional<std::string>& text, config::Seconds& timeout) {
@@ -101,11 +127,7 @@ int wait(Context& context, const Target& target, cli::WaitFor what) {
     if (only_printed(context, words)) {
         return 0;
     }
-    const auto settings = config::settings_for(context.conf, *target.resource, context.node);
-    if (!settings) {
-        return fail(cli::kExitConfig, settings.error().text);
-    }
-    config::StartupSettings timeouts = settings->startup;
+    config::StartupSettings timeouts = config::startup_of(context.conf, *target.resource);
     const CommandLine& line = context.line;
     timeouts.wait_after_sb = timeouts.wait_after_sb || line.wait_after_sb;
     if (!read_timeout(line.wfc_timeout, timeouts.wfc_timeout) ||
@@ -115,8 +137,11 @@ int wait(Context& context, const Target& target, cli::WaitFor what) {
     }
     int exit = 0;
     const std::optional<control::ResourceStatus> resource = find_status(context, target, exit);
-    if (!resource) {
-        return exit == 10 ? fail_unknown_minor(context, target) : exit;
+    if (!resource && exit != 10) {
+        return exit;
+    }
+    if (!resource || find_device(*resource, volume_of(target).number) == nullptr) {
+        return fail_unknown_minor(context, target);
     }
     // A connection of its own: after events2 it belongs to the event stream.
     cli::Client watcher(context.run_dir);
@@ -177,6 +202,17 @@ int dstate(Context& context, const Target& target) {
         }
     }
     return run_drbdmeta(context, *target.volume, "dstate", {}, true);
+}
+
+// drbdsetup knows those of an attached disk, whose metadata nobody else may open.
+int generations(Context& context, const Target& target) {
+    if (!only_printed(context, words_of(context, target))) {
+        int exit = 0;
+        if (print_generations(context, target, exit)) {
+            return exit;
+        }
+    }
+    return meta_command(context, target);
 }
 
 int status(Context& context, const Target& target) {

@@ -62,7 +62,8 @@ int dump(Context& context) {
 int sh_resources(Context& context) {
     std::string names;
     for (const config::ResourceConf& resource : context.conf.resources) {
-        if (!context.line.stacked && resource.find_host(context.node) != nullptr) {
+        if (resource.find_host(context.node) != nullptr &&
+            resource.is_stacked(context.node) == context.line.stacked) {
             names += (names.empty() ? "" : " ") + resource.name;
         }
     }
@@ -98,10 +99,12 @@ int sh_ip(Context&, const Target& target) {
     return print_line(target.host->address.ip);
 }
 
-int sh_udev(Context&, const Target& target) {
+int sh_udev(Context& context, const Target& target) {
     const config::VolumeConf& volume = *target.volume;
+    const bool always = context.conf.global && context.conf.global->udev_always_use_vnr;
+    const bool by_name = volume.implicit && !always;
     print_line("RESOURCE=" + target.resource->name +
-               (volume.implicit ? "" : "/" + std::to_string(volume.number)));
+               (by_name ? "" : "/" + std::to_string(volume.number)));
     print_line("DEVICE=" + without_dev(device_of(volume)));
     return print_line("DISK=" + without_dev(volume.disk));
 }

@@ -84,7 +84,8 @@ void add(std::vector<Target>& targets, const Named& named, Scope scope) {
 Result<std::vector<Target>> all_targets(const Context& context, Scope scope) {
     std::vector<Target> targets;
     for (const config::ResourceConf& resource : context.conf.resources) {
-        if (const config::HostConf* host = resource.find_host(context.node)) {
+        const config::HostConf* host = resource.find_host(context.node);
+        if (host != nullptr && resource.is_stacked(context.node) == context.line.stacked) {
             add(targets, {&resource, host, nullptr}, scope);
         }
     }

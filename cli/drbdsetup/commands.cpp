@@ -104,6 +104,30 @@ int dstate(const Arguments& arguments, cli::Client& client) {
         arguments, client, [](const Device& d) { return cli::dstate_text(d.resource, d.device); });
 }
 
+template <typename Text>
+int print_generations(const Arguments& arguments, cli::Client& client, Text&& text) {
+    int exit = 0;
+    const std::optional<Device> found = find_device(client, arguments.operands[0], exit);
+    if (!found) {
+        return exit;
+    }
+    if (found->device.generations.empty()) {
+        return fail(1, "Device has no disk");
+    }
+    std::fputs(text(found->device).c_str(), stdout);
+    return 0;
+}
+
+int get_gi(const Arguments& arguments, cli::Client& client) {
+    return print_generations(arguments, client, [](const control::DeviceStatus& device) {
+        return device.generations + "\n";
+    });
+}
+
+int show_gi(const Arguments& arguments, cli::Client& client) {
+    return print_generations(arguments, client, cli::show_gi_text);
+}
+
 // --- Changing something ---
 
 int execute(cli::Client& client, control::Request request, const std::string& object) {
@@ -327,6 +351,8 @@ constexpr CommandSpec kCommands[] = {
     {"state", "", "MINOR", role},
     {"cstate", "", "MINOR", cstate},
     {"dstate", "", "MINOR", dstate},
+    {"get-gi", "", "MINOR", get_gi},
+    {"show-gi", "", "MINOR", show_gi},
     {"wait-connect", "tdow", "MINOR", wait_connect},
     {"wait-sync", "tdow", "MINOR", wait_sync},
     {"wait-connect-resource", "tdow", "RES", wait_connect_resource},
@@ -342,7 +368,47 @@ constexpr CommandSpec kCommands[] = {
     {"down", "", "RES|all", down},
 };
 
+// Of the original's, 8.4 and 9.
+constexpr std::string_view kUnsupported[] = {
+    "attach",
+    "disk-options",
+    "connect",
+    "net-options",
+    "resize",
+    "resource-options",
+    "peer-device-options",
+    "new-current-uuid",
+    "invalidate-remote",
+    "pause-sync",
+    "resume-sync",
+    "suspend-io",
+    "resume-io",
+    "verify",
+    "show",
+    "check-resize",
+    "events",
+    "new-resource",
+    "new-minor",
+    "del-minor",
+    "del-resource",
+    "new-peer",
+    "del-peer",
+    "new-path",
+    "del-path",
+    "forget-peer",
+    "rename-resource",
+    "wait-connect-volume",
+    "wait-connect-connection",
+    "wait-sync-volume",
+    "wait-sync-connection",
+};
+
 }  // namespace
+
+bool is_unsupported_command(std::string_view name) {
+    return std::find(std::begin(kUnsupported), std::end(kUnsupported), name) !=
+           std::end(kUnsupported);
+}
 
 const CommandSpec* find_command(std::string_view name) {
     const auto found = std::find_if(std::begin(kCommands),

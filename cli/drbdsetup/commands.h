@@ -33,4 +33,7 @@ struct CommandSpec {
 const CommandSpec* find_command(std::string_view name);
 std::vector<CommandSpec> all_commands();
 
+// A command of the original that this version does not have.
+bool is_unsupported_command(std::string_view name);
+
 }  // namespace drbdsetup

@@ -6,8 +6,10 @@
 #include "cli/drbdsetup/commands.h"
 #include "config/options.h"
 
+#include <algorithm>
 #include <cstdio>
 #include <getopt.h>
+#include <iterator>
 
 namespace drbdsetup {
 
@@ -153,11 +155,18 @@ bool has_letter(const std::string& letters, char letter) {
     return letters.find(letter) != std::string::npos;
 }
 
+std::string name_of(char letter) {
+    const auto* known = std::find_if(std::begin(kOptions), std::end(kOptions), [&](const auto& o) {
+        return o.name == nullptr || o.val == letter;
+    });
+    return known->name == nullptr ? std::string(1, letter) : known->name;
+}
+
 // What is wrong with the words for this command; empty if nothing.
 std::string problem_with(const Words& words, const CommandSpec& spec) {
     for (const char letter : words.letters) {
         if (spec.options.find(letter) == std::string::npos) {
-            return std::string(spec.name) + ": unrecognized option '-" + letter + "'";
+            return std::string(spec.name) + ": unrecognized option '--" + name_of(letter) + "'";
         }
     }
     const std::size_t count = words.arguments.operands.size();
@@ -189,6 +198,13 @@ int run(const std::vector<std::string>& given) {
     }
     if (words->arguments.command.empty()) {
         return fail_usage("");
+    }
+    if (is_unsupported_command(words->arguments.command)) {
+        std::fprintf(stderr,
+                     "drbdsetup: command '%s' is known but not supported by this version of "
+                     "drbdd\n",
+                     words->arguments.command.c_str());
+        return cli::kExitUsage;
     }
     const CommandSpec* spec = find_command(words->arguments.command);
     if (spec == nullptr) {

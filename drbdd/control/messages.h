@@ -175,6 +175,8 @@ struct DeviceStatus {
     bool al_suspended = false;
     std::string blocked = "no";  // "no", "upper", "lower", "upper,lower"
     std::string current_uuid;    // 16 hexadecimal digits
+    std::string generations;     // the line of get-gi; "" without a disk
+    std::uint64_t agreed_max_bio_bytes = 0;
 };
 
 struct PeerDeviceStatus {

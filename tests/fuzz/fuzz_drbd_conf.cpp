@@ -22,6 +22,8 @@ public:
 
     std::string canonical(const std::string& path) override { return path; }
 
+    bool has_address(const std::string&) override { return true; }
+
 private:
     std::string text_;
 };

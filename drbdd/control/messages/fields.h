@@ -130,6 +130,8 @@ void fields(ipc::Is<DeviceStatus> auto& device, auto&& visit) {
     visit("al-suspended", device.al_suspended);
     visit("blocked", device.blocked);
     visit("current-uuid", device.current_uuid);
+    visit("generations", device.generations);
+    visit("agreed-max-bio-size", device.agreed_max_bio_bytes);
 }
 
 void fields(ipc::Is<PeerDeviceStatus> auto& peer_device, auto&& visit) {

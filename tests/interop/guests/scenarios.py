@@ -112,6 +112,7 @@ def package(work):
         machine.run(f"! dpkg-query -W -f '${{db:Status-Status}}' {name} | grep -qx installed")
     for file in ("/etc/ha.d/ha.cf", "/etc/drbd.conf"):
         machine.run(f"grep -q administrator {file}")
+    beside_the_stock_file(machine)
     machine.run("drbdsetup --version | grep -qi drbdd && heartbeat --version && cl_status --help && /usr/share/heartbeat/hb_standby --help")
     machine.run("systemctl cat drbdd heartbeat | grep -q /usr/sbin/drbdd && test ! -x /etc/init.d/drbd")
     machine.run("man -w drbdadm heartbeat haresources")
@@ -120,6 +121,15 @@ def package(work):
     for name in ("drbd-utils", "heartbeat"):
         machine.run(f"dpkg -V {name} | grep -v ' c ' | grep . && exit 1; dpkg-query -W -f '${{db:Status-Status}}' {name} | grep -qx installed")
     machine.run("! dpkg-query -W -f '${db:Status-Status}' drbdd | grep -qx installed")
+
+
+def beside_the_stock_file(machine):
+    """Debian's own global_common.conf is in place, as on every machine that had DRBD before: it loads, and what it asks for is done."""
+    machine.run("grep -q '^[^#]*udev-always-use-vnr' /etc/drbd.d/global_common.conf")
+    machine.write("/etc/drbd.d/r0.res", "resource r0 { device /dev/drbd0; disk /dev/vdb; meta-disk internal;\n"
+                                        "on alice { address 127.0.0.1:7788; } on bob { address 127.0.0.2:7788; } }\n")
+    machine.run("drbdadm dump && drbdadm create-md --force r0 && drbdadm up r0 && drbdadm primary --force r0", seconds=120)
+    machine.run("test -b /dev/drbd/by-res/r0/0 && drbdadm down r0 && rm /etc/drbd.d/r0.res && drbdadm sh-nop")
 
 
 def services(work):

@@ -112,6 +112,30 @@ TEST_F(Drbdsetup, WrongUsageIs20) {
     }
 }
 
+TEST_F(Drbdsetup, WhatTheOriginalHasAndWeHaveNotIsNotUnknown) {
+    for (const char* command :
+         {"show", "new-current-uuid", "resize", "disk-options", "attach", "new-peer"}) {
+        const Outcome result = run(daemon.run_dir(), {command, "0"});
+        EXPECT_EQ(result.exit, 20);
+        EXPECT_EQ(result.err,
+                  "drbdsetup: command '" + std::string(command) +
+                      "' is known but not supported by this version of drbdd\n");
+    }
+    EXPECT_NE(run(daemon.run_dir(), {"fly"}).err.find("fly: unknown command"), std::string::npos);
+    EXPECT_NE(
+        run(daemon.run_dir(), {"down", "r0", "--force"}).err.find("unrecognized option '--force'"),
+        std::string::npos);
+}
+
+TEST_F(Drbdsetup, GenerationsNeedADisk) {
+    for (const char* command : {"get-gi", "show-gi"}) {
+        const Outcome result = run(daemon.run_dir(), {command, "5"});
+        EXPECT_EQ(result.exit, 1);
+        EXPECT_EQ(result.err, "Device has no disk\n");
+        EXPECT_EQ(run(daemon.run_dir(), {command, "77"}).exit, 10);
+    }
+}
+
 TEST_F(Drbdsetup, WaitsForAConnectionThatIsThere) {
     EXPECT_EQ(run(daemon.run_dir(), {"wait-connect", "0"}).exit, 0);
     EXPECT_EQ(run(daemon.run_dir(), {"wait-sync-resource", "r1"}).exit, 0);

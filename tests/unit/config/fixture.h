@@ -35,6 +35,10 @@ public:
 
     std::string canonical(const std::string& path) override { return path; }
 
+    bool has_address(const std::string& ip) override { return ip == address; }
+
+    std::string address = "10.9.9.1";
+
 private:
     std::map<std::string, std::string> files_;
 };

@@ -41,11 +41,19 @@ Capture read_capture(const std::string& path) {
     return capture;
 }
 
+// The machine on which the captures were made.
+class Alpha : public config::SystemFiles {
+public:
+    bool has_address(const std::string& ip) override {
+        return ip == "10.9.9.1" || ip == "10.9.9.10";
+    }
+};
+
 // Loaded from inside its folder, as the captures were made.
 config::LoadedConf load_vector(const std::string& folder, const std::string& name) {
     const auto before = std::filesystem::current_path();
     std::filesystem::current_path(kVectors + folder);
-    config::SystemFiles files;
+    Alpha files;
     config::LoadedConf loaded = config::load_drbd_conf(name + ".conf", "alpha", files);
     std::filesystem::current_path(before);
     return loaded;
@@ -75,21 +83,43 @@ TEST_P(GoldenDump, IsReadBackAsTheSame) {
     EXPECT_EQ(without_comments(config::dump(again.conf, "alpha")), without_comments(text));
 }
 
-// Some of these have an option that is refused: the text form is complete nevertheless.
+// Some of these have an option for which no resource is run: the text form is complete
+// nevertheless. Left out are v02 and v04: the original loses the options of their `volume N { disk
+// { } }`.
 INSTANTIATE_TEST_SUITE_P(Valid,
                          GoldenDump,
                          testing::Values("v01-classic-84",
+                                         "v03-external-meta",
                                          "v06-address-families",
                                          "v13-device-forms",
                                          "v16-mysql-ha-84",
+                                         "v17-floating-84",
+                                         "v18-stacked-84",
                                          "v20-include-84",
                                          "v21-dual-primary-84",
                                          "v22-lexical-84"));
 
-TEST(GoldenValid, IsAcceptedWhereEverythingIsSupported) {
-    EXPECT_EQ(joined(load_vector("valid", "v13-device-forms").errors), "");
-    EXPECT_EQ(joined(load_vector("valid", "v20-include-84").errors), "");
+class GoldenValid : public testing::TestWithParam<const char*> {};
+
+TEST_P(GoldenValid, IsNoMistake) {
+    EXPECT_EQ(joined(load_vector("valid", GetParam()).errors), "");
 }
+
+INSTANTIATE_TEST_SUITE_P(Valid,
+                         GoldenValid,
+                         testing::Values("v01-classic-84",
+                                         "v02-multivolume",
+                                         "v03-external-meta",
+                                         "v04-inheritance",
+                                         "v06-address-families",
+                                         "v12-lexical",
+                                         "v13-device-forms",
+                                         "v16-mysql-ha-84",
+                                         "v17-floating-84",
+                                         "v18-stacked-84",
+                                         "v20-include-84",
+                                         "v21-dual-primary-84",
+                                         "v22-lexical-84"));
 
 struct Refusal {
     const char* file;
@@ -98,8 +128,15 @@ struct Refusal {
 
 class GoldenRefusal : public testing::TestWithParam<Refusal> {};
 
+// Of every resource of the file.
 TEST_P(GoldenRefusal, NamesFileLineAndOption) {
-    EXPECT_EQ(joined(load_vector("valid", GetParam().file).errors), GetParam().errors);
+    const config::LoadedConf loaded = load_vector("valid", GetParam().file);
+    std::string text;
+    for (const config::ResourceConf& resource : loaded.conf.resources) {
+        const auto settings = config::settings_for(loaded.conf, resource, "alpha");
+        text += settings ? resource.name + " runs\n" : settings.error().text + "\n";
+    }
+    EXPECT_EQ(text, GetParam().errors);
 }
 
 #define REFUSED " is known but not supported by this version of drbdd"
@@ -107,35 +144,26 @@ INSTANTIATE_TEST_SUITE_P(
     Valid,
     GoldenRefusal,
     testing::Values(
-        Refusal{"v01-classic-84",
-                "v01-classic-84.conf:5: option 'verify-alg' of section 'net'" REFUSED "\n"},
+        Refusal{"v01-classic-84", "r0 runs\n"},
         Refusal{"v02-multivolume",
                 "v02-multivolume.conf:6: external metadata ('meta-disk /dev/vg0/md')" REFUSED "\n"
-                "v02-multivolume.conf:7: external metadata ('meta-disk /dev/vg0/md7')" REFUSED "\n"
-                "v02-multivolume.conf:8: option 'resync-after' of section 'disk'" REFUSED "\n"},
+                "v02-multivolume.conf:7: external metadata ('meta-disk /dev/vg0/md7')" REFUSED
+                "\n"},
         Refusal{"v04-inheritance",
                 "v04-inheritance.conf:5: option 'on-no-data-accessible' of section "
-                "'options'" REFUSED " with the value 'suspend-io': only 'io-error' is\n"
-                "v04-inheritance.conf:17: option 'cpu-mask' of section 'options'" REFUSED "\n"},
-        Refusal{"v06-address-families",
-                "v06-address-families.conf:14: address family 'sdp'" REFUSED "\n"
-                "v06-address-families.conf:15: address family 'sdp'" REFUSED "\n"},
+                "'options'" REFUSED
+                " with the value 'suspend-io': only 'io-error' is\noverrides runs\n"},
         Refusal{"v16-mysql-ha-84",
-                "v16-mysql-ha-84.conf:10: option 'verify-alg' of section 'net'" REFUSED "\n"
                 "v16-mysql-ha-84.conf:10: option 'data-integrity-alg' of section 'net'" REFUSED
-                "\n"},
-        Refusal{"v17-floating-84",
-                "v17-floating-84.conf:4: 'floating'" REFUSED "\n"
-                "v17-floating-84.conf:5: 'floating'" REFUSED "\n"},
-        Refusal{"v18-stacked-84", "v18-stacked-84.conf:9: 'stacked-on-top-of'" REFUSED "\n"},
+                " with the value 'md5'\n"},
+        Refusal{"v18-stacked-84",
+                "lower runs\nv18-stacked-84.conf:9: 'stacked-on-top-of'" REFUSED "\n"},
         Refusal{"v21-dual-primary-84",
                 "v21-dual-primary-84.conf:3: option 'allow-two-primaries' of section 'net'" REFUSED
                 " with the value 'yes': only 'no' is\n"
                 "v21-dual-primary-84.conf:5: option 'fencing' of section 'disk'" REFUSED
                 " with the value 'resource-and-stonith'\n"},
-        Refusal{"v22-lexical-84",
-                "v22-lexical-84.conf:7: option 'disk-timeout' of section 'disk'" REFUSED
-                " with the value '100': only '0' is\n"}));
+        Refusal{"v22-lexical-84", "lex runs\n"}));
 
 class GoldenError : public testing::TestWithParam<const char*> {};
 
@@ -204,10 +232,7 @@ INSTANTIATE_TEST_SUITE_P(
         Refusal{"i27-string-too-long",
                 "i27-string-too-long.conf:3: Parse error: while parsing value "
                 "('01234567890123456789...')\nfor shared-secret. Value is too long.\n"
-                "max len: 63\n"},
-        Refusal{"i29-resync-after-unknown",
-                "i29-resync-after-unknown.conf:3: option 'resync-after' of section "
-                "'disk'" REFUSED "\n"}));
+                "max len: 63\n"}));
 
 TEST(GoldenInvalid, AResourceOfOtherHostsIsIgnoredNotRefused) {
     const config::LoadedConf loaded = load_vector("invalid", "i19-this-host-missing");

@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <filesystem>
+
 namespace {
 
 using namespace std::chrono_literals;
@@ -137,15 +139,16 @@ TEST(DrbdConf, SaysWhichFileCannotBeRead) {
     EXPECT_EQ(joined(loaded.errors), "Can not open 'nosuch'\n");
 }
 
-TEST(DrbdConf, RefusesMoreThanTwoHosts) {
+TEST(DrbdConf, RunsNothingWithMoreThanTwoHosts) {
     const config::LoadedConf loaded = load(
         "resource r0 { device minor 1; disk /dev/x; meta-disk internal;\n"
         "on a { address 10.9.9.1:7788; }\non b { address 10.9.9.2:7788; }\n"
         "on c { address 10.9.9.3:7788; } }");
+    EXPECT_EQ(joined(loaded.errors), "");
     EXPECT_EQ(
-        joined(loaded.errors),
+        config::settings_for(loaded.conf, loaded.conf.resources[0], "a").error().text,
         "f:4: in resource r0: more than two 'on' sections are known but not supported by this "
-        "version of drbdd\n");
+        "version of drbdd");
 }
 
 TEST(DrbdConf, WantsTheSameVolumesOnBothHosts) {
@@ -157,6 +160,65 @@ TEST(DrbdConf, WantsTheSameVolumesOnBothHosts) {
     EXPECT_EQ(joined(loaded.errors),
               "f:2: in resource r0, on a { ... }: volume 1 not defined on b\n"
               "f:3: in resource r0, on b { ... }: volume 2 not defined on a\n");
+}
+
+// Its number in /dev/drbd/by-res/r0/0 although the file has no `volume 0 { }`.
+TEST(DrbdConf, NumbersImplicitVolumesIfAskedTo) {
+    const config::LoadedConf loaded = load("global { udev-always-use-vnr; }\n" + resource(""));
+    EXPECT_EQ(joined(loaded.errors), "");
+    EXPECT_FALSE(settings(loaded).volumes.at(0).implicit);
+    EXPECT_NE(config::dump(loaded.conf, "alpha").find("\n    udev-always-use-vnr;\n"),
+              std::string::npos);
+}
+
+TEST(DrbdConf, FindsAFloatingHostByItsAddress) {
+    const std::string text =
+        "resource r0 { device minor 1; disk /dev/a; meta-disk internal; floating 10.9.9.1:7793;\n"
+        "floating ipv6 [fd00::2]:7793 { disk /dev/b; meta-disk /dev/m[1]; } }";
+    const config::LoadedConf here = load(text, "any name");
+    EXPECT_EQ(joined(here.errors), "");
+    const config::ResourceSettings got = settings(here, "any name");
+    EXPECT_EQ(got.volumes.at(0).disk, "/dev/a");
+    EXPECT_EQ(config::to_string(got.address), "ipv4:10.9.9.1:7793");
+    EXPECT_EQ(config::to_string(got.peer_address), "ipv6:[fd00::2]:7793");
+    EXPECT_EQ(got.peer, "ipv6 [fd00::2]:7793");
+    MemoryFiles there({{"f", text}});
+    there.address = "fd00::2";
+    const config::LoadedConf other = config::load_drbd_conf("f", "alpha", there);
+    EXPECT_EQ(config::settings_for(other.conf, other.conf.resources[0], "alpha").error().text,
+              "f:2: external metadata ('meta-disk /dev/m') is known but not supported by this "
+              "version of drbdd");
+    there.address = "10.9.9.3";
+    const config::LoadedConf nowhere = config::load_drbd_conf("f", "alpha", there);
+    EXPECT_EQ(nowhere.conf.resources.at(0).find_host("alpha"), nullptr);
+}
+
+TEST(DrbdConf, KnowsWhereAStackedResourceIs) {
+    const config::LoadedConf loaded = load(
+        "resource upper { stacked-on-top-of r0 { device minor 9; address 10.9.9.9:1; }\n"
+        "on gamma { device minor 9; disk /dev/z; meta-disk internal; address 10.9.9.3:1; } }\n" +
+        resource("ignore-on gamma { whatever { x; } }"));
+    EXPECT_EQ(joined(loaded.errors), "");
+    const config::ResourceConf& upper = loaded.conf.resources.at(0);
+    EXPECT_TRUE(upper.is_stacked("alpha"));
+    EXPECT_TRUE(upper.is_stacked("beta"));
+    EXPECT_FALSE(upper.is_stacked("gamma"));
+    EXPECT_FALSE(loaded.conf.resources.at(1).is_stacked("alpha"));
+    ASSERT_NE(upper.find_host("alpha"), nullptr);
+    EXPECT_EQ(upper.find_host("alpha")->volumes.at(0).disk, "/dev/drbd0");
+    EXPECT_EQ(config::settings_for(loaded.conf, upper, "alpha").error().text,
+              "f:1: 'stacked-on-top-of' is known but not supported by this version of drbdd");
+}
+
+// What Debian installs beside a DRBD of the kernel.
+TEST(DrbdConf, ReadsTheStockFileOfTheInstalledPackage) {
+    if (!std::filesystem::exists("/etc/drbd.d/global_common.conf")) {
+        GTEST_SKIP() << "the package drbd-utils is not installed";
+    }
+    config::SystemFiles files;
+    const config::LoadedConf loaded =
+        config::load_drbd_conf("/etc/drbd.d/global_common.conf", "alpha", files);
+    EXPECT_EQ(joined(loaded.errors), "");
 }
 
 TEST(DrbdConf, SkipsASkippedSection) {
