@@ -47,9 +47,24 @@ const HostConf* ResourceConf::find_host(std::string_view node) const {
     return nullptr;
 }
 
+const HostConf* find_named(const ResourceConf& resource, std::string_view name) {
+    for (const HostConf& host : resource.hosts) {
+        if (std::find(host.names.begin(), host.names.end(), name) != host.names.end()) {
+            return &host;
+        }
+    }
+    return nullptr;
+}
+
 bool ResourceConf::is_stacked(std::string_view node) const {
     const HostConf* host = find_host(node);
     return host != nullptr && !host->stacked_on.empty();
+}
+
+bool ResourceConf::is_in_style_of_9() const {
+    return !connections.empty() || !meshes.empty() ||
+           std::any_of(
+               hosts.begin(), hosts.end(), [](const HostConf& h) { return h.node_id.has_value(); });
 }
 
 const Options& ResourceConf::section(Section section) const {

@@ -8,6 +8,7 @@
 #include "config/settings.h"
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -65,8 +66,35 @@ struct HostConf {
     bool is_this = false;    // floating: this one
     std::string stacked_on;  // the lower resource, whose hosts are these; empty: not stacked
     Address address;
+    std::optional<std::uint32_t> node_id;  // of DRBD 9: nothing hangs on it here
+    Options options;
     Options disk;                     // disk { }, for all volumes on this host
     std::vector<VolumeConf> volumes;  // ascending; complete after loading
+};
+
+// One end of a connection, in DRBD 9's style. What it leaves out comes from the host's section.
+struct EndpointConf {
+    std::string host;
+    Place place;
+    std::string address_family;  // empty: no address of its own
+    Address address;
+    std::optional<std::uint16_t> port;
+};
+
+struct ConnectionConf {
+    std::string name;
+    Place place;
+    std::vector<EndpointConf> ends;
+    std::vector<std::vector<EndpointConf>> paths;
+    Options net;
+    Options disk;                              // about the peer's devices, as the next
+    std::map<std::uint16_t, Options> volumes;  // number -> disk { }
+};
+
+struct MeshConf {
+    Place place;
+    std::vector<std::string> hosts;
+    Options net;
 };
 
 struct ResourceConf {
@@ -75,6 +103,8 @@ struct ResourceConf {
     std::string canonical_file;  // of place.file
     std::vector<VolumeConf> volumes;
     std::vector<HostConf> hosts;
+    std::vector<ConnectionConf> connections;
+    std::vector<MeshConf> meshes;
     // What this version does not support, with file and line: the resource is not brought up for
     // it, all else works.
     std::vector<std::string> refusals;
@@ -86,6 +116,7 @@ struct ResourceConf {
 
     const HostConf* find_host(std::string_view node) const;
     bool is_stacked(std::string_view node) const;  // on this node
+    bool is_in_style_of_9() const;
     const Options& section(Section section) const;
     Options& section(Section section);
 };
@@ -140,9 +171,15 @@ std::string dump(const DrbdConf& conf, std::string_view node);
 std::string dump_head(const DrbdConf& conf);  // file name, global, common
 std::string dump_resource(const ResourceConf& resource, std::string_view node);
 
+// The option of this name that counts: the last one. Null: there is none.
+const Option* last_of(const Options& options, std::string_view name);
+
 // The section's options with those of common that the resource does not set itself, in the order in
 // which the original passes them on: inherited ones first, the last of them foremost.
 Options effective_options(const DrbdConf& conf, const ResourceConf& resource, Section section);
+
+// The section of a host that is named; null: there is none.
+const HostConf* find_named(const ResourceConf& resource, std::string_view name);
 
 // What node `node` needs to run `resource`: common inherited, volumes resolved. Fails if the
 // resource has no section for it, or none for a peer, or asks for what this version does not have:

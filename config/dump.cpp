@@ -75,6 +75,25 @@ std::string dump_options(std::size_t indent,
     return out + spaces(indent) + "}\n";
 }
 
+// Deeper ones of 9 take a narrower column.
+std::string dump_nested(std::size_t indent,
+                        std::string_view name,
+                        const Options& options,
+                        Section section) {
+    if (options.empty()) {
+        return "";
+    }
+    std::string out = spaces(indent) + std::string(name) + " {\n";
+    const std::size_t width = indent < 16 ? 20 - indent : 4;
+    for (const Option& option : options) {
+        const std::string padding =
+            option.name.size() < width ? spaces(width - option.name.size()) : "";
+        out += spaces(indent + 4) + option.name + padding + " " + option_value(option, section) +
+               ";\n";
+    }
+    return out + spaces(indent) + "}\n";
+}
+
 std::string dump_sections(std::size_t indent, const ResourceConf& resource) {
     std::string out;
     for (const Section section :
@@ -126,8 +145,53 @@ std::string dump_host_head(const HostConf& host) {
                                          " {\n        # on" + names + " \n";
 }
 
+std::string dump_endpoint(std::size_t indent, const EndpointConf& end) {
+    std::string out = spaces(indent) + "host " + quoted(end.host);
+    if (!end.address_family.empty()) {
+        HostConf host;
+        host.address_family = end.address_family;
+        host.address = end.address;
+        out += "             address         " + dump_address(host);
+    }
+    return out + (end.port ? " port " + std::to_string(*end.port) : "") + ";\n";
+}
+
+std::string dump_connection(const ConnectionConf& connection) {
+    std::string out = "    connection " + connection.name + (connection.name.empty() ? "" : " ");
+    out += "{\n";
+    for (const EndpointConf& end : connection.ends) {
+        out += dump_endpoint(8, end);
+    }
+    for (const std::vector<EndpointConf>& path : connection.paths) {
+        out += "        path {\n";
+        for (const EndpointConf& end : path) {
+            out += dump_endpoint(12, end);
+        }
+        out += "        }\n";
+    }
+    out += dump_nested(8, "net", connection.net, Section::Net);
+    out += dump_nested(8, "disk", connection.disk, Section::Disk);
+    for (const auto& [number, options] : connection.volumes) {
+        out += "        volume " + std::to_string(number) + " {\n" +
+               dump_nested(12, "disk", options, Section::Disk) + "        }\n";
+    }
+    return out + "    }\n";
+}
+
+std::string dump_mesh(const MeshConf& mesh) {
+    std::string out = "    connection-mesh {\n        hosts";
+    for (const std::string& host : mesh.hosts) {
+        out += " " + quoted(host);
+    }
+    return out + ";\n" + dump_nested(8, "net", mesh.net, Section::Net) + "    }\n";
+}
+
 std::string dump_host(const HostConf& host) {
     std::string out = dump_host_head(host);
+    if (host.node_id) {
+        out += "        node-id " + std::to_string(*host.node_id) + ";\n";
+    }
+    out += dump_nested(8, "options", host.options, Section::Options);
     for (const VolumeConf& volume : host.volumes) {
         if (volume.implicit) {
             out += dump_volume(8, volume, !host.stacked_on.empty());
@@ -137,7 +201,7 @@ std::string dump_host(const HostConf& host) {
         }
     }
     out += dump_options(8, "disk", host.disk, Section::Disk);
-    if (!host.floating) {
+    if (!host.floating && !host.address_family.empty()) {
         out += statement(8, "address", dump_address(host));
     }
     return out + "    }\n";
@@ -191,6 +255,12 @@ std::string dump_resource(const ResourceConf& resource, std::string_view node) {
                       " {\n";
     for (const HostConf& host : resource.hosts) {
         out += dump_host(host);
+    }
+    for (const ConnectionConf& connection : resource.connections) {
+        out += dump_connection(connection);
+    }
+    for (const MeshConf& mesh : resource.meshes) {
+        out += dump_mesh(mesh);
     }
     return out + dump_sections(4, resource) + "}\n\n";
 }

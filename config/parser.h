@@ -12,6 +12,7 @@
 
 namespace config {
 
+inline constexpr std::uint32_t kMaxVolume = 65535;
 inline constexpr std::string_view kOption = "an option keyword";  // what an option section expects
 
 // Remembers where what must be unique was first used.
@@ -70,6 +71,12 @@ private:
     void parse_host(ResourceConf& resource, const Token& keyword);
     void parse_floating(ResourceConf& resource, const Token& keyword);
     void parse_stacked(ResourceConf& resource, const Token& keyword);
+    bool parse_connection_statement(ResourceConf& resource, const Token& keyword);
+    void parse_connection(ResourceConf& resource, const Place& place);
+    void parse_in_connection(ConnectionConf& connection, const std::string& owner);
+    EndpointConf parse_endpoint();
+    void parse_mesh(ResourceConf& resource, const Place& place);
+    void parse_section(Options& options, Section section);
     void skip_statement();  // to its ";", or over its block
     void parse_host_statement(HostConf& host, const std::string& owner);
     void parse_volume(std::vector<VolumeConf>& volumes, const std::string& owner);

@@ -33,13 +33,17 @@ bool Parser::parse_options_statement(ResourceConf& resource, const Token& keywor
         const std::string name(section_name(section));
         if (keyword.is(std::string_view(name))) {
             require_unique(name + " section", owner + ":" + name, place);
-            Options* const lists[] = {&resource.section(section)};
-            const Section sections[] = {section};
-            parse_block([&] { parse_option(lists, sections, kOption); });
+            parse_section(resource.section(section), section);
             return true;
         }
     }
     return false;
+}
+
+void Parser::parse_section(Options& options, Section section) {
+    Options* const lists[] = {&options};
+    const Section sections[] = {section};
+    parse_block([&] { parse_option(lists, sections, kOption); });
 }
 
 // One option of one of `sections`; it goes to the list at the same position. "no-NAME" is the bool

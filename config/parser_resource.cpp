@@ -9,7 +9,7 @@ namespace config {
 namespace {
 
 constexpr std::uint32_t kMaxMinor = (1u << 20) - 1;
-constexpr std::uint32_t kMaxVolume = 65535;
+constexpr std::uint32_t kMaxNodeId = 31;
 
 constexpr std::string_view kResourceStatement =
     "protocol | on | disk | net | syncer | startup | handlers | ignore-on | stacked-on-top-of";
@@ -92,7 +92,8 @@ void Parser::parse_resource_statement(ResourceConf& resource) {
         skip_statement();  // that host's section, said to be none
     } else if (keyword.is("proxy")) {
         skip_block();  // how a proxy would be run; that there is one, a host's section says
-    } else if (!parse_options_statement(resource, keyword)) {
+    } else if (!parse_options_statement(resource, keyword) &&
+               !parse_connection_statement(resource, keyword)) {
         fail_expected(kResourceStatement, keyword);
     }
 }
@@ -140,7 +141,6 @@ void Parser::parse_stacked(ResourceConf& resource, const Token& keyword) {
     require_unique("stacked-on-top-of", "stacked:" + host.stacked_on, host.place);
     const std::string owner = resource.name + ":" + host.stacked_on;
     parse_block([&] { parse_host_statement(host, owner); });
-    refuse("'stacked-on-top-of'", host.place);
     resource.hosts.push_back(std::move(host));
 }
 
@@ -167,6 +167,13 @@ void Parser::parse_host_statement(HostConf& host, const std::string& owner) {
         }
         parse_address(host);
         expect(';');
+    } else if (keyword.is("node-id")) {
+        require_unique("node-id statement", owner + ":node-id", place_of(keyword));
+        host.node_id = take_number("node-id", 0, kMaxNodeId);
+        expect(';');
+    } else if (keyword.is("options")) {
+        require_unique("options section", owner + ":options", place_of(keyword));
+        parse_section(host.options, Section::Options);
     } else if (keyword.is("alternate-link-address")) {
         HostConf ignored;
         parse_address(ignored);
@@ -269,9 +276,7 @@ bool Parser::parse_backing_statement(const VolumeScope& scope) {
 void Parser::parse_backing_disk(const VolumeScope& scope, const Place& place) {
     if (peek().is('{')) {
         require_unique("disk section", scope.owner + ":disk", place);
-        Options* const lists[] = {&scope.options};
-        constexpr Section kSections[] = {Section::Disk};
-        parse_block([&] { parse_option(lists, kSections, kOption); });
+        parse_section(scope.options, Section::Disk);
         return;
     }
     require_unique("disk statement", scope.owner + ":disk", place);

@@ -1,10 +1,12 @@
 // From what a file says to what one node needs.
 #include "base/require.h"
 #include "config/drbd_conf.h"
+#include "config/link.h"
+#include "config/refusals.h"
 
 #include <algorithm>
-#include <initializer_list>
 #include <type_traits>
+#include <utility>
 
 namespace config {
 
@@ -51,21 +53,12 @@ void assign(T& member, const OptionSpec& spec, const std::string& value) {
     }
 }
 
-// The last one counts.
-const Option* find(const Options& options, std::string_view name) {
-    const auto last = std::find_if(options.rbegin(), options.rend(), [&](const Option& option) {
-        return option.name == name;
-    });
-    return last == options.rend() ? nullptr : &*last;
-}
-
 // A visitor for the for_each_..._option() functions: the first of `layers` that has the option
 // wins.
-template <std::size_t N>
-auto reader(Section section, const std::array<const Options*, N>& layers) {
-    return [section, layers](std::string_view name, auto& member) {
+auto reader(Section section, std::vector<const Options*> layers) {
+    return [section, layers = std::move(layers)](std::string_view name, auto& member) {
         for (const Options* layer : layers) {
-            const Option* option = layer == nullptr ? nullptr : find(*layer, name);
+            const Option* option = layer == nullptr ? nullptr : last_of(*layer, name);
             if (option != nullptr) {
                 const OptionSpec* spec = find_option(section, name);
                 REQUIRE(spec != nullptr);
@@ -99,109 +92,77 @@ base::Result<void> resolve_discard_node(const Option* option,
     return {};
 }
 
-VolumeSettings volume_settings(const VolumeConf& volume,
-                               const HostConf& host,
-                               const ResourceConf& resource,
-                               const Options* common_disk,
-                               bool always_use_number) {
+// What a connection says of the peer's device is nearer than all that the device itself has.
+std::vector<const Options*> disk_layers(const Link& link, std::uint16_t volume) {
+    std::vector<const Options*> layers;
+    if (link.connection != nullptr) {
+        const auto found = link.connection->volumes.find(volume);
+        layers.push_back(found == link.connection->volumes.end() ? nullptr : &found->second);
+        layers.push_back(&link.connection->disk);
+    }
+    return layers;
+}
+
+VolumeSettings volume_settings(const DrbdConf& conf,
+                               const VolumeConf& volume,
+                               std::vector<const Options*> layers) {
     VolumeSettings settings;
     settings.number = volume.number;
     settings.minor = volume.minor.value_or(0);
     settings.device =
         volume.device.empty() ? "/dev/drbd" + std::to_string(settings.minor) : volume.device;
     settings.disk = volume.disk;
-    settings.implicit = volume.implicit && !always_use_number;
-    for_each_disk_option(settings.options,
-                         reader(Section::Disk,
-                                std::array<const Options*, 4>{
-                                    &volume.options, &host.disk, &resource.disk, common_disk}));
+    settings.implicit = volume.implicit && !(conf.global && conf.global->udev_always_use_vnr);
+    for_each_disk_option(settings.options, reader(Section::Disk, std::move(layers)));
     return settings;
 }
 
-std::string refusal(const Place& place, const std::string& text) {
-    return place.file + ":" + std::to_string(place.line) + ": " + text + "\n";
-}
-
-std::string not_supported(const Place& place, const std::string& what) {
-    return refusal(place, what + " is known but not supported by this version of drbdd");
-}
-
-// Of each option the one that counts, if it counts at all: `inner` is what stands nearer.
-std::string refused_options(Section section,
-                            const Options& options,
-                            std::initializer_list<const Options*> inner) {
-    std::string text;
-    for (const Option& option : options) {
-        const bool hidden = find(options, option.name) != &option ||
-                            std::any_of(inner.begin(), inner.end(), [&](const Options* nearer) {
-                                return find(*nearer, option.name) != nullptr;
-                            });
-        const OptionSpec* spec = hidden ? nullptr : find_option(section, option.name);
-        if (spec == nullptr) {
-            continue;
-        }
-        if (const std::string why = check_support(*spec, section, option.value); !why.empty()) {
-            text += refusal(option.place, why);
+// The first of the layers that has the option; null: none.
+const Option* find_in(const std::vector<const Options*>& layers, std::string_view name) {
+    for (const Options* layer : layers) {
+        if (const Option* option = layer == nullptr ? nullptr : last_of(*layer, name)) {
+            return option;
         }
     }
-    return text;
+    return nullptr;
 }
 
-std::string refused_backing(const HostConf& host) {
-    std::string text;
-    for (const VolumeConf& volume : host.volumes) {
-        if (volume.disk == "none") {
-            text += not_supported(volume.disk_place, "'disk none'");
-        }
-        if (volume.meta_disk != "internal" && host.stacked_on.empty()) {
-            text += not_supported(volume.meta_place,
-                                  "external metadata ('meta-disk " + volume.meta_disk + "')");
-        }
-        text += refused_options(Section::Disk, volume.options, {});
+void take_handlers(const DrbdConf& conf, const ResourceConf& resource, ResourceSettings& settings) {
+    for (const Option& handler : resource.handlers) {
+        settings.handlers.insert_or_assign(handler.name, handler.value);
     }
-    return text;
-}
-
-std::string refused_address(const HostConf& host) {
-    const std::string& family = host.address_family;
-    return family == "ipv4" || family == "ipv6"
-               ? ""
-               : not_supported(host.address_place, "address family '" + family + "'");
-}
-
-// Everything that keeps `resource` from running on `host`, a line each in the order of the file;
-// empty: nothing does.
-std::string refusals(const DrbdConf& conf, const ResourceConf& resource, const HostConf& host) {
-    static const ResourceConf kNone;
-    const ResourceConf& common = conf.common ? *conf.common : kNone;
-    std::string text;
-    for (const ResourceConf* owner : {&common, &resource}) {
-        for (const std::string& line : owner->refusals) {
-            text += line + "\n";
-        }
+    if (conf.common) {
+        const Options& inherited = conf.common->handlers;
+        std::for_each(inherited.rbegin(), inherited.rend(), [&](const Option& handler) {
+            settings.handlers.emplace(handler.name, handler.value);  // not if it is there
+        });
     }
-    for (const Section section : {Section::Net, Section::Options, Section::Startup}) {
-        const Options& own = resource.section(section);
-        text += refused_options(section, common.section(section), {&own});
-        text += refused_options(section, own, {});
-    }
-    text += refused_options(Section::Disk, common.disk, {&resource.disk, &host.disk});
-    text += refused_options(Section::Disk, resource.disk, {&host.disk});
-    text += refused_options(Section::Disk, host.disk, {});
-    text += refused_backing(host);
-    for (const HostConf& one : resource.hosts) {
-        text += refused_address(one);
-    }
-    return text.empty() ? text : text.substr(0, text.size() - 1);
 }
 
 }  // namespace
 
+const Option* last_of(const Options& options, std::string_view name) {
+    const auto last = std::find_if(options.rbegin(), options.rend(), [&](const Option& option) {
+        return option.name == name;
+    });
+    return last == options.rend() ? nullptr : &*last;
+}
+
 Options effective_options(const DrbdConf& conf, const ResourceConf& resource, Section section) {
     Options options = resource.section(section);
+    // Between two hosts all connections and meshes that there are concern the same pair.
+    for (std::size_t i = 0; section == Section::Net && i < resource.meshes.size(); ++i) {
+        const Options& net = resource.meshes[i].net;
+        options.insert(options.end(), net.begin(), net.end());
+    }
+    for (std::size_t i = 0; section == Section::Net && i < resource.connections.size(); ++i) {
+        const Options& net = resource.connections[i].net;
+        options.insert(options.end(), net.begin(), net.end());
+    }
     if (conf.common) {
+        const Options own = options;
         for (const Option& option : conf.common->section(section)) {
-            if (find(resource.section(section), option.name) == nullptr) {
+            if (last_of(own, option.name) == nullptr) {
                 options.insert(options.begin(), option);
             }
         }
@@ -214,8 +175,7 @@ StartupSettings startup_of(const DrbdConf& conf, const ResourceConf& resource) {
     for_each_startup_option(
         startup,
         reader(Section::Startup,
-               std::array<const Options*, 2>{&resource.startup,
-                                             conf.common ? &conf.common->startup : nullptr}));
+               {&resource.startup, conf.common ? &conf.common->startup : nullptr}));
     return startup;
 }
 
@@ -229,58 +189,43 @@ base::Result<ResourceSettings> settings_for(const DrbdConf& conf,
         return base::Error{base::ErrorCode::NotFound,
                            where + "missing section 'on " + std::string(node) + " { ... }'."};
     }
-    if (const std::string refused = refusals(conf, resource, *host); !refused.empty()) {
+    if (const std::string refused = refusals_of(conf, resource, *host); !refused.empty()) {
         return base::Error{base::ErrorCode::Unsupported, refused};
     }
-    const auto peer = std::find_if(resource.hosts.begin(),
-                                   resource.hosts.end(),
-                                   [&](const HostConf& h) { return &h != host; });
-    if (peer == resource.hosts.end()) {
+    const HostConf* peer = peer_of(resource, *host);
+    if (peer == nullptr) {
         return base::Error{base::ErrorCode::NotFound,
                            where + "Missing section 'on <PEER> { ... }'."};
     }
-    const auto inherited = [&](Section section) {
-        return conf.common ? &conf.common->section(section) : nullptr;
-    };
-    const auto layers = [&](Section section) {
-        return reader(
-            section, std::array<const Options*, 2>{&resource.section(section), inherited(section)});
-    };
+    base::Result<Link> link = link_between(resource, *host, *peer);
+    if (!link) {
+        return link.error();
+    }
+    link->net.push_back(conf.common ? &conf.common->net : nullptr);
     ResourceSettings settings;
     settings.name = resource.name;
     settings.config_file = conf.file;
     settings.node = node;
     settings.peer = peer->names.front();
-    settings.address = host->address;
-    settings.peer_address = peer->address;
-    for_each_net_option(settings.net, layers(Section::Net));
+    settings.address = link->address;
+    settings.peer_address = link->peer_address;
+    for_each_net_option(settings.net, reader(Section::Net, link->net));
     settings.startup = startup_of(conf, resource);
-
-    const Option* after_sb = find(resource.net, "after-sb-0pri");
-    if (after_sb == nullptr && conf.common) {
-        after_sb = find(conf.common->net, "after-sb-0pri");
-    }
-    const auto resolved = resolve_discard_node(after_sb, *host, *peer, settings.net.after_sb_0pri);
+    const auto resolved = resolve_discard_node(
+        find_in(link->net, "after-sb-0pri"), *host, *peer, settings.net.after_sb_0pri);
     if (!resolved) {
         return resolved.error();
     }
     for (const VolumeConf& volume : host->volumes) {
-        settings.volumes.push_back(
-            volume_settings(volume,
-                            *host,
-                            resource,
-                            inherited(Section::Disk),
-                            conf.global && conf.global->udev_always_use_vnr));
+        std::vector<const Options*> layers = disk_layers(*link, volume.number);
+        layers.insert(layers.end(),
+                      {&volume.options,
+                       &host->disk,
+                       &resource.disk,
+                       conf.common ? &conf.common->disk : nullptr});
+        settings.volumes.push_back(volume_settings(conf, volume, std::move(layers)));
     }
-    for (const Option& handler : resource.handlers) {
-        settings.handlers.insert_or_assign(handler.name, handler.value);
-    }
-    if (conf.common) {
-        const Options& inherited_ones = conf.common->handlers;
-        std::for_each(inherited_ones.rbegin(), inherited_ones.rend(), [&](const Option& handler) {
-            settings.handlers.emplace(handler.name, handler.value);  // not if it is there
-        });
-    }
+    take_handlers(conf, resource, settings);
     return settings;
 }
 

@@ -46,6 +46,7 @@ public:
     void run() {
         for (ResourceConf& resource : loaded_.conf.resources) {
             name_stacked_hosts(resource);
+            check_connections(resource);
             for (HostConf& host : resource.hosts) {
                 complete_volumes(resource, host);
                 check_host(resource, host);
@@ -71,6 +72,52 @@ private:
         const std::string conflict = uses_.use(what, key, place);
         if (!conflict.empty()) {
             loaded_.errors.push_back(conflict);
+        }
+    }
+
+    // Every host that a connection names has a section, and every connection has two ends.
+    void check_connections(const ResourceConf& resource) {
+        for (const HostConf& host : resource.hosts) {
+            if (host.node_id) {
+                require_unique(
+                    "node-id", resource.name + ":" + std::to_string(*host.node_id), host.place);
+            }
+        }
+        for (const MeshConf& mesh : resource.meshes) {
+            for (const std::string& host : mesh.hosts) {
+                require_section(resource, host, mesh.place, "connection-mesh");
+            }
+        }
+        for (const ConnectionConf& connection : resource.connections) {
+            if (connection.ends.size() != 2 &&
+                (connection.paths.empty() || !connection.ends.empty())) {
+                complain(connection.place,
+                         "Resource " + resource.name + ": connection needs to have two endpoints");
+            }
+            for (const EndpointConf& end : connection.ends) {
+                require_section(resource, end.host, end.place, "connection");
+            }
+            for (const std::vector<EndpointConf>& path : connection.paths) {
+                if (path.size() != 2) {
+                    complain(connection.place,
+                             "Resource " + resource.name + ": path needs to have two endpoints");
+                }
+                for (const EndpointConf& end : path) {
+                    require_section(resource, end.host, end.place, "path");
+                }
+            }
+        }
+    }
+
+    void require_section(const ResourceConf& resource,
+                         const std::string& host,
+                         const Place& place,
+                         const std::string& named_in) {
+        if (find_named(resource, host) == nullptr) {
+            complain(place,
+                     "in resource " + resource.name +
+                         ":\n\tThere is no 'on' section for hostname '" + host + "' named in the " +
+                         named_in);
         }
     }
 
@@ -127,6 +174,11 @@ private:
         if (host.volumes.empty()) {
             host.volumes.emplace_back().implicit = true;
         }
+        for (VolumeConf& volume : host.volumes) {
+            if (volume.meta_disk.empty() && resource.is_in_style_of_9()) {
+                volume.meta_disk = "internal";  // 9 need not be told
+            }
+        }
     }
 
     void check_host(const ResourceConf& resource, const HostConf& host) {
@@ -160,7 +212,12 @@ private:
                 missing("meta-index");
             }
         }
-        if (host.address_family.empty()) {
+        // In 9's style the paths have them, where a host has none for all of its connections.
+        const bool in_paths =
+            std::any_of(resource.connections.begin(),
+                        resource.connections.end(),
+                        [](const ConnectionConf& connection) { return !connection.paths.empty(); });
+        if (host.address_family.empty() && !in_paths) {
             missing("address");
         }
     }

@@ -111,8 +111,17 @@ INSTANTIATE_TEST_SUITE_P(Valid,
                                          "v02-multivolume",
                                          "v03-external-meta",
                                          "v04-inheritance",
+                                         "v05-floating",
                                          "v06-address-families",
+                                         "v07-stacked",
+                                         "v08-mesh-9",
+                                         "v09-connections-paths-9",
+                                         "v10-diskless-quorum-9",
+                                         "v11-include",
                                          "v12-lexical",
+                                         "v14-host-overrides",
+                                         "v15-dual-primary-9",
+                                         "v19-mysql-ha-9",
                                          "v13-device-forms",
                                          "v16-mysql-ha-84",
                                          "v17-floating-84",
@@ -153,6 +162,23 @@ INSTANTIATE_TEST_SUITE_P(
                 "v04-inheritance.conf:5: option 'on-no-data-accessible' of section "
                 "'options'" REFUSED
                 " with the value 'suspend-io': only 'io-error' is\noverrides runs\n"},
+        Refusal{"v05-floating", "fl runs\n"},
+        Refusal{
+            "v08-mesh-9",
+            "v08-mesh-9.conf:8: in resource mesh: more than two 'on' sections are known but not "
+            "supported by this version of drbdd\n"
+            "v08-mesh-9.conf:3: option 'quorum' of section 'options'" REFUSED
+            " with the value 'majority': only 'off' is\n"},
+        Refusal{"v11-include", "v11-include.d/a.res:2: 'template-file'" REFUSED "\n"},
+        Refusal{"v14-host-overrides", "ho runs\n"},
+        Refusal{"v15-dual-primary-9",
+                "v15-dual-primary-9.conf:3: option 'allow-two-primaries' of section 'net'" REFUSED
+                " with the value 'yes': only 'no' is\n"
+                "v15-dual-primary-9.conf:4: option 'fencing' of section 'net'" REFUSED
+                " with the value 'resource-and-stonith'\n"},
+        Refusal{"v19-mysql-ha-9",
+                "v19-mysql-ha-9.conf:10: option 'data-integrity-alg' of section 'net'" REFUSED
+                " with the value 'md5'\n"},
         Refusal{"v16-mysql-ha-84",
                 "v16-mysql-ha-84.conf:10: option 'data-integrity-alg' of section 'net'" REFUSED
                 " with the value 'md5'\n"},
@@ -194,10 +220,8 @@ INSTANTIATE_TEST_SUITE_P(Invalid,
                                          "i20-unterminated-string",
                                          "i22-include-missing",
                                          "i26-duplicate-net-section",
-                                         "i28-three-hosts-no-connection",
                                          "i30-usage-count-bad",
                                          "i31-minor-count-range",
-                                         "i32-missing-node-id",
                                          "i33-meta-disk-missing"));
 
 // Where we say more than the original: it accepts these, has no file and line, says it twice, or
@@ -233,6 +257,15 @@ INSTANTIATE_TEST_SUITE_P(
                 "i27-string-too-long.conf:3: Parse error: while parsing value "
                 "('01234567890123456789...')\nfor shared-secret. Value is too long.\n"
                 "max len: 63\n"}));
+
+// Three hosts: no mistake for 9, and nothing that two nodes could run.
+TEST(GoldenInvalid, ThreeHostsAreNoMistake) {
+    for (const char* name : {"i28-three-hosts-no-connection", "i32-missing-node-id"}) {
+        const config::LoadedConf loaded = load_vector("invalid", name);
+        EXPECT_EQ(joined(loaded.errors), "");
+        EXPECT_FALSE(config::settings_for(loaded.conf, loaded.conf.resources.at(0), "alpha"));
+    }
+}
 
 TEST(GoldenInvalid, AResourceOfOtherHostsIsIgnoredNotRefused) {
     const config::LoadedConf loaded = load_vector("invalid", "i19-this-host-missing");
