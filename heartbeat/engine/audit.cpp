@@ -7,6 +7,7 @@ namespace hb {
 namespace {
 
 constexpr Time kEvery{5000};
+constexpr int kOfferedAfter = 6;  // half a minute: a partner of our kind has acquired them by then
 
 }  // namespace
 
@@ -35,6 +36,7 @@ void Audit::check() {
         !core_.partition.unsettled() && !core_.isolation.isolated() && !core_.shutdown.requested();
     if (!settled) {
         dual_before_ = orphan_before_ = false;
+        foreign_orphan_ = 0;
         return;
     }
     const Hold ours = holdings.hold();
@@ -47,7 +49,8 @@ void Audit::check() {
         core_.journal.alarm(AlarmKind::dual_claim, "Both nodes hold the same resources");
         core_.partition.on_dual_claim();
     }
-    const bool orphan = !has(ours | theirs, Hold::local);
+    const bool orphan =
+        !has(ours | theirs, Hold::local) && !core_.groups.indexes(Hold::local).empty();
     if (orphan && orphan_before_) {
         core_.journal.error("No one owns our local resources!");
         core_.journal.alarm(AlarmKind::dual_claim, "Nobody held our resources: they are acquired");
@@ -55,6 +58,21 @@ void Audit::check() {
     }
     dual_before_ = dual;
     orphan_before_ = orphan;
+    check_foreign(ours | theirs);
+}
+
+// The original looks at what it holds only when something happens: it is told that they are free.
+void Audit::check_foreign(Hold held) {
+    const bool orphan = !has(held, Hold::foreign) && !core_.groups.indexes(Hold::foreign).empty();
+    foreign_orphan_ = orphan ? foreign_orphan_ + 1 : 0;
+    if (foreign_orphan_ >= kOfferedAfter &&
+        core_.groups.leaving(core_.holdings.hold()) == Hold::none) {
+        foreign_orphan_ = 0;
+        core_.journal.alarm(AlarmKind::dual_claim,
+                            "Nobody holds the resources of " + core_.members.partner()->name +
+                                ": they are offered to it");
+        core_.standby.give(Hold::foreign);
+    }
 }
 
 // Only a partner that lives and claims the group can be argued with; for a stranger's machine

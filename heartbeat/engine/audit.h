@@ -25,11 +25,13 @@ public:
 
 private:
     void check();
+    void check_foreign(Hold held);
 
     Core& core_;
     Timer check_;
     bool dual_before_ = false;
     bool orphan_before_ = false;
+    int foreign_orphan_ = 0;  // how often in a row
 };
 
 }  // namespace hb

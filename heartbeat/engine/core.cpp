@@ -157,9 +157,11 @@ void Core::on_node_returned(Node& node, bool healed) {
         return;
     }
     journal.partner_returned();
+    takeover.partner_heard();
     const bool pending = takeover.cancel("node " + node.name + " is back", healed);
     isolation.ended();
-    holdings.on_partner_returned(!healed && node.state == NodeState::active);
+    groups.on_partner_stable();  // or soon will be
+    holdings.on_partner_returned(healed, node.state == NodeState::active);
     if (healed) {
         partition.on_healed(node, pending);
     }
@@ -170,6 +172,7 @@ void Core::on_node_restarted(Node& node) {
         return;
     }
     takeover.forget_refutation();
+    takeover.partner_heard();
     standby.on_partner_gone();
     outdating.on_partner_gone();
     holdings.on_partner_restarted();
@@ -190,13 +193,12 @@ void Core::on_batch_done(const BatchResult& result) {
             takeover.on_foreign_taken(result.ok);
             break;
         case Purpose::standby_give:
-            standby.on_given();
+            if (!standby.on_given()) {
+                holdings.report();
+            }
             break;
         case Purpose::standby_take:
             standby.on_taken(result.ok);
-            break;
-        case Purpose::legacy_give:
-            legacy_mode.on_given(result);
             break;
         case Purpose::isolation:
             isolation.on_released();
@@ -204,13 +206,16 @@ void Core::on_batch_done(const BatchResult& result) {
             break;
         case Purpose::adopt:
         case Purpose::conflict:
+        case Purpose::take_back:
             holdings.report();
             break;
+        case Purpose::legacy_give:
         case Purpose::legacy_take:
         case Purpose::retry:
         case Purpose::monitor:
             break;
         case Purpose::shutdown:
+            isolation.on_released();  // it may have begun as one
             shutdown.on_released();
             break;
     }

@@ -13,13 +13,16 @@ namespace {
 constexpr std::size_t kMaxTypeName = 64;
 
 // What only this daemon may say in our name.
-constexpr std::array<std::string_view, 11> kOurs = {"status",
+constexpr std::array<std::string_view, 14> kOurs = {"status",
                                                     "starting",
                                                     "resource",
                                                     "shutdone",
                                                     "reqnodes",
                                                     "repnodes",
                                                     "stonith",
+                                                    "takeover_notice",
+                                                    "handover_ended",
+                                                    "partition_claim",
                                                     "ip-request",
                                                     "ip-request-resp",
                                                     "start_outdate",
@@ -61,11 +64,15 @@ bool Core::deliver_to_resources(Node& from, const wire::Message& message) {
     const std::string_view type = message.type();
     const bool coordinated = !legacy();
     if (type == "starting" && coordinated) {
-        holdings.on_starting(from);
+        holdings.on_starting(from, message);
     } else if (type == "resource" && coordinated) {
         holdings.on_resource(from, message);
     } else if (type == "ask_resources") {
         standby.on_ask(from, message);
+    } else if (type == "handover_ended") {
+        standby.on_ended(from, message);
+    } else if (type == "takeover_notice") {
+        partition.on_takeover_notice(from, message);
     } else if (type == "hb_takeover") {
         const auto which = hold_of(message.get("rsc_hold"));
         const std::string refused = which ? standby.give(mirror(*which)) : "no such hold";
@@ -192,6 +199,9 @@ std::string Core::takeover_command(const std::string& arg) {
     if (!members.partner_alive()) {
         return "there is no other node to take resources from";
     }
+    if (shutdown.requested()) {
+        return "the node is shutting down";
+    }
     standby.forget_failures();
     standby.wish(*which);
     return {};
@@ -208,7 +218,10 @@ std::string Core::begin_handover(const Command& command) {
     } else if (command.verb == Command::Verb::await_takeover) {
         refused = dead ? "" : "no takeover is pending";
     } else {
-        refused = takeover.confirm() ? "" : "no takeover waits for a confirmation";
+        refused = takeover.wrong_node(command.arg);
+        if (refused.empty() && !takeover.confirm()) {
+            refused = "no takeover waits for a confirmation";
+        }
     }
     if (refused.empty() && dead) {
         takeover.await(command.id);
@@ -232,8 +245,7 @@ void Core::on_command(const Command& command) {
             }
             break;
         case Command::Verb::clear:
-            standby.forget_failures();
-            groups.clear_failures(command.arg);
+            standby.forget_failures(groups.clear_failures(command.arg));
             done = "failures forgotten";
             break;
         case Command::Verb::restart:
@@ -250,6 +262,7 @@ void Core::on_settings(const SettingsChanged& changed) {
     settings.policy = changed.policy;
     groups.replace(changed.resources);
     monitors.replace();
+    standby.forget_failures();  // what is read anew may be the repair
 }
 
 }  // namespace hb

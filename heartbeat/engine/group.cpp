@@ -79,6 +79,14 @@ std::string_view name_of(GroupState state) {
     return "blocked";
 }
 
+Group make_group(const config::ResourceGroup& config, const std::string& node) {
+    Group group;
+    group.config = config;
+    group.local = config.node == node;
+    group.resources.assign(config.words.size(), ResourceState::stopped);
+    return group;
+}
+
 bool Group::all(ResourceState state_of_all) const {
     return std::all_of(
         resources.begin(), resources.end(), [&](ResourceState one) { return one == state_of_all; });

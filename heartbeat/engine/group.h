@@ -35,13 +35,19 @@ struct Group {
     bool wanted = false;                   // it is to run here
     Time taken_at{};                       // when it last became wanted
     Timer recheck;                         // of a blocked group
-    Timer hand_over;                       // of a failed group: standby for it
+    // Of a failed group: when it is offered to the partner, or tried here again.
+    Timer again;
+    unsigned failures = 0;  // starts that failed since it last ran, or a person said "repaired"
+    Time failed_at{};       // the last of them
+    bool offered = false;   // the partner has had its turn
 
     const std::string& key() const { return config.key(); }
 
     bool all(ResourceState state_of_all) const;
     bool any(ResourceState state_of_one) const;
 };
+
+Group make_group(const config::ResourceGroup& config, const std::string& node);
 
 // What the end and the output of `status` say. The words are those of the original; an agent that
 // did not end by itself, prints binary, or says "unknown" (LSB 4) has said nothing.

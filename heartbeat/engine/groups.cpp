@@ -12,9 +12,10 @@ namespace {
 constexpr Time kRecheck{10'000};  // of a blocked group
 constexpr Time kStopRetryAfter{1000};
 constexpr unsigned kStopRetries = 10;
-constexpr Time kHandOverAfter{30'000};  // of a group that was given up
-constexpr Time kLookLimit{60'000};      // for a status at our start, unless configured
-constexpr Time kSlow{60'000};           // an agent that takes longer is an alarm
+constexpr Time kAgainAfter{30'000};  // of a group that was given up; doubled by each failure
+constexpr Time kAgainLongest{600'000};
+constexpr Time kLookLimit{60'000};  // for a status at our start, unless configured
+constexpr Time kSlow{60'000};       // an agent that takes longer is an alarm
 constexpr std::size_t kOutputShown = 200;
 
 std::string printable(const std::string& text) {
@@ -51,12 +52,9 @@ std::string outcome(const AgentDone& done) {
     return said.empty() ? text : text + ", it said: " + said;
 }
 
-Group make_group(const config::ResourceGroup& config, const std::string& node) {
-    Group group;
-    group.config = config;
-    group.local = config.node == node;
-    group.resources.assign(config.words.size(), ResourceState::stopped);
-    return group;
+Time again_after(unsigned failures) {
+    const unsigned doublings = std::min(failures > 0 ? failures - 1 : 0u, 5u);
+    return std::min(kAgainAfter * (1u << doublings), kAgainLongest);
 }
 
 }  // namespace
@@ -102,7 +100,7 @@ void Groups::look() {
 void Groups::take(Purpose purpose, std::vector<std::size_t> groups) {
     for (const std::size_t index : groups) {
         Group& wanted = groups_[index];
-        wanted.hand_over.clear();
+        wanted.again.clear();
         wanted.recheck.clear();
         if (!wanted.wanted) {
             wanted.wanted = true;
@@ -118,7 +116,7 @@ void Groups::take(Purpose purpose, std::vector<std::size_t> groups) {
 void Groups::give(Purpose purpose, std::vector<std::size_t> groups) {
     for (const std::size_t index : groups) {
         groups_[index].wanted = false;
-        groups_[index].hand_over.clear();
+        groups_[index].again.clear();
         groups_[index].recheck.clear();
     }
     Batch batch;
@@ -342,6 +340,7 @@ void Groups::next_to_take() {
         return;
     }
     if (current_->kind != Kind::look) {
+        group().failures = 0;
         set_state(group(), GroupState::running);
     } else if (group().any(ResourceState::running)) {
         // The group ran here, so what has lost its agent since then may run as well.
@@ -367,6 +366,8 @@ void Groups::block(const AgentDone& done) {
 
 void Groups::give_up(const AgentDone& done) {
     current_->result.ok = false;
+    ++group().failures;
+    group().failed_at = core_.now;
     group().reason = word().text + " cannot be started: " + outcome(done);
     core_.journal.critical("Giving up resources due to failure of " + word().text);
     core_.journal.alarm(AlarmKind::resource,
@@ -429,7 +430,7 @@ void Groups::next_to_give() {
     if (current_->giving_up) {
         set_state(group(), GroupState::failed);
         group().wanted = false;
-        group().hand_over.set(core_.now + kHandOverAfter);
+        group().again.set(core_.now + again_after(group().failures));
         end_group();
         return;
     }
@@ -461,8 +462,35 @@ void Groups::on_time() {
         if (groups_[i].recheck.take(core_.now) && groups_[i].wanted) {
             take(Purpose::retry, {i});
         }
-        if (groups_[i].hand_over.take(core_.now) && !core_.standby.hand_over_failed(groups_[i])) {
-            groups_[i].hand_over.set(core_.now + kHandOverAfter);
+        if (groups_[i].again.take(core_.now)) {
+            try_again(i);
+        }
+    }
+    use_promised();
+}
+
+// The partner first; with nobody else to run it, or after the partner's turn, here once more.
+void Groups::try_again(std::size_t index) {
+    Group& failed = groups_[index];
+    const Hold which = failed.local ? Hold::local : Hold::foreign;
+    if (failed.state != GroupState::failed || !has(core_.holdings.hold(), which)) {
+        return;  // it is the partner's by now, or nobody's
+    }
+    failed.again.set(core_.now + again_after(failed.failures));
+    const bool partners_turn = core_.members.partner_alive() && !failed.offered && !core_.legacy();
+    failed.offered = partners_turn;
+    if (partners_turn) {
+        core_.standby.offer_failed(failed);
+        return;
+    }
+    take(Purpose::retry, {index});
+}
+
+void Groups::on_partner_stable() {
+    for (Group& group : groups_) {
+        if (group.again.is_set()) {
+            group.offered = false;
+            group.again.set(std::min(group.again.at(), core_.now + kAgainAfter));
         }
     }
 }
@@ -470,34 +498,75 @@ void Groups::on_time() {
 Time Groups::next() const {
     Time soonest = std::min(pause_.at(), slow_.at());
     for (const Group& group : groups_) {
-        soonest = std::min({soonest, group.recheck.at(), group.hand_over.at()});
+        soonest = std::min({soonest, group.recheck.at(), group.again.at()});
     }
     return soonest;
 }
 
-void Groups::clear_failures(std::string_view key) {
+bool Groups::clear_failures(std::string_view key) {
+    bool any = false;
     for (std::size_t i = 0; i < groups_.size(); ++i) {
         Group& group = groups_[i];
-        const bool meant = key.empty() || group.key() == key;
+        if (!key.empty() && group.key() != key) {
+            continue;
+        }
+        any = any || group.failures > 0;
+        group.failures = 0;
         const bool ours = has(core_.holdings.hold(), group.local ? Hold::local : Hold::foreign);
-        const bool bad = group.state == GroupState::failed || group.state == GroupState::blocked;
-        if (meant && ours && bad) {
+        const bool down = group.state == GroupState::failed || group.state == GroupState::blocked ||
+                          group.state == GroupState::stopped;
+        if (ours && down && !at_work(i)) {
+            any = true;
             take(Purpose::retry, {i});
         }
     }
+    return any;
 }
 
-void Groups::replace(const config::Haresources& resources) {
-    if (busy() || anything_up()) {
-        core_.journal.warning(
-            "haresources has changed; it is used once no resource runs here and nothing is under "
-            "way");
-        return;
+bool Groups::at_work(std::size_t index) const {
+    const auto works_on = [index](const Batch& batch, std::size_t from) {
+        const auto& groups = batch.result.groups;
+        return batch.kind != Kind::look &&
+               std::find(groups.begin() + static_cast<std::ptrdiff_t>(from), groups.end(), index) !=
+                   groups.end();
+    };
+    return (current_ && works_on(*current_, current_->next_group)) ||
+           std::any_of(queue_.begin(), queue_.end(), [&](const Batch& batch) {
+               return works_on(batch, 0);
+           });
+}
+
+bool Groups::idle(std::size_t index) const {
+    const Group& group = groups_[index];
+    return !at_work(index) && !group.any(ResourceState::running) &&
+           !group.any(ResourceState::starting) && !group.any(ResourceState::stopping);
+}
+
+Hold Groups::leaving(Hold held) const {
+    Hold result = Hold::none;
+    for (std::size_t i = 0; i < groups_.size(); ++i) {
+        const Hold which = groups_[i].local ? Hold::local : Hold::foreign;
+        if (!has(held | result, which) && !idle(i)) {
+            result = result | which;
+        }
     }
-    groups_.clear();
-    core_.settings.resources = resources;
-    start();
-    core_.journal.info("haresources has been read anew");
+    return result;
+}
+
+void Groups::drop(std::size_t index) {
+    groups_[index].again.clear();
+    groups_[index].recheck.clear();
+    set_state(groups_[index], GroupState::stopped);
+}
+
+Hold Groups::wanted() const {
+    Hold result = Hold::none;
+    for (const Group& group : groups_) {
+        if (group.wanted || group.state == GroupState::failed) {
+            result = result | (group.local ? Hold::local : Hold::foreign);
+        }
+    }
+    return result;
 }
 
 }  // namespace hb

@@ -22,6 +22,7 @@ enum class Purpose : std::uint8_t {
     takeover,  // the dead node's (mach_down)
     standby_give,
     standby_take,
+    take_back,  // what the partner did not take after all
     legacy_give,
     legacy_take,
     adopt,      // found running at our start
@@ -69,9 +70,22 @@ public:
 
     bool anything_up() const;  // a resource that runs, or may run
     Hold found() const;        // groups of which something ran at our start, before anything else
-    void clear_failures(std::string_view key);
-    // haresources was read anew: groups that are idle here get their new words.
+    // A person says that what is wrong has been repaired. True if anything was wrong.
+    bool clear_failures(std::string_view key);
+    void on_partner_stable();  // it may have more luck with what failed here
+
+    // Nothing of the group runs here, and nobody is at work on it.
+    bool idle(std::size_t index) const;
+    // Of the groups that are not `held`: what is not idle all the same.
+    Hold leaving(Hold held) const;
+    Hold wanted() const;           // with what has failed here, and will be tried again
+    void drop(std::size_t index);  // idle, and somebody else's now: not tried again
+
+    // haresources was read anew. Groups that stay as they are go on; the whole file is used as soon
+    // as those that change are idle here, or at once.
     void replace(const config::Haresources& resources);
+    // What the new file waits for; empty: for nothing.
+    std::string promised() const;
 
 private:
     enum class Kind { look, take, give, restart };
@@ -116,6 +130,11 @@ private:
     void give_up(const AgentDone& done);
     void reboot(const std::string& why);
     void set_state(Group& changed, GroupState state);
+    void try_again(std::size_t index);
+    bool at_work(std::size_t index) const;
+    const Group* obstacle(const config::Haresources& resources) const;
+    void use_promised();
+    void start_what_is_held();
 
     Core& core_;
     std::vector<Group> groups_;
@@ -125,6 +144,7 @@ private:
     Timer slow_;     // it has been at work for long
     Timer pause_;    // before a failed stop is tried again
     Hold found_ = Hold::none;
+    std::optional<config::Haresources> promised_;  // read anew, and not yet used
 };
 
 }  // namespace hb

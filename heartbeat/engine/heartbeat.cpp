@@ -3,6 +3,8 @@
 #include "heartbeat/engine/core.h"
 #include "heartbeat/engine/text.h"
 
+#include <algorithm>
+
 namespace hb {
 
 namespace {
@@ -10,6 +12,9 @@ namespace {
 // A daemon that has just started is slow: it announces more than its deadtime for a while.
 constexpr Time kStartPhase{5000};
 constexpr Time kStartAllowance{2000};
+constexpr std::size_t kStatusesKept = 200;
+// "generation.number" of the other node's last heartbeat; the original ignores the field.
+constexpr std::string_view kHeard = "heard";
 
 }  // namespace
 
@@ -36,7 +41,17 @@ void Heartbeat::send_status() {
     status.set("st", name_of(state_));
     status.set("dt", to_hex(static_cast<std::uint64_t>(announced().count())));
     status.set("protocol", "1");
+    if (const Node* partner = core_.members.partner(); partner != nullptr) {
+        status.set(kHeard, to_hex(partner->generation) + "." + to_hex(partner->sequence.status));
+    }
+    if (core_.legacy()) {
+        status.set("rsc_hold", word_of(core_.holdings.claimed()));
+    }
     core_.messenger.send(std::move(status));
+    statuses_.emplace_back(core_.messenger.last_sent(), core_.now);
+    if (statuses_.size() > kStatusesKept) {
+        statuses_.pop_front();
+    }
     for (const Node& node : core_.members.nodes()) {
         if (node.ping) {
             core_.messenger.send_ping(node);
@@ -46,6 +61,29 @@ void Heartbeat::send_status() {
         core_.emit(TickleWatchdog{});
     }
     last_sent_ = core_.now;
+}
+
+void Heartbeat::on_heard(Node& partner, const wire::Message& status) {
+    const std::string_view heard = status.get(kHeard);
+    const std::size_t dot = heard.find('.');
+    if (dot == heard.npos) {
+        return;
+    }
+    if (!partner.ours) {
+        partner.ours = true;
+        partner.heard_us = core_.now;
+    }
+    const auto generation = parse_hex(heard.substr(0, dot));
+    const auto seq = parse_hex(heard.substr(dot + 1));
+    if (!generation || *generation != core_.start.generation || !seq) {
+        return;
+    }
+    for (auto sent = statuses_.rbegin(); sent != statuses_.rend(); ++sent) {
+        if (sent->first <= *seq) {
+            partner.heard_us = std::max(partner.heard_us, sent->second);
+            return;
+        }
+    }
 }
 
 void Heartbeat::become_active() {

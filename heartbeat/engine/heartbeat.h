@@ -3,6 +3,10 @@
 #pragma once
 
 #include "heartbeat/engine/node.h"
+#include "heartbeat/wire/message.h"
+
+#include <deque>
+#include <utility>
 
 namespace hb {
 
@@ -24,6 +28,9 @@ public:
     void become_active();
     void send_status();
 
+    // The partner's heartbeat tells which of ours it has heard last. None: not of our kind.
+    void on_heard(Node& partner, const wire::Message& status);
+
     // Before a restart: the partner is to wait for us longer than usual.
     void announce_pause(Time pause) { pause_ = pause; }
 
@@ -41,6 +48,7 @@ private:
     Time last_sent_{};
     Time pause_{};
     bool watchdog_closed_ = false;
+    std::deque<std::pair<std::uint64_t, Time>> statuses_;  // our last ones: number, when sent
 };
 
 }  // namespace hb

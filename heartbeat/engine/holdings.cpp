@@ -11,6 +11,10 @@ namespace {
 
 constexpr Time kSettle{10'000};
 constexpr Time kFailbackAgain{1000};
+constexpr Time kRefusedFirst{5000};  // doubled by each refusal
+constexpr Time kRefusedLongest{600'000};
+constexpr Time kUnknownTold{60'000};
+constexpr Time kAskReturnedAgain{5000};
 
 }  // namespace
 
@@ -36,6 +40,7 @@ std::string_view name_of(Phase phase) {
 void Holdings::start() {
     hold_ = core_.start.restart_hold;
     needs_failback_ = has(hold_, Hold::foreign);
+    unknown_since_ = core_.now;
     core_.groups.inherit(hold_);
     for (const std::size_t index : core_.groups.indexes(hold_)) {
         core_.groups.take(Purpose::adopt, {index});
@@ -52,14 +57,27 @@ bool Holdings::in_transition() const {
            !core_.standby.idle();
 }
 
+Hold Holdings::claimed() const {
+    return hold_ | core_.groups.leaving(hold_);
+}
+
+bool Holdings::partner_unknown() const {
+    return core_.members.partner_alive() && !other_known_ && !core_.legacy();
+}
+
+// "Stable" is said when the work has ended: as long as something that we do not hold any more is
+// being stopped, it is still claimed, so that nobody starts it. But for the two announcements of
+// the original that are made before the stops.
 void Holdings::report(bool stable, std::string_view info) {
     if (core_.legacy()) {
         return;
     }
+    const Hold leaving = core_.groups.leaving(hold_);
+    const bool announced = info == "standby" || info == "shutdown";
     wire::Message message("resource");
-    message.set("rsc_hold", word_of(hold_))
+    message.set("rsc_hold", word_of(announced ? hold_ : hold_ | leaving))
         .set("rtype", "full")
-        .set("isstable", stable ? "1" : "0");
+        .set("isstable", stable && leaving == Hold::none ? "1" : "0");
     if (!info.empty()) {
         message.set("info", info);
     }
@@ -70,10 +88,14 @@ void Holdings::on_communication_up() {
     if (core_.legacy()) {
         phase_ = Phase::stable;
         other_stable_ = true;
+        // The original does not say what it holds; it asks for what it wants.
+        const Node* partner = core_.members.partner();
+        other_known_ = other_known_ || partner == nullptr || !partner->ours;
+        resolve_found();
         return;
     }
     phase_ = Phase::starting;
-    core_.messenger.send(wire::Message("starting"));
+    say_starting();
     if (core_.members.partner() == nullptr) {
         other_stable_ = other_known_ = true;
         resolve_found();
@@ -81,7 +103,16 @@ void Holdings::on_communication_up() {
     }
 }
 
-void Holdings::on_starting(const Node& from) {
+// The original's question; ours carries what we run, once we know it.
+void Holdings::say_starting() {
+    wire::Message message("starting");
+    if (looked_) {
+        message.set("rsc_hold", word_of(claimed()));
+    }
+    core_.messenger.send(std::move(message));
+}
+
+void Holdings::on_starting(Node& from, const wire::Message& message) {
     core_.journal.info("remote resource transition: " + from.name + " is starting");
     if (phase_ == Phase::starting) {
         phase_ = Phase::both_starting;
@@ -90,9 +121,29 @@ void Holdings::on_starting(const Node& from) {
     if (from.sequence.current > from.sequence.report) {
         other_stable_ = false;
         other_left_ = false;
+        if (const auto hold = hold_of(message.get("rsc_hold")); hold) {
+            from.sequence.report = from.sequence.current;
+            other_ = *hold;
+            other_known_ = true;
+            resolve_found();
+            core_.partition.on_partner_reported();
+        }
     }
-    report();
+    // Who has not looked around does not know what it holds.
+    report_owed_ = !looked_;
+    if (looked_) {
+        report();
+    }
     note_received();  // our own report counts, too
+}
+
+void Holdings::on_partner_status(const Node& from, const wire::Message& message) {
+    const auto hold = hold_of(message.get("rsc_hold"));
+    if (core_.legacy() && &from == core_.members.partner() && hold) {
+        other_ = *hold;
+        other_known_ = true;
+        resolve_found();
+    }
 }
 
 void Holdings::note_received() {
@@ -140,11 +191,28 @@ void Holdings::on_resource(Node& from, const wire::Message& message) {
     }
     try_failback();
     core_.ipfail.on_partner_stable();
+    if (newly) {
+        core_.groups.on_partner_stable();
+    }
+    if (message.get("info") == "repaired") {
+        on_partner_repaired();
+    }
 }
 
 void Holdings::become_stable() {
     if (core_.takeover.pending() || core_.isolation.isolated()) {
         settle_.set(core_.now + kFailbackAgain);  // what is ours is not known yet
+        return;
+    }
+    if (partner_unknown()) {
+        settle_.set(core_.now + kFailbackAgain);
+        say_starting();
+        if (core_.now - unknown_since_ >= kUnknownTold) {
+            core_.journal.alarm(AlarmKind::resource,
+                                "Node " + core_.members.partner()->name +
+                                    " does not say what it holds: nothing is started here. Do both "
+                                    "nodes have the same auto_failback?");
+        }
         return;
     }
     settle_.clear();
@@ -179,10 +247,19 @@ void Holdings::on_time() {
     if (failback_.take(core_.now)) {
         try_failback();
     }
+    if (ask_.take(core_.now) && partner_unknown() && phase_ == Phase::stable) {
+        ask_again();
+    }
 }
 
 Time Holdings::next() const {
-    return std::min(settle_.at(), failback_.at());
+    return std::min({settle_.at(), failback_.at(), ask_.at()});
+}
+
+bool Holdings::may_go_home() const {
+    const bool dual = overlaps(hold_, mirror(other_));  // to be settled first
+    return !dual && both_stable() && core_.standby.idle() && !core_.groups.busy() &&
+           !core_.takeover.pending() && !core_.partition.unsettled();
 }
 
 // We hold the partner's groups only because it was gone.
@@ -193,16 +270,27 @@ void Holdings::try_failback() {
         failback_.clear();
         return;
     }
-    const bool dual = overlaps(hold_, mirror(other_));  // to be settled first
-    if (!dual && both_stable() && core_.standby.idle() && !core_.groups.busy() &&
-        !core_.takeover.pending() && !core_.partition.unsettled()) {
+    if (may_go_home() && core_.now >= failback_from_) {
         core_.journal.decide("Groups of " + core_.members.partner()->name + " go home",
                              fact("auto_failback", "on") + fact("hold", word_of(hold_)) +
                                  fact("partner_hold", word_of(other_)));
         core_.standby.give(Hold::foreign);
     }
     // Also after an offer: it may be lost, or come at a moment when the partner cannot take it.
-    failback_.set(core_.now + kFailbackAgain);
+    failback_.set(std::max(core_.now + kFailbackAgain, failback_from_));
+}
+
+void Holdings::on_offer_refused() {
+    failback_pause_ = std::clamp(failback_pause_ * 2, kRefusedFirst, kRefusedLongest);
+    failback_from_ = core_.now + failback_pause_;
+    if (failback_.is_set()) {
+        failback_.set(failback_from_);
+    }
+}
+
+void Holdings::on_partner_repaired() {
+    failback_pause_ = failback_from_ = Time{0};
+    try_failback();
 }
 
 void Holdings::retry_failback() {
@@ -223,18 +311,31 @@ void Holdings::on_shutdone(Node& from) {
 }
 
 // It was gone when we said that we start, or we were for it.
-void Holdings::on_partner_returned(bool in_full_swing) {
-    if (phase_ == Phase::starting || phase_ == Phase::both_starting) {
-        core_.messenger.send(wire::Message("starting"));
+void Holdings::on_partner_returned(bool healed, bool in_full_swing) {
+    if (healed && phase_ == Phase::stable && !core_.legacy()) {
+        // What it said before is of no use: it may have given away, or taken, anything since.
+        other_known_ = other_stable_ = false;
+        unknown_since_ = core_.now;
+        ask_again();
+    } else if (phase_ == Phase::starting || phase_ == Phase::both_starting) {
+        say_starting();
     } else if (in_full_swing && phase_ != Phase::init && phase_ != Phase::shutdown) {
         report();  // it will not ask what we hold, and may hold the same
     }
+}
+
+void Holdings::ask_again() {
+    ask_.set(core_.now + kAskReturnedAgain);
+    say_starting();
+    report();
 }
 
 void Holdings::on_partner_restarted() {
     other_stable_ = core_.legacy();
     other_left_ = false;
     other_known_ = false;
+    unknown_since_ = core_.now;
+    failback_pause_ = failback_from_ = Time{0};  // a new life, a new try
 }
 
 void Holdings::partner_is_gone() {
@@ -249,6 +350,7 @@ void Holdings::take_over(bool partner_left) {
     hold_ = Hold::all;
     taking_over_ = true;
     needs_failback_ = true;
+    failback_pause_ = failback_from_ = Time{0};
     found_resolved_ = true;
     core_.groups.take(Purpose::takeover, core_.groups.indexes(Hold::foreign));
     core_.groups.take(Purpose::own, core_.groups.indexes(Hold::local));
@@ -294,6 +396,10 @@ void Holdings::begin_shutdown() {
 void Holdings::on_looked() {
     looked_ = true;
     resolve_found();
+    if (report_owed_) {
+        report_owed_ = false;
+        report();
+    }
 }
 
 // Something of ours runs already: this daemon was killed and has come back. The partner may have
@@ -313,6 +419,7 @@ void Holdings::resolve_found() {
     }
     const Hold theirs = found & mirror(other_);
     const Hold ours = without(found, theirs);
+    // What runs here and is not held is claimed to the partner: from now on it is held, or stops.
     core_.journal.decide("Resources were found running at our start",
                          fact("found", word_of(found)) + fact("partner_holds", word_of(theirs)) +
                              fact("adopted", word_of(ours)));

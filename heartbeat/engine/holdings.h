@@ -26,15 +26,21 @@ public:
     Time next() const;
 
     void on_communication_up();
-    void on_starting(const Node& from);
+    void on_starting(Node& from, const wire::Message& message);
     void on_resource(Node& from, const wire::Message& message);
     void on_shutdone(Node& from);
-    // It was dead. `in_full_swing`: in a life that began while we did not hear it.
-    void on_partner_returned(bool in_full_swing);
+    // It was dead. `healed`: in the same life; else `in_full_swing`: in one that began while we did
+    // not hear it.
+    void on_partner_returned(bool healed, bool in_full_swing);
     void on_partner_restarted();
     void on_looked();  // what runs at our start is known
+    // In legacy mode heartbeats carry the hold, if the partner is of our kind.
+    void on_partner_status(const Node& from, const wire::Message& message);
 
     Hold hold() const { return hold_; }
+
+    // With what has been given away and is still being stopped, or was found and is not settled.
+    Hold claimed() const;
 
     Hold other() const { return other_; }
 
@@ -50,6 +56,9 @@ public:
     // Both sides are certain, and nothing is moving.
     bool both_stable() const;
 
+    // It lives, and its hold in its present life is not known: it may run anything.
+    bool partner_unknown() const;
+
     // Resource state "transition" of cl_status.
     bool in_transition() const;
 
@@ -61,6 +70,9 @@ public:
 
     void claim(Hold more);
     void release(Hold less);
+
+    void replace(Hold hold) { hold_ = hold; }  // legacy mode: it follows the groups
+
     void give_everything_up();
     void begin_shutdown();
 
@@ -75,6 +87,10 @@ public:
     void acquire_local();
     // The partner reaches the world as well as we do again: groups may go home.
     void retry_failback();
+    // The home does not take them: asked again later, and later still.
+    void on_offer_refused();
+    // ... or at once: it says that what failed there is repaired.
+    void on_partner_repaired();
     void partner_is_gone();  // dead: what it held is nobody's now, as far as we may take it
 
 private:
@@ -82,6 +98,9 @@ private:
     void try_failback();
     void resolve_found();
     void note_received();
+    void say_starting();
+    void ask_again();
+    bool may_go_home() const;
 
     Core& core_;
     Phase phase_ = Phase::init;
@@ -94,8 +113,13 @@ private:
     bool needs_failback_ = false;
     bool looked_ = false;
     bool found_resolved_ = false;
-    Timer settle_;    // 10 s in which both sides wait for each other
-    Timer failback_;  // try again
+    bool report_owed_ = false;  // the partner asked before we had looked around
+    Time unknown_since_{};
+    Time failback_pause_{};  // after the last refusal
+    Time failback_from_{};   // not offered before
+    Timer settle_;           // 10 s in which both sides wait for each other
+    Timer failback_;         // try again
+    Timer ask_;              // a partner that has returned and has not said yet what it holds
 };
 
 }  // namespace hb

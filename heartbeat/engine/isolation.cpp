@@ -23,13 +23,48 @@ bool Isolation::quorate() const {
            static_cast<int>(core_.settings.policy.quorum_ping);
 }
 
-// Measured by our own deadtime: a partner that announced a longer one, because it restarts, does
-// not wait any longer itself before it takes over from us.
+// What the last heartbeat that the partner heard has to do with the beginning of the stops: it
+// takes deadtime to know that none has come since, a keepalive for the partner's word that it heard
+// none, one until we look, and as much again for messages on their way.
+Time Isolation::detection() const {
+    return core_.settings.ha_cf.keepalive * 4;
+}
+
+Time Isolation::stop_limit() const {
+    const config::HaPolicy& policy = core_.settings.policy;
+    const Time configured = policy.stop_timeout.value_or(Time{0});
+    return std::max(
+        {configured, core_.settings.ha_cf.deadtime, Time{policy.takeover_delay} - detection()});
+}
+
+// We do not hear the partner, or it does not hear us: it takes us for dead then, although we hear
+// it. Measured by our own deadtime: a partner that announced a longer one, because it restarts,
+// does not wait any longer itself before it takes over from us.
+bool Isolation::out_of_touch() const {
+    const Node& partner = *core_.members.partner();
+    const config::HaCf& conf = core_.settings.ha_cf;
+    const bool deaf = core_.now - partner.last_status >= conf.deadtime;
+    const bool mute = partner.ours && partner.alive() &&
+                      core_.now - partner.heard_us >= conf.deadtime + conf.keepalive;
+    return deaf || mute;
+}
+
+// The partner said goodbye, so it cannot run anything yet: started without a link to us it waits
+// for initdead first. A ping node that is away for less than that changes nothing.
+bool Isolation::blip() const {
+    const Time when = core_.now - core_.settings.ha_cf.initdead;
+    const auto& nodes = core_.members.nodes();
+    const auto seen = std::count_if(nodes.begin(), nodes.end(), [&](const Node& node) {
+        return node.ping && node.heard && node.answered_sent >= when;
+    });
+    return core_.holdings.other_left() && seen >= core_.settings.policy.quorum_ping;
+}
+
+// Who knows that the partner is off, or that it would reset us first, needs no ping node.
 bool Isolation::watched() const {
-    const Node* partner = core_.members.partner();
-    return core_.settings.policy.quorum_ping > 0 && partner != nullptr &&
-           core_.now - partner->last_status >= core_.settings.ha_cf.deadtime &&
-           !core_.shutdown.running();
+    return core_.settings.policy.quorum_ping > 0 && core_.members.partner() != nullptr &&
+           !core_.shutdown.running() && out_of_touch() && !core_.takeover.partner_is_off() &&
+           !(core_.holdings.other_left() && core_.takeover.fencing_configured());
 }
 
 void Isolation::on_node_dead() {
@@ -44,7 +79,7 @@ void Isolation::on_ping_answer() {
 
 void Isolation::check() {
     const bool holding = core_.holdings.hold() != Hold::none || core_.groups.anything_up();
-    if (isolated_ || !holding || quorate()) {
+    if (isolated_ || !holding || quorate() || blip()) {
         return;
     }
     isolated_ = true;
@@ -55,13 +90,13 @@ void Isolation::check() {
     core_.journal.alarm(AlarmKind::partition,
                         "Neither the partner nor enough ping nodes can be reached: resources are "
                         "stopped here, the partner may start them");
-    const Time grace = core_.takeover.quorum_grace() - 2 * core_.settings.ha_cf.keepalive;
-    limit_.set(core_.now + std::max(grace, Time{0}));
+    limit_.set(core_.now + stop_limit());
+    core_.standby.on_partner_gone();  // what is under way with it is dropped below
     core_.holdings.give_everything_up();
-    core_.holdings.report();
     core_.groups.abandon();
     core_.groups.kill_agent();
     core_.groups.give(Purpose::isolation, core_.groups.indexes(Hold::all));
+    core_.holdings.report();
     if (!core_.takeover.pending() && core_.members.partner()->state == NodeState::dead) {
         core_.takeover.on_partner_dead(*core_.members.partner());
     }
@@ -75,15 +110,25 @@ void Isolation::ended() {
     isolated_ = false;  // what is being stopped has its limit all the same
 }
 
+void Isolation::on_partner_status() {
+    if (isolated_) {
+        reconsider();  // the partner waits for our word before it decides about itself
+    }
+}
+
+void Isolation::reconsider() {
+    if (watched()) {
+        check();
+    } else if (isolated_ && core_.members.partner_alive()) {
+        isolated_ = false;  // in touch again before anybody was declared dead
+        core_.holdings.report();
+    }
+}
+
 void Isolation::on_time() {
     if (core_.settings.policy.quorum_ping > 0 && (!check_.is_set() || check_.take(core_.now))) {
         check_.set(core_.now + core_.settings.ha_cf.keepalive);
-        if (watched()) {
-            check();
-        } else if (isolated_ && core_.members.partner_alive()) {
-            isolated_ = false;  // heard again before it was declared dead
-            core_.holdings.report();
-        }
+        reconsider();
     }
     if (limit_.take(core_.now)) {
         core_.journal.critical("Isolated, and the resources cannot be stopped in time");

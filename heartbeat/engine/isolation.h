@@ -1,5 +1,6 @@
-// quorum_ping: with the partner gone, only who still reaches the world may run resources. A node
-// that reaches nobody stops its own in time, or resets itself. Heartbeat specification, section 7.
+// quorum_ping: who is not heard by the partner, or does not hear it, may run resources only while
+// it reaches the world. A node that does not stops its own in time, or resets itself. Heartbeat
+// specification, section 7.
 #pragma once
 
 #include "heartbeat/engine/node.h"
@@ -16,6 +17,7 @@ public:
     Time next() const;
     void on_ping_answer();
     void on_node_dead();
+    void on_partner_status();
     void on_released();
     void ended();  // the partner is back, or a takeover begins
 
@@ -26,10 +28,18 @@ public:
 
     bool isolated() const { return isolated_; }
 
+    // From the deadtime of an isolated node until it begins to stop its resources, at the most; and
+    // how long they may take to stop before it resets itself.
+    Time detection() const;
+    Time stop_limit() const;
+
 private:
+    bool out_of_touch() const;
+    bool blip() const;
     bool watched() const;
     Time window() const;
     void check();
+    void reconsider();
 
     Core& core_;
     bool isolated_ = false;

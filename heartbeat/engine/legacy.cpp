@@ -9,36 +9,42 @@ namespace hb {
 namespace {
 
 constexpr Time kAskHolderAgain{10'000};
+constexpr std::size_t kMaxOwed = 1000;
 
 }  // namespace
 
 void Legacy::on_communication_up() {
+    up_ = true;
     if (!core_.legacy() || !core_.members.partner_alive()) {
         return;  // alone: the takeover of the dead partner takes ours, too
     }
     for (const std::size_t index : core_.groups.indexes(Hold::local)) {
-        ask(index);
+        ask(core_.groups.all()[index].key());
     }
 }
 
-void Legacy::ask(std::size_t group) {
+void Legacy::ask(const std::string& key) {
     wire::Message request("ip-request");
-    request.set("ipaddr", core_.groups.all()[group].key());
+    request.set("ipaddr", key);
     core_.messenger.send(std::move(request));
-    asked_[group] = core_.now + kAskHolderAgain;
+    asked_[key] = core_.now + kAskHolderAgain;
 }
 
 void Legacy::on_time() {
-    for (auto& [group, again] : asked_) {
+    if (!core_.legacy()) {
+        return;
+    }
+    for (auto& [key, again] : asked_) {
         if (core_.now >= again) {
-            ask(group);
+            ask(key);
         }
     }
+    settle();
 }
 
 Time Legacy::next() const {
     Time soonest = kNever;
-    for (const auto& [group, again] : asked_) {
+    for (const auto& [key, again] : asked_) {
         soonest = std::min(soonest, again);
     }
     return soonest;
@@ -46,24 +52,39 @@ Time Legacy::next() const {
 
 void Legacy::on_request(const Node& from, const wire::Message& message) {
     const std::string key(message.get("ipaddr"));
-    const auto group = core_.groups.find(key);
-    if (!core_.legacy() || !group || core_.shutdown.running()) {
+    if (!core_.legacy() || owed_.size() >= kMaxOwed) {
         return;
     }
-    if (!core_.groups.all()[*group].wanted) {
-        respond(key, false);
-        return;
+    if (owed_.emplace(key, false).second) {
+        const auto group = core_.groups.find(key);
+        if (group && core_.groups.all()[*group].wanted && !core_.shutdown.running()) {
+            core_.journal.decide("Giving group " + key + " to " + from.name + ", which asks for it",
+                                 {});
+            core_.emit(RunRcScript{"local_giveip", {{"HA_ipaddr", key}, {"HA_src", from.name}}});
+        }
     }
-    core_.journal.decide("Giving group " + key + " to " + from.name + ", which asks for it", {});
-    core_.emit(RunRcScript{"local_giveip", {{"HA_ipaddr", key}, {"HA_src", from.name}}});
-    core_.groups.give(Purpose::legacy_give, {*group});
+    settle();
 }
 
-void Legacy::on_given(const BatchResult& result) {
-    for (const std::size_t index : result.groups) {
-        respond(core_.groups.all()[index].key(), true);
+// Gives what is asked for, and replies for what has stopped: by this, or by anything else.
+void Legacy::settle() {
+    for (auto owed = owed_.begin(); owed != owed_.end();) {
+        const auto group = core_.groups.find(owed->first);
+        if (group && core_.groups.all()[*group].wanted) {
+            owed->second = true;
+            core_.groups.give(Purpose::legacy_give, {*group});
+        }
+        if (group && !core_.groups.idle(*group)) {
+            ++owed;
+            continue;
+        }
+        if (group) {
+            core_.groups.drop(*group);
+        }
+        respond(owed->first, owed->second);
+        owed = owed_.erase(owed);
     }
-    core_.holdings.release(Hold::foreign);
+    core_.holdings.replace(core_.groups.wanted());
 }
 
 void Legacy::respond(std::string_view key, bool owned) {
@@ -78,12 +99,35 @@ void Legacy::respond(std::string_view key, bool owned) {
 }
 
 void Legacy::on_response(const wire::Message& message) {
-    const auto group = core_.groups.find(message.get("ipaddr"));
-    if (!core_.legacy() || !group || message.get("ok") != "OK" || asked_.erase(*group) == 0) {
-        return;  // nothing that we asked for
+    const std::string key(message.get("ipaddr"));
+    if (!core_.legacy() || message.get("ok") != "OK" || asked_.erase(key) == 0 ||
+        core_.shutdown.running() || core_.isolation.isolated()) {
+        return;  // nothing that we asked for, or may have now
     }
-    core_.holdings.claim(Hold::local);
-    core_.groups.take(Purpose::legacy_take, {*group});
+    if (const auto group = core_.groups.find(key); group) {
+        core_.groups.take(Purpose::legacy_take, {*group});
+        core_.holdings.replace(core_.groups.wanted());
+    }
+}
+
+void Legacy::on_partner_gone() {
+    asked_.clear();
+    owed_.clear();
+}
+
+void Legacy::on_replaced() {
+    if (!core_.legacy() || !up_) {
+        return;
+    }
+    std::erase_if(asked_, [&](const auto& asked) { return !core_.groups.find(asked.first); });
+    for (const std::size_t index : core_.groups.indexes(Hold::local)) {
+        const Group& group = core_.groups.all()[index];
+        if (!group.wanted && core_.members.partner_alive()) {
+            ask(group.key());
+        } else if (!group.wanted) {
+            core_.groups.take(Purpose::legacy_take, {index});
+        }
+    }
 }
 
 }  // namespace hb

@@ -1,4 +1,5 @@
 // auto_failback legacy: groups are asked for one by one with ip-request, the holder gives them up.
+// A reply says what is true: nothing is said before the last stop, and every request gets one.
 // Heartbeat specification, sections 3.6 (legacy) and 4.1.
 #pragma once
 
@@ -23,16 +24,19 @@ public:
     void on_communication_up();
     void on_request(const Node& from, const wire::Message& message);
     void on_response(const wire::Message& message);
-    void on_given(const BatchResult& result);
-
-    void on_partner_gone() { asked_.clear(); }
+    void on_partner_gone();
+    void on_replaced();  // haresources was read anew
 
 private:
-    void ask(std::size_t group);
+    void ask(const std::string& key);
     void respond(std::string_view key, bool owned);
+    void settle();
 
     Core& core_;
-    std::map<std::size_t, Time> asked_;  // group -> when to ask again
+    bool up_ = false;
+    // By key, not by number: haresources may be read anew.
+    std::map<std::string, Time> asked_;  // when to ask again
+    std::map<std::string, bool> owed_;   // the partner waits for a reply; true: we have held it
 };
 
 }  // namespace hb

@@ -275,7 +275,10 @@ void Membership::on_status(Node& node, const wire::Message& message) {
     node.last_status = core_.now;
     node.late_told = node.suspected = false;
     node.heard = true;
+    core_.heartbeat.on_heard(node, message);
     change_state(node, *state);
+    core_.holdings.on_partner_status(node, message);
+    core_.isolation.on_partner_status();
 }
 
 void Membership::on_ping_answer(Node& node, const wire::Message& message) {

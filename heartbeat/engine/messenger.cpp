@@ -12,6 +12,7 @@ namespace {
 constexpr Time kFirstRequestAfter{50};    // at least: messages overtake each other by one
 constexpr std::uint64_t kMaxResent = 50;  // per request
 constexpr std::uint64_t kUnackedTold = 375;
+constexpr unsigned kEarlierTold = 10;  // heartbeats of an earlier generation
 
 bool is_control(const wire::Message& message) {
     return message.type().starts_with("NS_");
@@ -193,6 +194,7 @@ Messenger::Verdict Messenger::check_generation(Node& node,
                                                std::uint64_t generation) {
     if (generation < node.generation) {
         core_.journal.debug("attempted replay: message of an earlier life of " + node.name);
+        note_earlier_life(node, message, seq);
         return Verdict::drop;
     }
     if (generation > node.generation) {
@@ -206,11 +208,39 @@ Messenger::Verdict Messenger::check_generation(Node& node,
     return Verdict::take;
 }
 
+// A replay repeats what was said; a node that lives counts on. It cannot be believed, since who
+// recorded its old life could do the same, but a person must hear of it: it will stay outside.
+void Messenger::note_earlier_life(Node& node, const wire::Message& message, std::uint64_t seq) {
+    EarlierLife& earlier = node.earlier;
+    const auto generation = parse_hex(message.get("hg")).value_or(0);
+    if (message.type() != "status" || node.alive()) {
+        return;
+    }
+    if (generation != earlier.generation) {
+        earlier = EarlierLife{generation, seq, 0};
+        return;
+    }
+    if (seq > earlier.seq) {
+        earlier.seq = seq;
+        ++earlier.growing;
+    }
+    if (earlier.growing == kEarlierTold) {
+        core_.journal.alarm(AlarmKind::partition,
+                            "Node " + node.name + " speaks with generation " +
+                                std::to_string(generation) + ", but has had " +
+                                std::to_string(node.generation) +
+                                ": it has lost its state directory, and is not heard. Restart "
+                                "heartbeat here, or there with a greater hb_generation");
+    }
+}
+
 void Messenger::restarted(Node& node, std::uint64_t generation) {
     const bool known = node.generation != 0;
     node.generation = generation;
     node.sequence = Sequence{};
     node.acked = 0;
+    node.earlier = EarlierLife{};
+    node.ours = false;
     if (known) {
         core_.journal.warning("Heartbeat restart on node " + node.name);
         core_.on_node_restarted(node);

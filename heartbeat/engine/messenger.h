@@ -38,6 +38,8 @@ public:
 
     std::uint64_t dropped() const { return dropped_; }
 
+    std::uint64_t last_sent() const { return seq_; }
+
 private:
     struct Sent {
         std::uint64_t seq = 0;
@@ -63,6 +65,7 @@ private:
     void on_rexmit_request(Node& node, const wire::Message& message);
     void on_nak(Node& node, const wire::Message& message);
     void refuse_rexmit(const Node& node, std::uint64_t seq, std::string_view why);
+    void note_earlier_life(Node& node, const wire::Message& message, std::uint64_t seq);
     std::uint64_t timestamp();
 
     Core& core_;

@@ -86,7 +86,7 @@ void Monitors::on_probe_done(const ProbeDone& done) {
 void Monitors::on_failure(std::size_t index) {
     Monitor& monitor = monitors_[index];
     const config::HaMonitor& config = core_.settings.policy.monitors[index];
-    if (core_.groups.busy() || !core_.standby.idle() || core_.shutdown.requested()) {
+    if (core_.groups.busy() || core_.standby.moving() || core_.shutdown.requested()) {
         return;  // something is being done already; the next round tells whether it helped
     }
     forget_older(monitor.failures, core_.now - config.window);

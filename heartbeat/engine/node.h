@@ -32,6 +32,14 @@ struct Sequence {
     std::map<std::uint64_t, Time> missing;  // number -> when to ask for it (again)
 };
 
+// Heartbeats with a generation that is less than one we know: replays, or a node that has lost its
+// state directory and counts from the beginning.
+struct EarlierLife {
+    std::uint64_t generation = 0;
+    std::uint64_t seq = 0;
+    unsigned growing = 0;  // heartbeats in a row whose numbers only grow
+};
+
 struct Node {
     std::string name;
     bool ping = false;
@@ -48,7 +56,11 @@ struct Node {
     std::uint64_t last_ts = 0;
     Sequence sequence;
     std::uint64_t acked = 0;  // the highest of our numbers that it has acknowledged
-    Time answered_sent{};     // ping node: when the echo request was sent that it answered last
+    EarlierLife earlier;
+    Time answered_sent{};  // ping node: when the echo request was sent that it answered last
+    // A daemon of our kind: it says in each heartbeat which of ours it heard last.
+    bool ours = false;
+    Time heard_us{};  // when that heartbeat of ours was sent, or the node's life began for us
 
     bool alive() const { return heard && state != NodeState::dead; }
 };

@@ -187,17 +187,31 @@ void Partition::on_partner_reported() {
 // We hear that the partner takes us for dead: what it says is true of our cable, or of our speech.
 void Partition::on_fencing_told(const Node& from, const wire::Message& message) {
     const std::string_view result = message.get("result");
-    const bool takes_over = result == "n_stnth" || result == "OK";
-    if (message.get("node") != core_.settings.node || !takes_over || core_.shutdown.running() ||
-        core_.holdings.hold() == Hold::none || restart_.is_set()) {
+    if (message.get("node") == core_.settings.node && (result == "n_stnth" || result == "OK")) {
+        taken_for_dead(from, fact("result", result));
+    }
+}
+
+void Partition::on_takeover_notice(const Node& from, const wire::Message& message) {
+    if (message.get("node") == core_.settings.node) {
+        taken_for_dead(from, fact("takes_over_in_ms", message.get("delay")));
+    }
+}
+
+// It starts what we run: nothing is waited for, not even agents that are at work.
+void Partition::taken_for_dead(const Node& from, const std::string& facts) {
+    const bool idle = core_.holdings.claimed() == Hold::none && !core_.groups.busy();
+    if (core_.shutdown.running() || idle) {
         return;
     }
     core_.journal.alarm(
         AlarmKind::partition,
         "Node " + from.name + " does not hear us and takes over: resources are stopped here");
-    core_.journal.decide("The partner takes us for dead", fact("result", result));
+    core_.journal.decide("The partner takes us for dead", facts);
     healed_ = false;
-    restart_.set(core_.now);
+    answer_.clear();
+    restart_.clear();
+    core_.shutdown.begin_restart();
 }
 
 void Partition::on_stall(Time silence) {

@@ -27,6 +27,8 @@ public:
     void on_partner_reported();
     // The partner tells the cluster that it declared a node dead.
     void on_fencing_told(const Node& from, const wire::Message& message);
+    // ... or that it will take over from us after a while, since it does not hear us.
+    void on_takeover_notice(const Node& from, const wire::Message& message);
     // No heartbeat of ours has left for so long that the partner may have taken over.
     void on_stall(Time silence);
     // Another machine answers for an address of ours, or the partner claims what we hold.
@@ -39,6 +41,7 @@ private:
     void begin_restart(Time after);
     void send_claim(bool wants_answer);
     void settle(const wire::Message& message);
+    void taken_for_dead(const Node& from, const std::string& facts);
     std::optional<Time> held_for(Hold which) const;
     bool we_lose(std::optional<Time> ours, std::optional<Time> theirs, const Node& from) const;
 

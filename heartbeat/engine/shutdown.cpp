@@ -91,6 +91,7 @@ bool Shutdown::can_release() const {
 void Shutdown::release() {
     step_ = Step::releasing;
     timer_.set(core_.now + kEmergencyExit);
+    core_.takeover.on_given_up();
     core_.standby.on_partner_gone();
     core_.monitors.stop_all();
     core_.groups.abandon();

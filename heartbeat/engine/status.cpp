@@ -78,6 +78,10 @@ Snapshot snapshot_of(const Core& core) {
                        : core.holdings.other_left()  ? "left"
                                                      : "alive";
     snapshot.pending = core.takeover.waiting_for();
+    snapshot.promised = core.groups.promised();
+    if (snapshot.pending.empty()) {
+        snapshot.pending = snapshot.promised;
+    }
     snapshot.shutting_down = core.shutdown.requested();
     snapshot.generation = core.start.generation;
     snapshot.dropped_messages = core.messenger.dropped();

@@ -70,6 +70,7 @@ struct Snapshot {
     std::string standby;    // not, me, other, done
     std::string partner;    // alive, left (it has said goodbye), or dead (also: not heard yet)
     std::string pending;    // what is waited for, in words; empty if nothing
+    std::string promised;   // the part of it that waits for something else to end
     bool shutting_down = false;
     std::uint64_t generation = 0;
     std::uint64_t dropped_messages = 0;  // replays, duplicates, unknown senders, malformed

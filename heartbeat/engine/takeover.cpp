@@ -23,7 +23,10 @@ bool Takeover::fencing_configured() const {
 }
 
 Time Takeover::quorum_grace() const {
-    return std::max(core_.settings.policy.takeover_delay, core_.settings.ha_cf.deadtime);
+    const Isolation& isolation = core_.isolation;
+    // A partner with a longer deadtime of its own gives itself that long.
+    const Time stops = std::max(isolation.stop_limit(), core_.members.partner()->deadtime);
+    return std::max(Time{core_.settings.policy.takeover_delay}, isolation.detection() + stops);
 }
 
 // How long a partner that hangs may still hold everything: its watchdog counts in whole seconds.
@@ -43,6 +46,14 @@ void Takeover::announce_fencing(std::string_view result) {
     core_.messenger.send(std::move(message));
 }
 
+// A partner that hears us, but is not heard here, stops everything while we wait.
+void Takeover::announce_takeover(Time delay) {
+    wire::Message message("takeover_notice");
+    message.set("node", core_.members.partner()->name);
+    message.set("delay", to_hex(static_cast<std::uint64_t>(delay.count())));
+    core_.messenger.send(std::move(message));
+}
+
 void Takeover::on_partner_dead(const Node& node) {
     if (core_.shutdown.running()) {
         return;
@@ -52,7 +63,8 @@ void Takeover::on_partner_dead(const Node& node) {
     fenced_ = confirmed_ = delayed_ = quorate_ = false;
     core_.holdings.partner_is_gone();
     const bool all_ours = core_.holdings.hold() == Hold::all;
-    if (left_ || (all_ours && core_.holdings.other() == Hold::none)) {
+    const bool holds_nothing = core_.holdings.other_known() && core_.holdings.other() == Hold::none;
+    if (left_ || (all_ours && holds_nothing)) {
         core_.journal.info("Node " + node.name + " held nothing: no fencing is needed.");
         announce_fencing("unneeded");
         if (all_ours) {
@@ -161,6 +173,7 @@ void Takeover::begin_delay() {
     // The partner has lost its quorum if it lives; it must have stopped before we start.
     if (quorate_ && !fencing_configured()) {
         delay = quorum_grace();
+        announce_takeover(delay);
     }
     if (!fencing_configured()) {
         delay = std::max(delay, watchdog_grace());
@@ -180,6 +193,15 @@ void Takeover::begin_delay() {
 // must get its time to stop.
 bool Takeover::shortens_delay() const {
     return step_ == Step::delay && (!quorate_ || fencing_configured());
+}
+
+std::string Takeover::wrong_node(const std::string& name) const {
+    const Node* partner = core_.members.partner();
+    if (name.empty() || (partner != nullptr && config::fold_node_name(name) == partner->name)) {
+        return {};
+    }
+    return "node " + name + " is not the one whose takeover waits" +
+           (partner == nullptr ? std::string() : ": that is " + partner->name);
 }
 
 bool Takeover::confirm() {
@@ -245,7 +267,7 @@ void Takeover::on_fence_done(const FenceDone& done) {
         timer_.set(core_.now + kFenceAgain);
         return;
     }
-    fenced_ = true;
+    fenced_ = partner_is_off_ = true;
     core_.journal.decide("Node " + node + " has been reset", fact("text", done.text));
     announce_fencing("OK");
     go_on();

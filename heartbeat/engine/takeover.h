@@ -30,11 +30,18 @@ public:
     void on_quorum();  // the answers of ping nodes have changed
     // A person's word. False if nothing waits for it.
     bool confirm();
+    // Why a person's word about this node is none about the pending takeover; empty if it is.
+    std::string wrong_node(const std::string& name) const;
 
     // This command is answered when the pending takeover has ended.
     void await(CommandId command) { waiting_.push_back(command); }
 
     void forget_refutation() { refuted_job_ = 0; }  // the partner restarts: by the reset, perhaps
+
+    void partner_heard() { partner_is_off_ = false; }
+
+    // The fencing device has confirmed it, and nothing has been heard of the partner since.
+    bool partner_is_off() const { return partner_is_off_; }
 
     // Our agents have done what they could: for the partner's groups, and after them for our own.
     void on_foreign_taken(bool ok) { foreign_taken_ = ok; }
@@ -50,7 +57,8 @@ public:
 
     std::string waiting_for() const;
     bool fencing_configured() const;
-    // How long a partner that has lost its quorum gets to stop everything before we begin.
+    // After its death: how long a partner that has lost its quorum gets to notice that and to stop
+    // everything, or to reset itself, before we begin.
     Time quorum_grace() const;
 
 private:
@@ -63,6 +71,7 @@ private:
     void begin_cut();
     void begin();
     void announce_fencing(std::string_view result);
+    void announce_takeover(Time delay);
     void tell(bool ok, const std::string& how);
     bool shortens_delay() const;
 
@@ -77,6 +86,7 @@ private:
     JobId fence_job_ = 0;
     JobId refuted_job_ = 0;  // the node was heard while this reset of it was under way
     bool foreign_taken_ = true;
+    bool partner_is_off_ = false;
     std::vector<CommandId> waiting_;
     Timer timer_;
 };

@@ -9,15 +9,20 @@ namespace {
 
 constexpr Time kBootTime = 8s;
 
-std::string ha_cf_text(const Options& options) {
-    std::string text = "keepalive " + options.keepalive + "\ndeadtime " + options.deadtime +
-                       "\ninitdead " + options.initdead + "\nauto_failback " + options.failback +
+std::string ha_cf_text(const Options& options, Node node) {
+    const bool other = node == Node::B && !options.deadtime_b.empty();
+    std::string text = "keepalive " + options.keepalive + "\ndeadtime " +
+                       (other ? options.deadtime_b : options.deadtime) + "\ninitdead " +
+                       options.initdead + "\nauto_failback " + options.failback +
                        "\nlogfacility none\nuse_logd off\nlogfile /var/log/ha-log\n";
     for (std::size_t i = 0; i < options.links; ++i) {
         text += "bcast eth" + std::to_string(i + 1) + "\n";
     }
     for (unsigned i = 0; i < options.pings; ++i) {
         text += "ping 10.0.0." + std::to_string(250 + i) + "\n";
+    }
+    if (options.ping_group) {
+        text += "ping_group routers 10.0.0.240 10.0.0.241\n";
     }
     if (options.fencing) {
         text += "stonith_host * test /dev/null\n";
@@ -34,11 +39,11 @@ T good(config::HaParsed<T> parsed) {
     return std::move(parsed.value);
 }
 
-hb::Settings settings_of(const Options& options) {
-    return {.ha_cf = good(config::parse_ha_cf("ha.cf", ha_cf_text(options))),
+hb::Settings settings_of(const Options& options, Node node) {
+    return {.ha_cf = good(config::parse_ha_cf("ha.cf", ha_cf_text(options, node))),
             .resources = good(config::parse_haresources("haresources", options.haresources)),
             .policy = good(config::parse_ha_policy("ha_policy.cf", options.policy)),
-            .node = {}};
+            .node = name(node)};
 }
 
 }  // namespace
@@ -55,9 +60,9 @@ Cluster::Cluster(const Options& options)
                [this](Node to, const std::string& medium, const std::string& bytes) {
                    daemon(to).receive(medium, bytes);
                }),
-      settings_(settings_of(options)) {
+      settings_(settings_of(options, Node::A)) {
     world_.set_verbose(options.verbose);
-    fence_.cut_power = [this](Node target) { power_cut(target, kBootTime); };
+    fence_.cut_power = [this](Node target) { power_cut(target, stays_off ? Time{0} : kBootTime); };
     for (const config::ResourceGroup& group : settings_.resources.groups) {
         for (const config::ResourceWord& word : group.words) {
             if (word.script == "drbddisk") {
@@ -69,8 +74,6 @@ Cluster::Cluster(const Options& options)
         machines_[index(node)] = std::make_unique<Machine>(world_, node, storages_);
         machine(node).set_groups(settings_.resources);
         machine(node).on_change = [this] { check_exclusive(); };
-        hb::Settings own = settings_;
-        own.node = name(node);
         daemons_[index(node)] = std::make_unique<Daemon>(
             Daemon::Environment{world_,
                                 network_,
@@ -78,12 +81,47 @@ Cluster::Cluster(const Options& options)
                                 storages_,
                                 fence_,
                                 [this](Node target) { power_cut(target, kBootTime); }},
-            std::move(own),
+            settings_of(options, node),
             cluster_keys());
         daemon(node).watchdog = options.watchdog;
+        daemon(node).watchful = options.watchful;
+        daemon(node).without_additions = options.original_partner;
         daemon(node).on_outdate_answer = [this, node](std::uint64_t id, int exit_code) {
             storages_.at(id)->on_fence_peer_done(node, exit_code);
         };
+    }
+    if (options.watchful) {
+        watch();
+    }
+}
+
+// Two nodes that hear each other may both run a group for a moment after a partition, not longer.
+void Cluster::watch() {
+    constexpr Time kEvery = 1s;
+    constexpr Time kLongest = 150s;
+    twice_for_.resize(settings_.resources.groups.size());
+    for (std::size_t i = 0; i < twice_for_.size(); ++i) {
+        const bool twice = in_touch() && !runs_nothing(Node::A, i) && !runs_nothing(Node::B, i);
+        twice_for_[i] = twice ? twice_for_[i] + kEvery : Time{0};
+        if (twice_for_[i] > kLongest) {
+            world_.fail("group " + settings_.resources.groups[i].key() +
+                        " runs on two nodes that hear each other");
+        }
+    }
+    world_.after(kEvery, [this] { watch(); });
+}
+
+bool Cluster::in_touch() {
+    return std::ranges::all_of(kNodes, [this](Node node) {
+        return daemon(node).running() && !daemon(node).stands_still() && network_.any_path(node);
+    });
+}
+
+void Cluster::check_commands() {
+    for (const Node node : kNodes) {
+        if (const std::size_t open = daemon(node).unanswered(); open > 0) {
+            world_.fail(std::to_string(open) + " commands were never answered on " + name(node));
+        }
     }
 }
 
@@ -112,6 +150,18 @@ void Cluster::start_both() {
     }
 }
 
+void Cluster::reload(Node node, const std::string& haresources) {
+    daemon(node).reload(good(config::parse_haresources("haresources", haresources)),
+                        daemon(node).settings().policy);
+}
+
+void Cluster::mute(Node node) {
+    for (std::size_t i = 0; i < network_.links().size(); ++i) {
+        network_.cut(i, node == Node::A, node == Node::B);
+    }
+    network_.set_pings_reachable(node, false);
+}
+
 void Cluster::power_cut(Node node, Time back_after) {
     if (!machine(node).powered()) {
         return;
@@ -132,7 +182,7 @@ void Cluster::boot(Node node) {
     daemon(node).start();
 }
 
-void Cluster::heal() {
+void Cluster::heal(bool with_clear) {
     network_.heal();
     fence_.works = true;
     for (const auto& storage : storages_) {
@@ -145,7 +195,9 @@ void Cluster::heal() {
         if (!daemon(node).running()) {
             daemon(node).start();
         }
-        daemon(node).command(hb::Command::Verb::clear);
+        if (with_clear) {
+            daemon(node).command(hb::Command::Verb::clear);
+        }
     }
 }
 
@@ -208,7 +260,7 @@ std::string Cluster::unsettled_daemon(Node node) {
         return std::string("no daemon on ") + name(node);
     }
     const hb::Snapshot status = daemon(node).status();
-    if (status.phase != "stable" || status.standby != "not" || !status.pending.empty() ||
+    if (status.phase != "stable" || status.standby != "not" || status.pending != status.promised ||
         status.shutting_down || status.resources == "transition") {
         return std::string(name(node)) + " waits: phase " + status.phase + ", standby " +
                status.standby + ", resources " + status.resources + ", pending " + status.pending;

@@ -12,13 +12,15 @@ struct Options {
     std::uint64_t seed = 1;
     std::string keepalive = "1";
     std::string deadtime = "3";
+    std::string deadtime_b;  // of node-b, if it has another
     std::string initdead = "6";
     std::string failback = "on";
     std::size_t links = 2;
     bool fencing = false;
     bool watchdog = false;
     unsigned pings = 0;
-    std::string policy;  // lines of ha_policy.cf
+    bool ping_group = false;  // one more pseudo member, of two addresses
+    std::string policy;       // lines of ha_policy.cf
     std::string haresources =
         "node-a drbddisk::r0 Filesystem::/dev/drbd0::/data::ext4 IPaddr::10.0.0.17/24/eth0 "
         "mysqld\n";
@@ -27,6 +29,9 @@ struct Options {
     // what the scenario does.
     bool exclusive = true;
     bool storage_must_not_split = false;
+    // Node-b is a node of the original's kind: it knows nothing of what we add to the messages.
+    bool original_partner = false;
+    bool watchful = false;  // the oracles of the wide space
 };
 
 class Cluster {
@@ -44,6 +49,8 @@ public:
 
     Storage& storage(std::size_t which = 0) { return *storages_.at(which); }
 
+    std::size_t storages() const { return storages_.size(); }
+
     FenceDevice& fence() { return fence_; }
 
     const hb::Settings& settings() const { return settings_; }
@@ -52,6 +59,12 @@ public:
 
     void run_for(Time duration) { world_.run_for(duration); }
 
+    // Both nodes, or one, read these lines instead of the haresources they had.
+    void reload(Node node, const std::string& haresources);
+
+    // Nothing leaves this node any more, to nobody; what others say it still hears.
+    void mute(Node node);
+
     bool run_until(const std::function<bool()>& condition, Time limit) {
         return world_.run_until(condition, limit);
     }
@@ -59,13 +72,21 @@ public:
     // What may happen to a machine. `back_after` zero: it stays off.
     void power_cut(Node node, Time back_after = Time{0});
 
-    void kill_daemon(Node node) { daemon(node).kill(); }
+    // Not while a file with fewer groups waits: the next life would not know what still runs.
+    void kill_daemon(Node node) {
+        if (!daemon(node).running() || daemon(node).status().promised.empty()) {
+            daemon(node).kill();
+        }
+    }
 
     void boot(Node node);  // the daemon starts with the machine
 
+    // A machine that is reset does not boot again.
+    bool stays_off = false;
+
     // Ends everything that was broken on purpose, also what a person must do: start dead nodes and
-    // daemons, and tell the daemons to forget failures.
-    void heal();
+    // daemons and, `with_clear`, tell the daemons to forget failures.
+    void heal(bool with_clear = true);
 
     // All resources of the group run here, or none does.
     bool runs(Node node, std::size_t group) const;
@@ -80,14 +101,20 @@ public:
     std::string unsettled();
     bool settle(Time limit);
 
+    // Every command that a living daemon was given has been answered.
+    void check_commands();
+
 private:
     void add_storage(const std::string& resource);
     void ask_about_peer(std::size_t id, Node primary);
     void check_exclusive();
+    void watch();
+    bool in_touch();
     std::string unsettled_group(std::size_t group) const;
     std::string unsettled_daemon(Node node);
 
     Options options_;
+    std::vector<Time> twice_for_;  // per group: how long two nodes in touch have run it
     bool expect_home_ = true;
     World world_;
     Network network_;

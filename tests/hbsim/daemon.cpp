@@ -2,22 +2,12 @@
 
 #include "base/require.h"
 #include "heartbeat/engine/heartbeat.h"
-
-#include <charconv>
+#include "heartbeat/engine/text.h"
 
 namespace hbsim {
 namespace {
 
 constexpr std::int64_t kEpochSeconds = 1'800'000'000;
-
-std::optional<std::uint64_t> parse_hex(std::string_view text) {
-    std::uint64_t number = 0;
-    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number, 16);
-    if (error != std::errc() || end != text.data() + text.size()) {
-        return std::nullopt;
-    }
-    return number;
-}
 
 std::string summary(const hb::wire::Message& message) {
     std::string out;
@@ -38,6 +28,25 @@ std::string summary(const hb::wire::Message& message) {
         }
     }
     return out;
+}
+
+// Takes away what only our kind says. False: the whole message.
+bool as_the_original(hb::wire::Message& message) {
+    const std::string_view type = message.type();
+    if (type == "handover_ended" || type == "takeover_notice" || type == "partition_claim") {
+        return false;
+    }
+    hb::wire::Message known(type);
+    for (const hb::wire::Field& field : message.fields()) {
+        const bool added = field.name == "t" || field.name == "heard" || field.name == "handover" ||
+                           field.name == "reason" ||
+                           (field.name == "rsc_hold" && (type == "starting" || type == "status"));
+        if (!added) {
+            known.set_field(field);
+        }
+    }
+    message = known;
+    return true;
 }
 
 }  // namespace
@@ -73,6 +82,7 @@ void Daemon::end() {
     engine_.reset();
     ++incarnation_;
     waiting_.clear();
+    unanswered_.clear();
     probes_.clear();
     if (tick_) {
         env_.world.cancel(*tick_);
@@ -109,6 +119,9 @@ void Daemon::receive(const std::string& medium, const std::string& bytes) {
         ++refused_;
         return;
     }
+    if (without_additions && !as_the_original(*message)) {
+        return;
+    }
     deliver(hb::Received{medium, std::move(*message)});
 }
 
@@ -127,8 +140,18 @@ hb::CommandId Daemon::command(hb::Command::Verb verb, const std::string& arg) {
     const hb::CommandId id = ++last_command_;
     env_.world.trace(name(env_.machine.node()),
                      "command " + std::to_string(static_cast<int>(verb)) + " " + arg);
+    if (running()) {
+        unanswered_.insert(id);
+    }
     deliver(hb::Command{id, verb, arg});
     return id;
+}
+
+void Daemon::reload(const config::Haresources& resources, const config::HaPolicy& policy) {
+    env_.world.trace(name(env_.machine.node()), "haresources and ha_policy.cf are read anew");
+    settings_.resources = resources;
+    settings_.policy = policy;
+    deliver(hb::SettingsChanged{resources, policy});
 }
 
 std::optional<hb::CommandDone> Daemon::result(hb::CommandId id) const {
@@ -200,14 +223,14 @@ void Daemon::check_message(const hb::wire::Message& message) {
         env_.world.fail("a message without type or with a foreign sender was sent");
         return;
     }
-    const auto generation = parse_hex(message.get("hg"));
+    const auto generation = hb::parse_hex(message.get("hg"));
     if (!generation || *generation != env_.machine.generation) {
         env_.world.fail("a message with a wrong generation was sent: " + summary(message));
     }
     if (type.starts_with("NS_")) {
         return;
     }
-    const auto seq = parse_hex(message.get("seq"));
+    const auto seq = hb::parse_hex(message.get("seq"));
     if (!seq || *seq == 0 || *seq > last_seq_ + 1) {
         env_.world.fail("a message with a wrong sequence number was sent: " + summary(message));
         return;
@@ -221,10 +244,61 @@ void Daemon::perform(const hb::Send& effect) {
     if (message.has("ld")) {
         message.set("ld", "0.10 0.20 0.30 1/100 1000");
     }
+    if (message.type() == "status" && deadtime_announced_more > Time{0}) {
+        const auto announced = hb::parse_hex(message.get("dt")).value_or(0);
+        const auto more = static_cast<std::uint64_t>(deadtime_announced_more.count());
+        message.set("dt", hb::to_hex(announced + more));
+    }
     if (message.type() != "status" && message.type() != "NS_ackmsg") {
         env_.world.trace(name(env_.machine.node()), "-> " + summary(message));
     }
-    env_.network.send(env_.machine.node(), encode_netstring(message, keys_, true));
+    if (watchful) {
+        check_truth(message);
+    }
+    if (!without_additions || as_the_original(message)) {
+        env_.network.send(env_.machine.node(), encode_netstring(message, keys_, true));
+    }
+}
+
+// Who says that it is stable has nothing at work, nor left running, of what it does not name.
+void Daemon::check_truth(const hb::wire::Message& message) {
+    if (message.type() != "resource" || message.get("isstable") != "1" || env_.machine.misled()) {
+        return;
+    }
+    for (const config::ResourceGroup& group : settings_.resources.groups) {
+        const bool local = group.node == name(env_.machine.node());
+        const std::string_view hold = message.get("rsc_hold");
+        if (hold == "all" || hold == (local ? "local" : "foreign")) {
+            continue;
+        }
+        for (const config::ResourceWord& word : group.words) {
+            if (env_.machine.runs(word.text) || env_.machine.works_on(word.text)) {
+                env_.world.fail(std::string(name(env_.machine.node())) + " says [stable, " +
+                                std::string(hold) + "], but " + word.text + " runs or stops there");
+            }
+        }
+    }
+}
+
+void Daemon::check_alarms() {
+    constexpr Time kHour = 3600s;
+    constexpr std::size_t kMost = 400;  // with a fault every few seconds
+    alarmed_at_.push_back(env_.world.now());
+    while (env_.world.now() - alarmed_at_.front() > kHour) {
+        alarmed_at_.pop_front();
+    }
+    if (watchful && alarmed_at_.size() > kMost) {
+        env_.world.fail(std::string(name(env_.machine.node())) +
+                        " raises an alarm every few seconds");
+    }
+}
+
+// A daemon that goes, or gives everything up, leaves nothing that nobody watches.
+void Daemon::check_nothing_left_behind() {
+    if (watchful && !env_.machine.running().empty() && !env_.machine.misled()) {
+        env_.world.fail(std::string("the daemon of ") + name(env_.machine.node()) +
+                        " has gone, and " + *env_.machine.running().begin() + " runs on");
+    }
 }
 
 void Daemon::perform(const hb::SendPing& effect) {
@@ -295,6 +369,7 @@ void Daemon::perform(const hb::OutdateAnswer& effect) {
 void Daemon::perform(const hb::Alarm& effect) {
     env_.world.trace(name(env_.machine.node()), "ALARM " + effect.text);
     alarms_.push_back(effect.kind);
+    check_alarms();
 }
 
 void Daemon::perform(const hb::Announce&) {
@@ -370,6 +445,7 @@ void Daemon::perform(const hb::CommandDone& effect) {
     env_.world.trace(name(env_.machine.node()),
                      "command " + std::to_string(effect.id) + " -> " +
                          std::to_string(effect.exit_code) + " " + effect.text);
+    unanswered_.erase(effect.id);
     results_[effect.id] = effect;
 }
 
@@ -379,6 +455,9 @@ void Daemon::perform(const hb::RunRcScript&) {
 void Daemon::perform(const hb::Restart& effect) {
     env_.world.trace(name(env_.machine.node()), "daemon replaces itself");
     ++restarts_;
+    if (effect.hold == hb::Hold::none) {
+        check_nothing_left_behind();
+    }
     end();
     later(env_.world.between(100ms, 1s), [this, hold = effect.hold] {
         if (env_.machine.powered() && !running()) {
@@ -389,6 +468,7 @@ void Daemon::perform(const hb::Restart& effect) {
 
 void Daemon::perform(const hb::Exit&) {
     env_.world.trace(name(env_.machine.node()), "daemon exits");
+    check_nothing_left_behind();
     end();
     exited_ = true;
 }

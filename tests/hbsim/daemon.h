@@ -47,9 +47,13 @@ public:
     void receive(const std::string& medium, const std::string& bytes);
     void deliver(hb::Event::What what);  // now, or at the end of a stall
     hb::CommandId command(hb::Command::Verb verb, const std::string& arg = {});
+    // haresources and ha_policy.cf were read anew, and hold in later lives, too.
+    void reload(const config::Haresources& resources, const config::HaPolicy& policy);
     std::optional<hb::CommandDone> result(hb::CommandId id) const;
 
     hb::Snapshot status() const { return engine_->status(); }
+
+    const hb::Settings& settings() const { return settings_; }
 
     std::uint64_t restarts() const { return restarts_; }
 
@@ -66,6 +70,11 @@ public:
 
     const std::vector<int>& outdate_answers() const { return outdate_answers_; }
 
+    bool stands_still() const { return env_.world.now() < stalled_until_; }
+
+    // Commands of this life that wait for their answer.
+    std::size_t unanswered() const { return running() ? unanswered_.size() : 0; }
+
     bool exited() const { return exited_; }  // it was told to stop, and has
 
     // Hears what the fence-peer handler of the request with this number exits with.
@@ -73,6 +82,10 @@ public:
     // The power fails after so many more effects; negative: not.
     int effects_until_power_cut = -1;
     bool watchdog = false;
+    bool watchful = false;           // checks what it says against what runs, and counts its alarms
+    bool without_additions = false;  // neither says nor hears what the original does not know
+    // It announces so much more than its deadtime, as before a restart.
+    Time deadtime_announced_more{0};
 
 private:
     void step(hb::Event::What what);
@@ -80,6 +93,9 @@ private:
     void schedule_tick();
     void end();
     void check_message(const hb::wire::Message& message);
+    void check_truth(const hb::wire::Message& message);
+    void check_alarms();
+    void check_nothing_left_behind();
     std::int64_t wall_seconds() const;
     // Runs `what` later, unless this incarnation is gone by then.
     void later(Time delay, std::function<void()> what);
@@ -129,6 +145,8 @@ private:
     std::uint64_t probe_number_ = 0;
     hb::CommandId last_command_ = 0;
     std::map<hb::CommandId, hb::CommandDone> results_;
+    std::set<hb::CommandId> unanswered_;
+    std::deque<Time> alarmed_at_;
     std::vector<hb::AlarmKind> alarms_;
     std::vector<std::string> decisions_;
     std::vector<int> outdate_answers_;

@@ -56,15 +56,37 @@ void Machine::power_on() {
 }
 
 void Machine::run_agent(const hb::RunAgent& effect, Done done) {
-    const Ailment& ailment = ailments_[effect.resource.script];
     if (effect.operation != AgentOperation::status) {
         world_.trace(name(node_),
                      "agent " + effect.resource.text + " " + name_of(effect.operation));
     }
-    const Time duration =
-        ailment.hangs ? Time(24h) : world_.between(ailment.duration_min, ailment.duration_max);
+    if (effect.operation != AgentOperation::status && works_on(effect.resource.text)) {
+        world_.fail("two agents work on " + effect.resource.text + " of " + name(node_));
+    }
+    const Time duration = duration_of(effect);
     jobs_[effect.job] = {effect, std::move(done), {}};
     schedule(effect.job, duration);
+}
+
+Time Machine::duration_of(const hb::RunAgent& effect) {
+    const Ailment& ailment = ailments_[effect.resource.script];
+    if (ailment.hangs) {
+        return Time(24h);
+    }
+    const Time usual = world_.between(ailment.duration_min, ailment.duration_max);
+    Time special{0};
+    switch (effect.operation) {
+        case AgentOperation::start:
+            special = ailment.start_takes;
+            break;
+        case AgentOperation::stop:
+            special = ailment.stop_takes;
+            break;
+        case AgentOperation::status:
+            special = ailment.status_takes;
+            break;
+    }
+    return special > Time{0} ? special : usual;
 }
 
 // Ends by itself after `duration`, or is killed at its limit.
@@ -73,6 +95,18 @@ void Machine::schedule(hb::JobId job, Time duration) {
     const bool too_long = limit > Time{} && duration > limit;
     jobs_.at(job).end =
         world_.after(too_long ? limit : duration, [this, job, too_long] { finish(job, too_long); });
+}
+
+bool Machine::works_on(const std::string& word) const {
+    return std::ranges::any_of(jobs_, [&](const auto& job) {
+        return job.second.effect.resource.text == word &&
+               job.second.effect.operation != AgentOperation::status;
+    });
+}
+
+void Machine::ail(const std::string& script, const Ailment& ailment) {
+    ailments_[script] = ailment;
+    misled_ = misled_ || ailment.garbage || ailment.missing || ailment.hangs;
 }
 
 void Machine::kill_agent(hb::JobId job) {
@@ -180,7 +214,7 @@ AgentDone Machine::stop(const config::ResourceWord& word) {
         storage->demote(node_);
     }
     running_.erase(word.text);
-    return exited(0);
+    return ailments_[word.script].stop_complains ? exited(1, "stopped, perhaps") : exited(0);
 }
 
 AgentDone Machine::status(const config::ResourceWord& word) {

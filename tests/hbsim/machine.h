@@ -17,8 +17,13 @@ struct Ailment {
     bool hangs = false;    // never ends by itself
     bool garbage = false;  // status prints what nobody understands
     bool missing = false;
+    bool stop_complains = false;  // stops, and says that it could not
     Time duration_min{10};
     Time duration_max{120};
+    // More than zero: what this operation takes instead.
+    Time start_takes{0};
+    Time stop_takes{0};
+    Time status_takes{0};
 };
 
 class Machine {
@@ -44,6 +49,14 @@ public:
     void kill_resource(const std::string& word) { running_.erase(word); }
 
     bool runs(const std::string& word) const { return running_.contains(word); }
+
+    // An agent other than `status` is at work on it.
+    bool works_on(const std::string& word) const;
+
+    // An agent here has said what is not true, or nothing, since the last healing but one.
+    bool misled() const { return misled_; }
+
+    void ail(const std::string& script, const Ailment& ailment);
 
     const std::set<std::string>& running() const { return running_; }
 
@@ -77,6 +90,7 @@ private:
     Storage* storage_of(const config::ResourceWord& word);
     bool may_retry_promotion(const hb::RunAgent& effect);
     void schedule(hb::JobId job, Time duration);
+    Time duration_of(const hb::RunAgent& effect);
 
     World& world_;
     Node node_;
@@ -88,6 +102,7 @@ private:
     std::map<hb::JobId, Job> jobs_;
     std::map<hb::JobId, int> promotion_tries_;
     std::uint64_t starts_ = 0;
+    bool misled_ = false;
 };
 
 }  // namespace hbsim

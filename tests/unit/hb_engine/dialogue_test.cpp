@@ -84,7 +84,7 @@ TEST(Dialogue, StartOfBothNodes) {
     EXPECT_EQ(dialogue.play(Time{13'000}),
               (Lines{"reqnodes",
                      "repnodes",
-                     "starting",
+                     "starting none",
                      "resource none 0",
                      "resource local 1",
                      "ip-request-resp",
@@ -141,7 +141,7 @@ TEST(Dialogue, FailbackAfterACrash) {
     const Lines said = dialogue.play(Time{119'500});
     EXPECT_EQ(said,
               (Lines{"reqnodes",
-                     "starting",
+                     "starting none",
                      "resource none 0",
                      "resource none 1",
                      "ask_resources foreign other",
