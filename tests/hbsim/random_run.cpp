@@ -6,6 +6,7 @@ namespace hbsim {
 namespace {
 
 constexpr Time kSettleLimit = 300s;
+constexpr Time kWideSettleLimit = 1800s;  // nobody says what is repaired: the longest back-off
 constexpr Time kStopLimit = 120s;
 
 struct Times {
@@ -24,7 +25,7 @@ constexpr const char* kSecondGroup =
 
 }  // namespace
 
-RandomRun::Plan RandomRun::draw_plan(std::uint64_t seed, bool verbose) {
+RandomRun::Plan RandomRun::draw_plan(std::uint64_t seed, bool verbose, Space space) {
     base::Prng prng(seed ^ 0x68627369u);  // apart from the world's, which has the same seed
     Plan plan;
     Options& options = plan.options;
@@ -77,11 +78,15 @@ RandomRun::Plan RandomRun::draw_plan(std::uint64_t seed, bool verbose) {
     if (options.pings == 0 && prng.chance(0.3)) {
         options.pings = 1;
     }
+    plan.space = space;
+    if (space == Space::wide) {
+        widen(plan, seed);
+    }
     return plan;
 }
 
-RandomRun::RandomRun(std::uint64_t seed, bool verbose)
-    : plan_(draw_plan(seed, verbose)), cluster_(plan_.options) {
+RandomRun::RandomRun(std::uint64_t seed, bool verbose, Space space)
+    : plan_(draw_plan(seed, verbose, space)), cluster_(plan_.options) {
 }
 
 RunResult RandomRun::run() {
@@ -122,6 +127,9 @@ void RandomRun::act() {
         link = {.name = link.name, .duplicate = 0.2, .delay_max = Time(20)};
         attack();
         return;
+    }
+    if (plan_.space == Space::wide && chance(0.4)) {
+        return act_wide();
     }
     switch (below(13)) {
         case 0:
@@ -190,7 +198,7 @@ void RandomRun::isolate() {
     cluster_.network().set_pings_reachable(any_node(), false);
     for (std::size_t i = 0; chance(0.7) && i < 1; ++i) {
         for (const auto* group : {"r0", "r1"}) {
-            for (std::size_t s = 0; s < cluster_.settings().resources.groups.size(); ++s) {
+            for (std::size_t s = 0; s < cluster_.storages(); ++s) {
                 if (cluster_.storage(s).resource() == group) {
                     cluster_.storage(s).set_link(false);
                 }
@@ -200,7 +208,7 @@ void RandomRun::isolate() {
     cluster_.world().after(between(200ms, 40s), [this] {
         isolated_ = false;
         cluster_.network().heal();
-        for (std::size_t s = 0; s < cluster_.settings().resources.groups.size(); ++s) {
+        for (std::size_t s = 0; s < cluster_.storages(); ++s) {
             cluster_.storage(s).set_link(true);
         }
     });
@@ -261,7 +269,7 @@ void RandomRun::break_agent() {
             ailment.duration_max = 5s;
             break;
     }
-    cluster_.machine(node).ailments()[script] = ailment;
+    cluster_.machine(node).ail(script, ailment);
     cluster_.world().trace(name(node), "agent " + script + " is ill");
     cluster_.world().after(between(1s, 60s), [this, node, script] {
         cluster_.machine(node).ailments().erase(script);
@@ -286,7 +294,7 @@ void RandomRun::break_fencing() {
 
 void RandomRun::cut_replication() {
     const bool up = chance(0.5);
-    for (std::size_t s = 0; s < cluster_.settings().resources.groups.size(); ++s) {
+    for (std::size_t s = 0; s < cluster_.storages(); ++s) {
         cluster_.storage(s).set_link(up);
     }
 }
@@ -370,7 +378,13 @@ void RandomRun::finish() {
     if (!world.violation().empty()) {
         return;
     }
-    cluster_.heal();
+    if (reloaded_) {
+        for (const Node node : kNodes) {
+            cluster_.reload(node, plan_.files.front());
+        }
+    }
+    cluster_.heal(plan_.space == Space::first);
+    attend();
     // What an operator or a failed agent has moved stays where it is until somebody moves it again.
     cluster_.expect_home(!moved_);
     for (Time wait = 10s; wait < kSettleLimit / 2; wait += 10s) {
@@ -378,7 +392,8 @@ void RandomRun::finish() {
             world.after(wait, [this, node] { start_if_possible(node); });
         }
     }
-    if (!cluster_.settle(kSettleLimit) && world.violation().empty()) {
+    const Time limit = plan_.space == Space::wide ? kWideSettleLimit : kSettleLimit;
+    if (!cluster_.settle(limit) && world.violation().empty()) {
         world.fail("after healing: " + cluster_.unsettled());
     }
     if (plan_.defence == Defence::calm) {
@@ -389,6 +404,7 @@ void RandomRun::finish() {
             }
         }
     }
+    cluster_.check_commands();
     if (world.violation().empty() && chance(0.5)) {
         stop_one();
     }

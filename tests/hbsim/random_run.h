@@ -5,6 +5,7 @@
 #include "tests/hbsim/cluster.h"
 
 #include <string>
+#include <vector>
 
 namespace hbsim {
 
@@ -15,9 +16,12 @@ struct RunResult {
     std::uint64_t events = 0;
 };
 
+// What a run may meet. A recorded seed names its space, since a seed is another run in each.
+enum class Space : std::uint8_t { first, wide };
+
 class RandomRun {
 public:
-    RandomRun(std::uint64_t seed, bool verbose);
+    RandomRun(std::uint64_t seed, bool verbose, Space space = Space::first);
 
     RunResult run();
 
@@ -34,9 +38,20 @@ private:
         Defence defence = Defence::none;
         bool limits = true;             // agents have time limits, so they may hang
         bool replication_cuts = false;  // instead of crashes
+        Space space = Space::first;
+        std::vector<std::string> files;  // haresources that reloads choose from
     };
 
-    static Plan draw_plan(std::uint64_t seed, bool verbose);
+    static Plan draw_plan(std::uint64_t seed, bool verbose, Space space);
+    static void widen(Plan& plan, std::uint64_t seed);
+    static void draw_groups(Plan& plan, base::Prng& prng);
+    void act_wide();
+    void lose_voice();
+    void reload();
+    void kill_briefly();
+    void slow_agent();
+    void lose_state();
+    void attend();
 
     void start_if_possible(Node node);
     void act();
@@ -69,6 +84,12 @@ private:
     bool isolated_ = false;
     bool stopping_ = false;  // nobody starts a daemon any more
     bool moved_ = false;     // a group may rightly be away from home
+    bool reloaded_ = false;  // the nodes may have different files
+};
+
+class WideRun : public RandomRun {
+public:
+    WideRun(std::uint64_t seed, bool verbose) : RandomRun(seed, verbose, Space::wide) {}
 };
 
 }  // namespace hbsim

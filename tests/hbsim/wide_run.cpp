@@ -1,0 +1,174 @@
+// The wide space of the random runs: configurations and faults beyond those of the first seeds.
+#include "tests/hbsim/random_run.h"
+
+#include <array>
+
+namespace hbsim {
+namespace {
+
+constexpr const char* kWeb = "node-a IPaddr::10.0.0.21/24/eth0 httpd\n";
+constexpr const char* kMail = "node-b IPaddr::10.0.0.22/24/eth0 dovecot\n";
+constexpr const char* kData =
+    "node-a drbddisk::r0 Filesystem::/dev/drbd0::/data::ext4 IPaddr::10.0.0.17/24/eth0 mysqld\n";
+constexpr const char* kAddressFirst =
+    "node-a IPaddr::10.0.0.17/24/eth0 drbddisk::r0 Filesystem::/dev/drbd0::/data::ext4 mysqld\n";
+constexpr const char* kNoDisk = "node-a IPaddr::10.0.0.17/24/eth0 mysqld\n";
+
+constexpr std::array<const char*, 5> kAllScripts{
+    "drbddisk", "Filesystem", "IPaddr", "mysqld", "httpd"};
+
+}  // namespace
+
+void RandomRun::draw_groups(Plan& plan, base::Prng& prng) {
+    std::string& file = plan.options.haresources;
+    const std::uint64_t first = prng.below(5);
+    file = first == 0 ? kData : first < 3 ? kAddressFirst : kNoDisk;
+    if (prng.chance(0.4)) {
+        file += kMail;
+    }
+    plan.files = {file, file + kWeb};
+    if (prng.chance(0.3)) {
+        file += kWeb;
+        plan.files = {file, plan.files.front()};
+    }
+}
+
+void RandomRun::widen(Plan& plan, std::uint64_t seed) {
+    base::Prng prng(seed ^ 0x77696465u);
+    Options& options = plan.options;
+    options.watchful = true;
+    if (!options.storage_must_not_split) {
+        draw_groups(plan, prng);
+    } else {
+        plan.files = {options.haresources};
+    }
+    if (prng.chance(0.25)) {
+        options.failback = "legacy";
+    }
+    if (plan.defence == Defence::quorum) {
+        options.pings = 1 + static_cast<unsigned>(prng.below(3));
+        options.ping_group = prng.chance(0.3);
+        if (options.pings > 1 && prng.chance(0.5)) {
+            const std::string one = "quorum_ping 1\n";
+            options.policy.replace(options.policy.find(one), one.size(), "quorum_ping 2\n");
+        }
+    }
+    if (plan.defence != Defence::calm && prng.chance(0.1)) {
+        options.policy += "takeover manual\n";
+    } else if (options.policy.find("takeover_delay") == std::string::npos && prng.chance(0.1)) {
+        options.policy += "takeover_delay 20\n";
+    }
+    if (prng.chance(0.2)) {
+        options.deadtime_b = options.deadtime == "3" ? "5" : options.deadtime == "10" ? "12" : "";
+    }
+    options.original_partner = plan.defence != Defence::quorum && prng.chance(0.2);
+}
+
+void RandomRun::act_wide() {
+    switch (below(8)) {
+        case 0:
+        case 1:
+            return plan_.defence == Defence::quorum ? lose_voice() : slow_agent();
+        case 2:
+            return reload();
+        case 3:
+        case 4:
+            return kill_briefly();
+        case 5:
+        case 6:
+            return slow_agent();
+        default:
+            return plan_.defence == Defence::none ? lose_state() : operate();
+    }
+}
+
+// Nothing leaves a node any more, though it hears everything.
+void RandomRun::lose_voice() {
+    if (isolated_) {
+        return;
+    }
+    isolated_ = true;
+    cluster_.mute(any_node());
+    cluster_.world().after(between(1s, 60s), [this] {
+        isolated_ = false;
+        cluster_.network().heal();
+    });
+}
+
+// On one node, or on both a little apart.
+void RandomRun::reload() {
+    if (plan_.options.storage_must_not_split) {
+        return;
+    }
+    reloaded_ = moved_ = true;
+    const std::string& file = plan_.files[below(plan_.files.size())];
+    const Node node = any_node();
+    cluster_.reload(node, file);
+    if (chance(0.8)) {
+        cluster_.world().after(between(0s, 30s),
+                               [this, node, file] { cluster_.reload(other(node), file); });
+    }
+}
+
+// SIGKILL: whoever watches the daemon starts it again at once, before anybody misses it.
+void RandomRun::kill_briefly() {
+    const Node node = any_node();
+    if (!cluster_.daemon(node).running() || cluster_.settings().ha_cf.deadtime < 1s ||
+        cluster_.machine(node).misled()) {
+        return;
+    }
+    cluster_.kill_daemon(node);
+    cluster_.world().after(between(10ms, 300ms), [this, node] { start_if_possible(node); });
+}
+
+void RandomRun::slow_agent() {
+    const Node node = any_node();
+    const std::string script = kAllScripts[below(kAllScripts.size())];
+    Ailment ailment;
+    ailment.start_takes = chance(0.3) ? between(1s, 15s) : Time{0};
+    ailment.stop_takes = chance(0.6) ? between(1s, 15s) : Time{0};
+    ailment.status_takes = chance(0.2) ? between(1s, 8s) : Time{0};
+    ailment.stop_complains = chance(0.1);
+    moved_ = true;
+    cluster_.machine(node).ail(script, ailment);
+    cluster_.world().trace(name(node), "agent " + script + " is slow");
+    cluster_.world().after(between(5s, 90s), [this, node, script] {
+        cluster_.machine(node).ailments().erase(script);
+    });
+}
+
+// The state directory is lost, and restored by a person after a while.
+void RandomRun::lose_state() {
+    const Node node = any_node();
+    if (!cluster_.daemon(node).running()) {
+        return;
+    }
+    const std::uint64_t last = cluster_.machine(node).generation;
+    cluster_.kill_daemon(node);
+    if (cluster_.daemon(node).running()) {
+        return;
+    }
+    cluster_.machine(node).generation = 1;
+    cluster_.daemon(node).start();
+    cluster_.world().after(between(5s, 40s), [this, node, last] {
+        cluster_.daemon(node).kill();
+        cluster_.machine(node).generation = last + 100;
+        start_if_possible(node);
+    });
+}
+
+// A person who looks at the cluster now and then, and confirms what waits for him.
+void RandomRun::attend() {
+    if (plan_.options.policy.find("takeover manual") == std::string::npos) {
+        return;
+    }
+    for (const Node node : kNodes) {
+        Daemon& daemon = cluster_.daemon(node);
+        if (daemon.running() && daemon.status().pending.find("hb_takeover") != std::string::npos) {
+            daemon.command(hb::Command::Verb::confirm_takeover);
+        }
+    }
+    cluster_.world().after(20s, [this] { attend(); });
+}
+
+}  // namespace hbsim
