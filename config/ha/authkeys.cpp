@@ -82,6 +82,12 @@ void AuthkeysParser::take_key(int line, const std::vector<std::string>& words) {
     if (key.method != AuthMethod::Crc && key.key.empty()) {
         return reporter_.error(line, std::string(*method) + " needs a key");
     }
+    if (key.key == kSampleKey) {
+        return reporter_.error(line,
+                               "this is the key of the sample, which everybody knows: make one of "
+                               "your own, the same on both nodes (head -c 32 /dev/urandom | "
+                               "sha256sum | cut -c 1-64)");
+    }
     if (keys_.find(key.index) != nullptr) {
         return reporter_.error(line, "number " + std::to_string(key.index) + " is given twice");
     }
@@ -122,12 +128,19 @@ const AuthKey* Authkeys::find(int index) const {
     return found == keys.end() ? nullptr : &*found;
 }
 
-HaParsed<Authkeys> parse_authkeys(const std::string& file, std::string_view text, unsigned mode) {
+HaParsed<Authkeys> parse_authkeys(const std::string& file,
+                                  std::string_view text,
+                                  unsigned mode,
+                                  unsigned owner) {
     HaParsed<Authkeys> parsed;
     ha_text::Reporter reporter(file, parsed.findings);
     if ((mode & 07777) != kAuthkeysMode) {
         reporter.error("Bad permissions on keyfile: mode " + octal(mode) +
                        ", 0600 required (chmod 600 " + file + ")");
+    }
+    if (owner != 0) {
+        reporter.error("belongs to user " + std::to_string(owner) +
+                       ", who can change the key: root must own it (chown root " + file + ")");
     }
     AuthkeysParser parser(parsed.value, reporter);
     for (const ha_text::Line& line :

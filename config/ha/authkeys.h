@@ -1,5 +1,5 @@
 // authkeys: how messages are signed. Heartbeat specification, section 1.3. Pure: who reads the file
-// hands in its permission bits.
+// hands in its permission bits and its owner.
 #pragma once
 
 #include "config/ha/findings.h"
@@ -32,7 +32,14 @@ struct Authkeys {
 
 inline constexpr unsigned kAuthkeysMode = 0600;
 
-// `mode`: the permission bits of the file (07777); all but 0600 are an error.
-HaParsed<Authkeys> parse_authkeys(const std::string& file, std::string_view text, unsigned mode);
+// The key of the sample that we ship: everybody knows it.
+inline constexpr std::string_view kSampleKey = "replace-this-key-by-one-of-your-own";
+
+// `mode`: the permission bits of the file (07777); all but 0600 are an error. So is an `owner` other
+// than root (0): who owns the file can change the key.
+HaParsed<Authkeys> parse_authkeys(const std::string& file,
+                                  std::string_view text,
+                                  unsigned mode,
+                                  unsigned owner = 0);
 
 }  // namespace config

@@ -23,6 +23,7 @@ constexpr std::uint16_t kDefaultPort = 694;
 struct File {
     std::string text;
     unsigned mode = 0;
+    unsigned owner = 0;  // root, also for ourselves
 };
 
 base::Result<File> read_file(const std::string& path) {
@@ -37,6 +38,7 @@ base::Result<File> read_file(const std::string& path) {
     }
     File file;
     file.mode = found.st_mode & 07777u;
+    file.owner = found.st_uid == ::geteuid() ? 0 : found.st_uid;
     std::array<char, 16 * 1024> piece;
     ssize_t got = 0;
     while ((got = ::read(fd.get(), piece.data(), piece.size())) > 0) {
@@ -116,7 +118,8 @@ LoadedConfiguration load_configuration(const std::string& ha_dir, const std::str
     config::HaFindings key_findings;
     const File keys_file = read_or_complain(keys_path, key_findings);
     if (key_findings.ok()) {
-        auto keys = config::parse_authkeys(keys_path, keys_file.text, keys_file.mode);
+        auto keys =
+            config::parse_authkeys(keys_path, keys_file.text, keys_file.mode, keys_file.owner);
         key_findings.add(keys.findings);
         loaded.value.keys = std::move(keys.value);
     }

@@ -24,6 +24,14 @@ TEST(Authkeys, ReadsTheFieldsFiles) {
     EXPECT_EQ(sha1.value.sending()->key, "47e9336850f1db6fa58bc470bc9b7810eb397f04");
 }
 
+TEST(Authkeys, RefusesTheKeyOfTheSampleAndAStrangersFile) {
+    EXPECT_NE(errors("auth 1\n1 sha1 replace-this-key-by-one-of-your-own\n")
+                  .find("the key of the sample"),
+              std::string::npos);
+    const auto strangers = config::parse_authkeys("authkeys", "auth 1\n1 sha1 k\n", 0600, 1000);
+    EXPECT_NE(joined(strangers.findings.errors).find("root must own it"), std::string::npos);
+}
+
 TEST(Authkeys, KeepsFurtherKeysForTheTransition) {
     const auto keys =
         read("# keys\n\nauth 1\r\n1 sha1 new  # this word is no business of ours\n2 md5 old\n");

@@ -58,7 +58,11 @@ TEST(Samples, AreAPairForMySql) {
         const auto checked = config::check_ha_cf("ha.cf", conf.value, node);
         EXPECT_EQ(joined(checked.errors) + joined(checked.warnings), "");
     }
-    EXPECT_EQ(conf.value.media.size(), 4u);
+    // The heartbeat link alone: who is in the clients' network has no business with this port.
+    EXPECT_EQ(conf.value.media.size(), 2u);
+    for (const config::HaMedium& medium : conf.value.media) {
+        EXPECT_EQ(config::link_name(medium), "eth1");
+    }
     EXPECT_EQ(conf.value.pings.size(), 1u);
 
     const auto resources =
@@ -68,7 +72,13 @@ TEST(Samples, AreAPairForMySql) {
     EXPECT_EQ(resources.value.groups[0].words.size(), 4u);
     EXPECT_TRUE(config::check_haresources("haresources", resources.value, conf.value).ok());
 
-    const auto keys = config::parse_authkeys("authkeys", file_text("conf/ha.d/authkeys"), 0600);
+    // It is to be edited before use: nobody's cluster is to have a key that everybody knows.
+    std::string keys_text = file_text("conf/ha.d/authkeys");
+    const auto as_shipped = config::parse_authkeys("authkeys", keys_text, 0600);
+    EXPECT_NE(joined(as_shipped.findings.errors).find("the key of the sample"), std::string::npos);
+    const std::string sample(config::kSampleKey);
+    keys_text.replace(keys_text.rfind(sample), sample.size(), "our-own");
+    const auto keys = config::parse_authkeys("authkeys", keys_text, 0600);
     EXPECT_EQ(joined(keys.findings.errors) + joined(keys.findings.warnings), "");
 
     const auto policy =
@@ -96,8 +106,8 @@ TEST(Samples, AreRightWithTheirAlternatives) {
         }
         return text;
     };
-    const std::string ha =
-        uncommented("conf/ha.d/ha.cf", " logfile debugfile baud serial stonith_host watchdog ");
+    const std::string ha = uncommented(
+        "conf/ha.d/ha.cf", " logfile debugfile baud serial ucast stonith_host watchdog ");
     EXPECT_EQ(ha_cf_errors(ha), "");
     EXPECT_EQ(ha_cf(ha).stonith.size(), 2u);
     EXPECT_EQ(ha_cf(ha).watchdog, "/dev/watchdog");
