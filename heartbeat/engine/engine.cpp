@@ -2,6 +2,8 @@
 
 #include "heartbeat/engine/core.h"
 
+#include <algorithm>
+
 namespace hb {
 
 Engine::Engine(Settings settings, Start start)
@@ -25,6 +27,27 @@ std::optional<Time> Engine::next_wakeup() const {
 
 Snapshot Engine::status() const {
     return snapshot_of(*core_);
+}
+
+Vitals Engine::vitals() const {
+    Vitals vitals;
+    vitals.hold = core_->holdings.hold();
+    if (const Node* partner = core_->members.partner(); partner != nullptr) {
+        vitals.partner = partner->name;
+        vitals.partner_generation = partner->generation;
+        vitals.partner_sequence =
+            std::max(partner->sequence.floor, partner->sequence.last.value_or(0));
+    }
+    for (const Group& group : core_->groups.all()) {
+        if (!group.all(ResourceState::stopped)) {
+            vitals.groups.push_back(group.key());
+        }
+    }
+    return vitals;
+}
+
+const config::Haresources& Engine::resources() const {
+    return core_->settings.resources;
 }
 
 }  // namespace hb

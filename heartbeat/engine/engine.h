@@ -32,6 +32,10 @@ public:
     std::optional<Time> next_wakeup() const;
 
     Snapshot status() const;
+    Vitals vitals() const;
+
+    // haresources as it is in force; one that was read anew may have to wait.
+    const config::Haresources& resources() const;
 
 private:
     std::unique_ptr<Core> core_;

@@ -228,7 +228,7 @@ void Membership::link_is_down(Node& node, Link& link) {
     }
 }
 
-void Membership::on_heard(Node& node, const std::string& medium) {
+void Membership::on_heard(Node& node, const std::string& medium, std::uint64_t sequence) {
     auto link = std::find_if(
         node.links.begin(), node.links.end(), [&](const Link& l) { return l.name == medium; });
     if (link == node.links.end()) {
@@ -238,6 +238,10 @@ void Membership::on_heard(Node& node, const std::string& medium) {
         node.links.push_back(Link{medium, false, {}});
         link = std::prev(node.links.end());
     }
+    if (sequence != 0 && sequence <= link->sequence) {
+        return;
+    }
+    link->sequence = sequence;
     link->last = core_.now;
     if (!link->up) {
         link->up = true;
@@ -281,12 +285,16 @@ void Membership::on_status(Node& node, const wire::Message& message) {
     core_.isolation.on_partner_status();
 }
 
-void Membership::on_ping_answer(Node& node, const wire::Message& message) {
+bool Membership::on_ping_answer(Node& node, const wire::Message& message) {
+    const auto number = parse_hex(message.get("sent"));
+    const Time sent{static_cast<Time::rep>(number.value_or(0))};
+    if (!number || sent <= node.answered_sent || sent > core_.now ||
+        core_.now - sent > limit_of(node)) {
+        return false;
+    }
     node.last_status = core_.now;
     node.late_told = false;
-    const auto sent = parse_hex(message.get("sent"));
-    node.answered_sent =
-        sent ? std::min(Time{static_cast<Time::rep>(*sent)}, core_.now) : core_.now;
+    node.answered_sent = sent;
     const bool came_up = node.state != NodeState::ping;
     node.heard = true;
     change_state(node, NodeState::ping);
@@ -294,6 +302,7 @@ void Membership::on_ping_answer(Node& node, const wire::Message& message) {
         core_.ipfail.on_ping_up();
     }
     core_.isolation.on_ping_answer();
+    return true;
 }
 
 void Membership::on_medium_down(const std::string& medium, const std::string& why) {

@@ -36,11 +36,13 @@ public:
     // From now on the announced deadtimes hold; until then it is initdead for all.
     void communication_is_up() { initial_ = false; }
 
-    // Any authentic message: the link works.
-    void on_heard(Node& node, const std::string& medium);
+    // A message that was accepted, or had come over another link before. The link works if the
+    // message is new to it: what has come over it before may be a recording. 0: it has no number.
+    void on_heard(Node& node, const std::string& medium, std::uint64_t sequence);
     // A status message that is not older than the last one.
     void on_status(Node& node, const wire::Message& message);
-    void on_ping_answer(Node& node, const wire::Message& message);
+    // False: that question has been answered before, or was not asked in this life.
+    bool on_ping_answer(Node& node, const wire::Message& message);
     void on_medium_down(const std::string& medium, const std::string& why);
 
 private:

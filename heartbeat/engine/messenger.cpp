@@ -22,6 +22,12 @@ bool is_control(const wire::Message& message) {
 
 void Messenger::start() {
     ack_trigger_ = core_.prng.below(10);
+    for (const Heard& heard : core_.start.heard) {
+        if (Node* node = core_.members.find(heard.node); node != nullptr && !node->ping) {
+            node->generation = heard.generation;
+            node->sequence.floor = heard.sequence;
+        }
+    }
 }
 
 // The receiver compares our time stamps with each other: they never go back, whatever the clock.
@@ -96,15 +102,15 @@ void Messenger::on_received(const std::string& medium, const wire::Message& mess
         return;
     }
     if (is_control(message)) {
-        on_control(*node, message);
+        // Has no number, so it may be a recording: the life of a link is shown by the others. An
+        // echo tells which question it answers.
+        if (on_control(*node, message)) {
+            core_.members.on_heard(*node, medium, 0);
+        }
     } else if (node->ping) {
         ++dropped_;  // a ping node says nothing but what we told it
-        return;
-    } else {
-        on_sequenced(*node, message);
-    }
-    if (node->generation != 0 || node->ping) {
-        core_.members.on_heard(*node, medium);
+    } else if (on_sequenced(*node, message)) {
+        core_.members.on_heard(*node, medium, parse_hex(message.get("seq")).value_or(0));
     }
 }
 
@@ -121,20 +127,21 @@ void Messenger::on_own_name(const wire::Message& message) {
         "Another machine calls itself " + core_.settings.node + ": node names must be unique");
 }
 
-void Messenger::on_control(Node& node, const wire::Message& message) {
+// True: the answer of a ping node to a question that it had not answered yet.
+bool Messenger::on_control(Node& node, const wire::Message& message) {
     if (!is_for_us(message)) {
-        return;
+        return false;
     }
     const std::string_view type = message.type();
     if (node.ping) {
-        if (type == "NS_st" && message.get("st") == "ping") {
-            core_.members.on_ping_answer(node, message);
-        }
-        return;
+        const bool news = type == "NS_st" && message.get("st") == "ping" &&
+                          core_.members.on_ping_answer(node, message);
+        dropped_ += news ? 0 : 1;
+        return news;
     }
     if (message.has("hg") && parse_hex(message.get("hg")).value_or(0) != node.generation) {
         ++dropped_;  // of another life
-        return;
+        return false;
     }
     if (type == "NS_ackmsg") {
         on_ack(node, message);
@@ -143,24 +150,26 @@ void Messenger::on_control(Node& node, const wire::Message& message) {
     } else if (type == "NS_nak_rexmit") {
         on_nak(node, message);
     }
+    return false;
 }
 
-void Messenger::on_sequenced(Node& node, const wire::Message& message) {
+// True: it is of the node's present life, and may have come over another link before.
+bool Messenger::on_sequenced(Node& node, const wire::Message& message) {
     const auto seq = parse_hex(message.get("seq"));
     const auto generation = parse_hex(message.get("hg"));
     if (!seq || *seq == 0 || !generation || *generation == 0) {
         ++dropped_;
-        return;
+        return false;
     }
     if (check_generation(node, message, *seq, *generation) == Verdict::drop) {
         ++dropped_;
-        return;
+        return false;
     }
     const bool in_order = !node.sequence.last || *seq == *node.sequence.last + 1;
     const Verdict verdict = check_sequence(node, *seq);
     if (verdict != Verdict::take) {
         dropped_ += verdict == Verdict::drop ? 1 : 0;
-        return;
+        return verdict == Verdict::duplicate;
     }
     const std::string_view uuid = message.get("srcuuid");
     if (uuid.size() == 16) {
@@ -171,7 +180,7 @@ void Messenger::on_sequenced(Node& node, const wire::Message& message) {
     }
     if (message.type() == "status") {
         if (*seq < node.sequence.status) {
-            return;  // overtaken by a later one
+            return true;  // overtaken by a later one
         }
         const bool was_dead = node.state == NodeState::dead;
         const bool healed = was_dead && node.heard && node.sequence.status != 0;
@@ -180,12 +189,13 @@ void Messenger::on_sequenced(Node& node, const wire::Message& message) {
         if (was_dead && node.state != NodeState::dead) {
             core_.on_node_returned(node, healed);
         }
-        return;
+        return true;
     }
     if (is_for_us(message)) {
         node.sequence.current = *seq;
         core_.deliver(node, message);
     }
+    return true;
 }
 
 Messenger::Verdict Messenger::check_generation(Node& node,
@@ -235,8 +245,11 @@ void Messenger::note_earlier_life(Node& node, const wire::Message& message, std:
 }
 
 void Messenger::restarted(Node& node, std::uint64_t generation) {
-    const bool known = node.generation != 0;
+    const bool known = node.heard;  // else it is its first word since our start
     node.generation = generation;
+    for (Link& link : node.links) {
+        link.sequence = 0;
+    }
     node.sequence = Sequence{};
     node.acked = 0;
     node.earlier = EarlierLife{};

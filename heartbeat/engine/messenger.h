@@ -50,8 +50,8 @@ private:
     enum class Verdict { take, drop, duplicate };
 
     bool is_for_us(const wire::Message& message) const;
-    void on_control(Node& node, const wire::Message& message);
-    void on_sequenced(Node& node, const wire::Message& message);
+    bool on_control(Node& node, const wire::Message& message);
+    bool on_sequenced(Node& node, const wire::Message& message);
     void on_own_name(const wire::Message& message);
     Verdict check_generation(Node& node,
                              const wire::Message& message,

@@ -19,7 +19,8 @@ std::string_view name_of(NodeState state);
 struct Link {
     std::string name;
     bool up = false;
-    Time last{};  // when something came over it
+    Time last{};                 // when something new came over it
+    std::uint64_t sequence = 0;  // the highest number that has come over it in the node's life
 };
 
 // Where we are in the sequence of messages of a node's present generation.
@@ -57,7 +58,7 @@ struct Node {
     Sequence sequence;
     std::uint64_t acked = 0;  // the highest of our numbers that it has acknowledged
     EarlierLife earlier;
-    Time answered_sent{};  // ping node: when the echo request was sent that it answered last
+    Time answered_sent{-1};  // ping node: when the echo request was sent that it answered last
     // A daemon of our kind: it says in each heartbeat which of ours it heard last.
     bool ours = false;
     Time heard_us{};  // when that heartbeat of ours was sent, or the node's life began for us

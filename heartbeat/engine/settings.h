@@ -9,6 +9,7 @@
 #include <array>
 #include <cstdint>
 #include <string>
+#include <vector>
 
 namespace hb {
 
@@ -23,6 +24,13 @@ struct Settings {
     std::string node;  // own name, lower case; one of ha_cf's nodes
 };
 
+// The last that an earlier life of ours has heard of a node.
+struct Heard {
+    std::string node;
+    std::uint64_t generation = 0;
+    std::uint64_t sequence = 0;
+};
+
 struct Start {
     // Greater than in any earlier life of this daemon; the partner takes anything else for a
     // replay.
@@ -31,6 +39,7 @@ struct Start {
     std::uint64_t seed = 1;  // feeds the random delays; any value
     // What the previous incarnation held when it replaced itself (Effects: Restart), else none.
     Hold restart_hold = Hold::none;
+    std::vector<Heard> heard = {};  // nothing up to there is believed any more: it is a recording
 };
 
 }  // namespace hb

@@ -62,6 +62,15 @@ struct AlarmEntry {
     bool over = false;  // of a death from which the partner has returned
 };
 
+// What must be known of this life when it ends without a word. Cheap: asked for at every message.
+struct Vitals {
+    Hold hold = Hold::none;
+    std::string partner;                   // empty: none
+    std::uint64_t partner_generation = 0;  // 0: not heard, and nothing known of it
+    std::uint64_t partner_sequence = 0;
+    std::vector<std::string> groups;  // keys of those of which something may run here, file order
+};
+
 struct Snapshot {
     std::string node;
     std::string status;     // own: init, up, active

@@ -57,6 +57,22 @@ TEST_F(Messages, ACopyOverAnotherMediumIsOneMessageAndTwoLinks) {
     EXPECT_TRUE(links[1].up);
 }
 
+// The link has been cut; what came over it before is played again, and shows no life.
+TEST_F(Messages, ARecordingDoesNotKeepALinkAlive) {
+    const Message recorded = numbered("hello", 2);
+    bench.step(hb::Received{"eth0", recorded});
+    for (std::uint64_t i = 0; i < 8; ++i) {
+        bench.pass(Time{500});
+        hear(numbered("status", 3 + i));
+        bench.step(hb::Received{"eth0", recorded});
+        bench.step(hb::Received{"eth0", numbered("hello", 2, 49)});
+    }
+    const auto links = bench.engine.status().nodes[1].links;
+    ASSERT_EQ(links.size(), 2u);
+    EXPECT_TRUE(links[0].up) << "the partner beats on " << links[0].name;
+    EXPECT_FALSE(links[1].up) << "a recording keeps " << links[1].name << " alive";
+}
+
 TEST_F(Messages, AnEarlierGenerationIsAReplay) {
     hear(numbered("hello", 2, 49));
     EXPECT_EQ(scripts(), 0u);
@@ -200,4 +216,51 @@ TEST_F(Messages, AnotherMachineWithOurNameIsAnAlarm) {
 }
 
 }  // namespace
+
+// We were restarted. The partner is dead, and somebody plays what it said when it lived: that must
+// not keep us from taking over.
+TEST(Replays, OfWhatWasHeardBeforeOurRestartAreNoSignOfLife) {
+    hb::Start start = test::start_of();
+    start.heard = {{"node-b", 50, 1000}};
+    test::Bench bench(test::settings_for("node-a"), start);
+    bench.partner_beats = false;
+    bench.start();
+    for (std::uint64_t seq = 990; seq < 1020; ++seq) {
+        const std::uint64_t generation = seq <= 1000 ? 50 : 49;
+        Message status = numbered("status", seq, generation);
+        status.set("st", "active").set("dt", "834").set("protocol", "1");
+        bench.step(hb::Received{"eth1", status});
+        bench.pass(Time{500});
+    }
+    EXPECT_EQ(bench.engine.status().nodes[1].status, "dead");
+    EXPECT_TRUE(bench.runs("mysqld"));
+    // A later word of the same life, or a new life, is news.
+    Message alive = numbered("status", 1001, 50);
+    alive.set("st", "active").set("dt", "834").set("protocol", "1");
+    bench.step(hb::Received{"eth1", alive});
+    EXPECT_EQ(bench.engine.status().nodes[1].status, "active");
+}
+
+TEST(Replays, OfAPingNodesAnswersAreNoSignOfLife) {
+    test::Bench bench(
+        test::settings_for("node-a", "deadping 3\nping 10.77.0.254\nauto_failback on\n"));
+    bench.start();
+    const auto answer = [](Time sent) {
+        Message echo("NS_st");
+        echo.set("st", "ping").set("info", "ping").set("src", "10.77.0.254").set("ts", "6b006770");
+        echo.set("sent", hb::to_hex(static_cast<std::uint64_t>(sent.count())));
+        return echo;
+    };
+    const Message recorded = answer(bench.now);
+    bench.step(hb::Received{"10.77.0.254", recorded});
+    EXPECT_EQ(bench.engine.status().nodes[2].status, "ping");
+    for (int i = 0; i < 14; ++i) {
+        bench.pass(Time{1000});
+        bench.step(hb::Received{"10.77.0.254", recorded});
+    }
+    EXPECT_EQ(bench.engine.status().nodes[2].status, "dead");
+    bench.step(hb::Received{"10.77.0.254", answer(bench.now - Time{5})});
+    EXPECT_EQ(bench.engine.status().nodes[2].status, "ping");
+}
+
 }  // namespace test
