@@ -1,87 +1,45 @@
 // heartbeat, the failover daemon: options, assembly and signals. All else is in the rooms.
 #include "base/log.h"
+#include "heartbeat/engine/hold.h"
+#include "heartbeat/options.h"
 #include "heartbeat/runtime/configuration.h"
 #include "heartbeat/runtime/daemon.h"
 #include "heartbeat/runtime/detach.h"
+#include "heartbeat/runtime/guard.h"
+#include "heartbeat/runtime/heard_file.h"
+#include "heartbeat/runtime/life_file.h"
 #include "heartbeat/runtime/notify.h"
 #include "heartbeat/runtime/pid_file.h"
 #include "heartbeat/runtime/realtime.h"
 #include "heartbeat/runtime/reboot.h"
 #include "heartbeat/runtime/state_files.h"
+#include "heartbeat/runtime/successor.h"
 
 #include <CLI/CLI.hpp>
 
-#include <array>
-#include <cerrno>
-#include <chrono>
+#include <algorithm>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
-#include <cstring>
 #include <ctime>
+#include <fcntl.h>
 #include <filesystem>
+#include <optional>
 #include <string>
+#include <sys/prctl.h>
 #include <sys/random.h>
 #include <sys/stat.h>
 #include <sys/utsname.h>
-#include <thread>
 #include <unistd.h>
 #include <utility>
 #include <vector>
 
 namespace {
 
+using hb::Options;
+
 constexpr int kNotConfigured = 6;  // LSB
 constexpr int kFailed = 1;
-
-struct Options {
-    std::string ha_dir = "/etc/ha.d";
-    std::string run_dir = "/run/drbdd";
-    std::string state_dir = "/var/lib/heartbeat";
-    std::string agent_dir;
-    std::string node;
-    std::string reboot_command = hb::kRebootCommand;
-    std::string restart_hold;
-    int debug = 0;
-    bool status = false;
-    bool kill = false;
-    bool reload = false;
-    bool version = false;
-    bool defaults = false;
-    bool foreground = false;
-    bool no_realtime = false;
-    bool no_resources = false;
-    bool restarted = false;
-};
-
-void add_options(CLI::App& app, Options& options) {
-    app.add_option("--ha-dir", options.ha_dir, "directory of ha.cf, haresources and authkeys")
-        ->capture_default_str();
-    app.add_option("--run-dir", options.run_dir, "directory of the control socket and the pid file")
-        ->envname("DRBDD_RUN_DIR")
-        ->capture_default_str();
-    app.add_option("--state-dir", options.state_dir, "directory of hb_generation, hb_uuid and fifo")
-        ->capture_default_str();
-    app.add_option("--agent-dir", options.agent_dir, "directory of the agents that come with us");
-    app.add_option("--node", options.node, "name of this node, instead of nodeinfo or 'uname -n'")
-        ->envname("__DRBD_NODE__");
-    app.add_option("--reboot-command",
-                   options.reboot_command,
-                   "resets this machine when a resource cannot be stopped")
-        ->capture_default_str();
-    app.add_flag("-s,--status", options.status, "say whether the daemon runs");
-    app.add_flag("-k,--kill", options.kill, "stop the daemon, and wait until it has ended");
-    app.add_flag("-r,--reload", options.reload, "let the daemon read its configuration again");
-    app.add_flag("-V,--version", options.version, "print the version");
-    app.add_flag("-d,-v,--debug", options.debug, "log more; may be repeated");
-    app.add_flag("-D,--defaults", options.defaults, "print the defaults of ha.cf's directives");
-    app.add_flag("-f,--foreground", options.foreground, "stay in the foreground, log to stderr");
-    app.add_flag(
-        "-l,--no-realtime", options.no_realtime, "no real-time priority, no locked memory");
-    app.add_flag("-M,--no-resources", options.no_resources, "do not manage resources");
-    app.add_flag("-R", options.restarted, "used by the daemon when it replaces itself");
-    app.add_option("-C", options.restart_hold, "used with -R: none, local, foreign, all");
-}
 
 // --- Commands to a running daemon ---
 
@@ -103,38 +61,30 @@ int say_status(const Options& options) {
 }
 
 int stop_daemon(const Options& options) {
-    const auto pid = hb::running_daemon(options.run_dir);
-    if (!pid) {
-        std::fprintf(stderr, "heartbeat is stopped. No process\n");
+    auto daemon = hb::DaemonProcess::find(options.run_dir);
+    if (!daemon) {
+        std::fprintf(stderr, "%s\n", daemon.error().text.c_str());
         return kFailed;
     }
-    if (::kill(*pid, SIGTERM) != 0) {
-        std::fprintf(stderr,
-                     "heartbeat: cannot stop process %d: %s\n",
-                     static_cast<int>(*pid),
-                     std::strerror(errno));
+    if (const auto sent = daemon->signal(SIGTERM); !sent) {
+        std::fprintf(stderr, "heartbeat: %s\n", sent.error().text.c_str());
         return kFailed;
     }
-    while (hb::running_daemon(options.run_dir) == pid) {
-        std::this_thread::sleep_for(std::chrono::milliseconds(50));
-    }
+    daemon->wait_for_end();
     return 0;
 }
 
-void print_defaults() {
-    const config::HaCf conf;
-    const auto ms = [](std::chrono::milliseconds time) { return static_cast<int>(time.count()); };
-    std::printf("keepalive %dms\ndeadtime %dms\nwarntime %dms\ninitdead %dms\n",
-                ms(conf.keepalive),
-                ms(conf.deadtime),
-                ms(conf.warntime),
-                ms(conf.initdead));
-    std::printf("udpport %u\nbaud %u\nhopfudge %u\nauto_failback legacy\nmsgfmt classic\n",
-                conf.udpport,
-                conf.baud,
-                conf.hopfudge);
-    std::printf("max_rexmit_delay %d\nhbgenmethod file\nuuidfrom file\nrealtime true\n",
-                ms(conf.max_rexmit_delay));
+// With -r; without a daemon that option starts one, as in the original.
+std::optional<int> let_it_reload(const Options& options) {
+    auto daemon = hb::DaemonProcess::find(options.run_dir);
+    if (!daemon) {
+        return std::nullopt;
+    }
+    const auto sent = daemon->signal(SIGHUP);
+    if (!sent) {
+        std::fprintf(stderr, "heartbeat: %s\n", sent.error().text.c_str());
+    }
+    return sent ? 0 : kFailed;
 }
 
 // --- The daemon ---
@@ -176,21 +126,6 @@ hb::LogTargets log_targets(const Options& options, const hb::Settings& settings)
     return targets;
 }
 
-hb::Hold hold_of(const std::string& word) {
-    if (word == "local") {
-        return hb::Hold::local;
-    }
-    if (word == "foreign") {
-        return hb::Hold::foreign;
-    }
-    return word == "all" ? hb::Hold::all : hb::Hold::none;
-}
-
-const char* word_of(hb::Hold hold) {
-    constexpr std::array<const char*, 4> kWords = {"none", "local", "foreign", "all"};
-    return kWords.at(static_cast<std::size_t>(hold));
-}
-
 std::string own_folder() {
     std::error_code ignored;
     return std::filesystem::read_symlink("/proc/self/exe", ignored).parent_path().string();
@@ -202,6 +137,7 @@ base::Result<hb::Start> prepare_start(const Options& options,
     std::error_code ignored;
     std::filesystem::create_directories(options.state_dir, ignored);
     hb::Start start;
+    const auto life = hb::LifeFile::read(options.run_dir);
     const auto generation =
         hb::next_generation(options.state_dir,
                             settings.ha_cf.hbgenmethod == config::HbGenMethod::Time,
@@ -219,9 +155,55 @@ base::Result<hb::Start> prepare_start(const Options& options,
         return uuid.error();
     }
     start.generation = *generation;
+    if (life && life->node == settings.node && life->generation >= start.generation) {
+        start.generation = life->generation + 1;  // it could not be written
+        (void)hb::save_generation(options.state_dir, start.generation);
+    }
     start.uuid = *uuid;
     (void)!::getrandom(&start.seed, sizeof start.seed, 0);
-    start.restart_hold = hold_of(options.restart_hold);
+    start.restart_hold = hb::hold_of(options.restart_hold).value_or(hb::Hold::none);
+    if (!options.restarted) {
+        start.restart_hold =
+            hb::inherited_hold(life, hb::boot_id(), settings.node, hb::boot_time());
+    }
+    if (start.restart_hold != hb::Hold::none) {
+        log.write(base::LogLevel::Info,
+                  "Resources that run here are taken over from the daemon before this one: " +
+                      std::string(hb::word_of(start.restart_hold)));
+    }
+    const hb::Heard heard =
+        hb::later_of(hb::HeardFile::load(options.state_dir), life ? life->partner : hb::Heard{});
+    if (!heard.node.empty()) {
+        start.heard.push_back(heard);
+    }
+    return start;
+}
+
+// When no new process can take our place. Not even a full disk may end this: the number that could
+// not be written is in the run directory.
+hb::Start next_life(const Options& options,
+                    const hb::Settings& settings,
+                    const hb::Start& first,
+                    hb::Hold hold,
+                    base::LogSink& log) {
+    hb::Start start = first;
+    const auto life = hb::LifeFile::read(options.run_dir);
+    const auto generation =
+        hb::next_generation(options.state_dir,
+                            settings.ha_cf.hbgenmethod == config::HbGenMethod::Time,
+                            std::time(nullptr),
+                            log);
+    if (!generation) {
+        log.write(base::LogLevel::Alert, generation.error().text);
+    }
+    const std::uint64_t last = life ? life->generation : first.generation;
+    start.generation = generation ? std::max(*generation, last + 1) : last + 1;
+    (void)!::getrandom(&start.seed, sizeof start.seed, 0);
+    start.restart_hold = hold;
+    start.heard.clear();
+    if (life && !life->partner.node.empty()) {
+        start.heard.push_back(life->partner);
+    }
     return start;
 }
 
@@ -235,36 +217,22 @@ hb::DaemonOptions daemon_options(const Options& options) {
     result.agent_dir = options.agent_dir.empty() ? hb::own_agent_dir() : options.agent_dir;
     result.version = DRBDD_VERSION;
     result.manage_resources = !options.no_resources;
+    result.watchdog = options.watchdog;
     return result;
 }
 
-// Keeps the pid; the claims and sockets end with the old program. The options are written anew:
-// the directories that were given may have been relative ones.
-[[noreturn]] void replace_ourselves(const Options& options, hb::Hold hold) {
-    std::vector<std::string> words = {"heartbeat",
-                                      "--ha-dir",
-                                      options.ha_dir,
-                                      "--run-dir",
-                                      options.run_dir,
-                                      "--state-dir",
-                                      options.state_dir,
-                                      "--reboot-command",
-                                      options.reboot_command,
-                                      "-R",
-                                      "-C",
-                                      word_of(hold)};
-    const auto add_if = [&words](bool wanted, std::vector<std::string> more) {
-        if (wanted) {
-            words.insert(words.end(), more.begin(), more.end());
-        }
-    };
-    add_if(!options.agent_dir.empty(), {"--agent-dir", options.agent_dir});
-    add_if(!options.node.empty(), {"--node", options.node});
-    add_if(options.foreground, {"-f"});
-    add_if(options.no_realtime, {"-l"});
-    add_if(options.no_resources, {"-M"});
-    for (int i = 0; i < options.debug; ++i) {
-        words.push_back("-d");
+// Keeps the pid; the claims and sockets end with the old program.
+[[noreturn]] void replace_ourselves(const Options& options,
+                                    const hb::Daemon::Ending& ending,
+                                    hb::Guard& guard) {
+    std::vector<std::string> words = hb::own_words(options);
+    words.insert(words.end(), {"-R", "-C", std::string(hb::word_of(ending.hold))});
+    if (ending.watchdog >= 0) {
+        ::fcntl(ending.watchdog, F_SETFD, 0);
+        words.insert(words.end(), {"-W", std::to_string(ending.watchdog)});
+    }
+    if (const int pipe = guard.keep_over_exec(); pipe >= 0) {
+        words.insert(words.end(), {"-G", std::to_string(pipe)});
     }
     std::vector<char*> argv;
     for (std::string& word : words) {
@@ -292,8 +260,17 @@ hb::Daemon::Ending run_daemon(const Options& options,
         parent.report(start.error().text);
         return {};
     }
+    hb::DaemonOptions daemon_settings = daemon_options(options);
+    daemon_settings.try_successor = [words = hb::own_words(options)] {
+        std::vector<std::string> check = words;
+        check.emplace_back("--check");
+        return hb::try_successor(check);
+    };
+    daemon_settings.new_life = [&options, settings, first = *start, &log](hb::Hold hold) {
+        return next_life(options, settings, first, hold, log);
+    };
     hb::Daemon daemon(
-        daemon_options(options), std::move(configuration), *start, std::move(fencing), log);
+        std::move(daemon_settings), std::move(configuration), *start, std::move(fencing), log);
     if (auto good = daemon.start(); !good) {
         parent.report(good.error().text);
         return {};
@@ -309,9 +286,39 @@ hb::Daemon::Ending run_daemon(const Options& options,
     hb::notify_systemd("STOPPING=1");
     if (ending.kind == hb::Daemon::Ending::Kind::Reboot) {
         // Not one more moment, not even for the log: what must not run twice is running.
-        hb::reboot_machine(options.reboot_command);
+        hb::reset_machine(hb::reset_means(options.reboot_command));
+        log.write(base::LogLevel::Alert,
+                  "This machine cannot be reset, neither by '" + options.reboot_command +
+                      "' nor by the kernel: SWITCH IT OFF. " + ending.why);
     }
     return ending;
+}
+
+hb::Guard guard_of(const Options& options,
+                   const hb::LogTargets& targets,
+                   const hb::Configuration& configuration) {
+    if (options.guard >= 0) {
+        return hb::Guard::inherited(options.guard);
+    }
+    if (options.no_resources) {
+        return {};
+    }
+    return hb::Guard::start(
+        {daemon_options(options), targets, configuration, hb::reset_means(options.reboot_command)});
+}
+
+// What a daemon writes before it serves.
+int check_directories(const Options& options) {
+    std::error_code ignored;
+    std::filesystem::create_directories(options.state_dir, ignored);
+    const std::string trial = options.state_dir + "/trial";
+    const auto written = hb::replace_file(trial, "\n", 0600);
+    ::unlink(trial.c_str());
+    if (!written) {
+        std::fprintf(stderr, "ERROR: %s\n", written.error().text.c_str());
+        return kFailed;
+    }
+    return 0;
 }
 
 int run(const Options& options) {
@@ -323,7 +330,11 @@ int run(const Options& options) {
     }
     print_findings(loaded.findings);
     if (!loaded.findings.ok()) {
-        return kNotConfigured;
+        // Resources are running: whoever supervises us must start us again.
+        return options.restarted ? kFailed : kNotConfigured;
+    }
+    if (options.check) {
+        return check_directories(options);
     }
     const hb::LogTargets targets = log_targets(options, settings);
     auto parent = hb::Detached::start(!options.foreground && !options.restarted);
@@ -334,6 +345,8 @@ int run(const Options& options) {
     for (const int signal : {SIGINT, SIGPIPE}) {
         ::signal(signal, SIG_IGN);
     }
+    ::signal(SIGCHLD, SIG_DFL);  // else the kernel forgets how our children ended
+    hb::Guard guard = guard_of(options, targets, loaded.value);
     hb::Daemon::Ending ending;
     {
         hb::LogWriter log(targets);
@@ -347,34 +360,33 @@ int run(const Options& options) {
                       : "Heartbeat shutdown complete.");
     }
     if (ending.kind == hb::Daemon::Ending::Kind::Restart) {
-        replace_ourselves(options, ending.hold);
+        replace_ourselves(options, ending, guard);
+    }
+    if (ending.kind == hb::Daemon::Ending::Kind::Reboot) {
+        return kFailed;  // not dismissed: the guard tries what is left
+    }
+    // A new process that could not take over leaves resources that nobody watches.
+    if (!(parent->failed() && options.restarted)) {
+        guard.dismiss();
     }
     return parent->failed() ? kFailed : 0;
-}
-
-void make_absolute(Options& options) {
-    for (std::string* path :
-         {&options.ha_dir, &options.run_dir, &options.state_dir, &options.agent_dir}) {
-        if (!path->empty()) {
-            *path = std::filesystem::absolute(*path).string();
-        }
-    }
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
+    ::prctl(PR_SET_NAME, "heartbeat");  // also when started through /proc/self/exe
     Options options;
     CLI::App app("heartbeat: moves resources to the surviving node, as Heartbeat 3.0.6 does");
-    add_options(app, options);
+    hb::add_options(app, options);
     CLI11_PARSE(app, argc, argv);
-    make_absolute(options);
+    hb::make_absolute(options);
     if (options.version) {
         std::puts(DRBDD_VERSION);
         return 0;
     }
     if (options.defaults) {
-        print_defaults();
+        hb::print_defaults();
         return 0;
     }
     if (options.status) {
@@ -383,8 +395,10 @@ int main(int argc, char** argv) {
     if (options.kill) {
         return stop_daemon(options);
     }
-    if (const auto pid = hb::running_daemon(options.run_dir); options.reload && pid) {
-        return ::kill(*pid, SIGHUP) == 0 ? 0 : kFailed;
+    if (options.reload) {
+        if (const auto done = let_it_reload(options)) {
+            return *done;
+        }
     }
     return run(options);
 }

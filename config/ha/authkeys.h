@@ -35,8 +35,8 @@ inline constexpr unsigned kAuthkeysMode = 0600;
 // The key of the sample that we ship: everybody knows it.
 inline constexpr std::string_view kSampleKey = "replace-this-key-by-one-of-your-own";
 
-// `mode`: the permission bits of the file (07777); all but 0600 are an error. So is an `owner` other
-// than root (0): who owns the file can change the key.
+// `mode`: the permission bits of the file (07777); all but 0600 are an error. So is an `owner`
+// other than root (0): who owns the file can change the key.
 HaParsed<Authkeys> parse_authkeys(const std::string& file,
                                   std::string_view text,
                                   unsigned mode,

@@ -55,11 +55,12 @@ inline constexpr const char* kSocketName = "heartbeat.sock";  // below the run d
 
 // Exit codes of the replies, where the original has none of its own.
 inline constexpr int kExitOk = 0;
-inline constexpr int kExitRefused = 1;       // not now, or not with this configuration
-inline constexpr int kExitBadRequest = 2;    // the request itself is wrong
-inline constexpr int kExitBadConfig = 6;     // LSB: not configured
-inline constexpr int kExitUnknownNode = 11;  // cl_status nodestatus
-inline constexpr int kExitNoAnswer = 13;     // cl_status clientstatus, hblinkstatus
+inline constexpr int kExitRefused = 1;         // not now, or not with this configuration
+inline constexpr int kExitBadRequest = 2;      // the request itself is wrong
+inline constexpr int kOutdateUnreachable = 5;  // DRBD's fence-peer: nobody has answered
+inline constexpr int kExitBadConfig = 6;       // LSB: not configured
+inline constexpr int kExitUnknownNode = 11;    // cl_status nodestatus
+inline constexpr int kExitNoAnswer = 13;       // cl_status clientstatus, hblinkstatus
 
 enum class RequestKind : std::uint8_t {
     Status,

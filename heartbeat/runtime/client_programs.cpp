@@ -60,20 +60,29 @@ void ClientPrograms::start(std::size_t index) {
                                 respawn.user.c_str()));
     }
     program.argv = *argv;
-    running_[index] = programs_.run(program, [this, index](const ChildResult& result) {
-        running_.erase(index);
-        constexpr int kSignalled = 128;
-        const int code = result.missing       ? kCannotStart
-                         : result.signal != 0 ? kSignalled + result.signal
-                                              : result.exit;
-        exited_(index, code);
-    });
+    running_[index] =
+        programs_.run(program, [this, index, life = life_](const ChildResult& result) {
+            if (life != life_) {
+                return;
+            }
+            running_.erase(index);
+            constexpr int kSignalled = 128;
+            const int code = result.missing       ? kCannotStart
+                             : result.signal != 0 ? kSignalled + result.signal
+                                                  : result.exit;
+            exited_(index, code);
+        });
 }
 
 void ClientPrograms::stop_all() {
     for (auto client = running_.rbegin(); client != running_.rend(); ++client) {
         programs_.kill(client->second);
     }
+}
+
+void ClientPrograms::forget() {
+    ++life_;
+    running_.clear();
 }
 
 bool ClientPrograms::online(const std::string& name) const {

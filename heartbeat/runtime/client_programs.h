@@ -28,6 +28,8 @@ public:
     void start(std::size_t index);
     // SIGTERM in reverse order, SIGKILL when they do not heed it.
     void stop_all();
+    // Those that have been told to stop end unheard: a new life of the daemon starts its own.
+    void forget();
     // Of a client that is known by the name of its program.
     bool online(const std::string& name) const;
 
@@ -37,6 +39,7 @@ private:
     Callback exited_;
     base::LogSink& log_;
     std::map<std::size_t, JobId> running_;
+    unsigned life_ = 0;
 };
 
 // What runs `command` as `user`, or why it cannot.

@@ -23,14 +23,6 @@ AgentPaths agent_paths(const DaemonOptions& options) {
     return paths;
 }
 
-Settings settings_of(const Configuration& configuration, const DaemonOptions& options) {
-    Settings settings = configuration.settings;
-    if (!options.manage_resources) {
-        settings.resources = {};
-    }
-    return settings;
-}
-
 std::optional<std::size_t> slot_of(const std::vector<std::string>& nodes, const std::string& node) {
     const auto found = std::find(nodes.begin(), nodes.end(), node);
     if (found == nodes.end()) {
@@ -40,6 +32,14 @@ std::optional<std::size_t> slot_of(const std::vector<std::string>& nodes, const 
 }
 
 }  // namespace
+
+Settings settings_of(const Configuration& configuration, const DaemonOptions& options) {
+    Settings settings = configuration.settings;
+    if (!options.manage_resources) {
+        settings.resources = {};
+    }
+    return settings;
+}
 
 Time now() {
     return std::chrono::duration_cast<Time>(std::chrono::steady_clock::now().time_since_epoch());
@@ -52,7 +52,6 @@ Daemon::Daemon(DaemonOptions options,
                LogWriter& log)
     : options_(std::move(options)),
       configuration_(std::move(configuration)),
-      generation_(start.generation),
       log_(log),
       engine_(settings_of(configuration_, options_), start),
       timer_(io_),
@@ -81,9 +80,10 @@ Daemon::Daemon(DaemonOptions options,
               step(ClientExited{index, code});
           },
           log),
-      fencer_(std::move(fencing), programs_, log),
+      fencer_(std::move(fencing), options_.run_dir, programs_, log),
       watchdog_(configuration_.settings.ha_cf.watchdog,
                 watchdog_timeout(configuration_.settings.ha_cf.deadtime),
+                options_.watchdog,
                 log),
       counters_(true, log),
       pinger_(
@@ -94,6 +94,8 @@ Daemon::Daemon(DaemonOptions options,
       fifo_(io_,
             options_.state_dir + "/fifo",
             [this](const std::string& block) { on_local_block(block); }),
+      life_file_(options_.run_dir),
+      heard_(options_.state_dir),
       started_(now()),
       control_(io_,
                options_.run_dir + "/" + control::kSocketName,
@@ -101,6 +103,9 @@ Daemon::Daemon(DaemonOptions options,
                    on_request(request, std::move(answer));
                }) {
     signals_.add(SIGUSR2);
+    life_.boot = boot_id();
+    life_.node = configuration_.settings.node;
+    life_.generation = start.generation;
     make_media();
 }
 
@@ -151,13 +156,36 @@ base::Result<void> Daemon::start() {
 Daemon::Ending Daemon::run() {
     boost::asio::post(io_, [this] { step(Started{}); });
     io_.run();
+    if (ending_.kind == Ending::Kind::Exit) {
+        life_file_.remove();
+        heard_.close();
+    }
     return ending_;
 }
 
 void Daemon::end(Ending ending) {
     ending_ = std::move(ending);
     ended_ = true;
+    answer_all_who_wait(ending_.kind == Ending::Kind::Restart ? "the daemon restarts"
+                                                              : "the daemon has ended");
     io_.stop();
+}
+
+// What the engine has not answered by now it never will.
+void Daemon::answer_all_who_wait(const std::string& why) {
+    control::Reply reply;
+    reply.exit = control::kExitRefused;
+    reply.text = why;
+    for (auto& [id, command] : std::exchange(commands_, {})) {
+        command.answer(reply);
+    }
+    for (auto& [id, question] : std::exchange(questions_, {})) {
+        question.answer(reply);
+    }
+    reply.exit = control::kOutdateUnreachable;
+    for (auto& [id, answer] : std::exchange(outdates_, {})) {
+        answer(reply);
+    }
 }
 
 void Daemon::step(Event::What what) {
@@ -169,6 +197,7 @@ void Daemon::step(Event::What what) {
     for (Effect& effect : effects.list()) {
         std::visit([this](auto& it) { perform(it); }, effect);
     }
+    use_resources_in_force();
     arm();
 }
 

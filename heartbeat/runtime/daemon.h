@@ -15,6 +15,8 @@
 #include "heartbeat/runtime/control_server.h"
 #include "heartbeat/runtime/fencer.h"
 #include "heartbeat/runtime/fifo.h"
+#include "heartbeat/runtime/heard_file.h"
+#include "heartbeat/runtime/life_file.h"
 #include "heartbeat/runtime/log_writer.h"
 #include "heartbeat/runtime/medium.h"
 #include "heartbeat/runtime/packet_counters.h"
@@ -29,6 +31,7 @@
 #include <boost/asio/signal_set.hpp>
 #include <boost/asio/steady_timer.hpp>
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -47,7 +50,20 @@ struct DaemonOptions {
     std::string version;    // for status
     std::string node;       // as given on the command line; empty: the machine's
     bool manage_resources = true;
+    int watchdog = -1;  // open already, by the process that we were before exec()
+    // Both used before this process is replaced by a new one that keeps the resources. Whether the
+    // new one would come up, with the files as they are now; and what a life of this process begins
+    // with, should it not.
+    std::function<base::Result<void>()> try_successor;
+    std::function<Start(Hold)> new_life;
 };
+
+// The environment of agents.
+std::vector<std::string> agent_variables(const DaemonOptions& options,
+                                         const Configuration& configuration,
+                                         int debug,
+                                         const std::string& own_status,
+                                         const std::string& partner);
 
 class Daemon : private MediumEvents {
 public:
@@ -58,6 +74,7 @@ public:
         Kind kind = Kind::Exit;
         Hold hold = Hold::none;  // of Restart
         std::string why;         // of Reboot
+        int watchdog = -1;       // of Restart: stays open until the new process serves
     };
 
     // `log` outlives the daemon.
@@ -108,6 +125,7 @@ private:
     void on_local_block(const std::string& block);
     void note_refusal(std::size_t monitor, const ProbeResult& result);
     void end(Ending ending);
+    void answer_all_who_wait(const std::string& why);
 
     // daemon_effects.cpp: what the engine wants
     void perform(Send& effect);
@@ -154,9 +172,16 @@ private:
     // Reads the files again. The text says what was done; exit 6: they are wrong and not used.
     control::Reply reload(bool may_restart);
 
+    // daemon_lives.cpp: from one configuration or life to the next
+    control::Reply refuse_reload(const std::vector<std::string>& errors);
+    std::string take_in(Configuration& fresh, std::optional<FencingDevice> device);
+    void use_resources_in_force();
+    void live_on(Hold hold);
+    void note_life(const wire::Message& sent);
+    void write_life();
+
     const DaemonOptions options_;
     Configuration configuration_;
-    const std::uint64_t generation_;
     LogWriter& log_;
     boost::asio::io_context io_{1};
     Engine engine_;
@@ -182,6 +207,10 @@ private:
     std::map<CommandId, WaitingCommand> commands_;
     std::map<std::uint64_t, ControlServer::Answer> outdates_;
     std::map<std::uint64_t, ClientQuestion> questions_;
+    std::optional<config::Haresources> promised_;  // read anew; the engine may have to wait
+    LifeFile life_file_;
+    Life life_;
+    HeardFile heard_;
     std::uint64_t next_id_ = 1;  // of commands, outdate requests and questions
     std::string own_status_;
     std::string partner_;  // as the environment of children has it
@@ -193,5 +222,7 @@ private:
 
 // Monotonic.
 Time now();
+
+Settings settings_of(const Configuration& configuration, const DaemonOptions& options);
 
 }  // namespace hb

@@ -13,8 +13,6 @@ using control::Reply;
 using control::Request;
 using control::RequestKind;
 
-constexpr int kOutdateUnreachable = 5;
-
 Reply reply_with(int exit, std::string text) {
     Reply reply;
     reply.exit = exit;
@@ -22,7 +20,7 @@ Reply reply_with(int exit, std::string text) {
     return reply;
 }
 
-std::uint64_t milliseconds(Time time) {
+std::uint64_t ms_of(Time time) {
     return static_cast<std::uint64_t>(std::max<Time::rep>(time.count(), 0));
 }
 
@@ -33,8 +31,8 @@ control::NodeStatus to_control(const NodeStatus& node) {
     result.status = node.status;
     result.hold = node.hold;
     result.stable = node.stable;
-    result.silence_ms = milliseconds(node.silence);
-    result.deadtime_ms = milliseconds(node.deadtime);
+    result.silence_ms = ms_of(node.silence);
+    result.deadtime_ms = ms_of(node.deadtime);
     result.generation = node.generation;
     for (const LinkStatus& link : node.links) {
         result.links.push_back({link.name, link.up});
@@ -216,56 +214,10 @@ void Daemon::on_outdate(const Request& request, ControlServer::Answer answer) {
         if (!stopped && found != outdates_.end()) {
             const ControlServer::Answer late = std::move(found->second);
             outdates_.erase(found);
-            late(reply_with(kOutdateUnreachable, "the peer has not answered in time"));
+            late(reply_with(control::kOutdateUnreachable, "the peer has not answered in time"));
         }
     });
     step(OutdateRequest{id, request.name, request.node});
-}
-
-control::Reply Daemon::reload(bool may_restart) {
-    LoadedConfiguration loaded = load_configuration(options_.ha_dir, options_.node);
-    for (const std::string& warning : loaded.findings.warnings) {
-        log_.write(base::LogLevel::Warning, warning);
-    }
-    if (!loaded.findings.ok()) {
-        std::string all;
-        for (const std::string& error : loaded.findings.errors) {
-            log_.write(base::LogLevel::Error, error);
-            all += error + "\n";
-        }
-        log_.write(base::LogLevel::Error, "The configuration is wrong: the old one stays in use.");
-        return reply_with(control::kExitBadConfig, all);
-    }
-    Configuration& fresh = loaded.value;
-    const bool ha_cf_changed = fresh.ha_cf_text != configuration_.ha_cf_text;
-    if (ha_cf_changed && may_restart) {
-        log_.write(base::LogLevel::Info, "ha.cf has changed: restarting, resources go on running");
-        step(Command{next_id_++, Command::Verb::restart, ""});
-        return reply_with(0, "restarting");
-    }
-    std::string done;
-    if (fresh.authkeys_text != configuration_.authkeys_text) {
-        configuration_.keys = std::move(fresh.keys);
-        configuration_.authkeys_text = std::move(fresh.authkeys_text);
-        done += "authkeys read anew. ";
-    }
-    if (fresh.other_text != configuration_.other_text && options_.manage_resources) {
-        configuration_.other_text = std::move(fresh.other_text);
-        configuration_.settings.resources = std::move(fresh.settings.resources);
-        configuration_.settings.policy = std::move(fresh.settings.policy);
-        alarms_.set(configuration_.settings.policy.alarms);
-        addresses_.watch(service_addresses(configuration_.settings.resources));
-        step(SettingsChanged{configuration_.settings.resources, configuration_.settings.policy});
-        done += "haresources and ha_policy.cf read anew. ";
-    }
-    if (ha_cf_changed) {
-        done += "ha.cf has changed: that needs a restart. ";
-    }
-    if (done.empty()) {
-        done = "Configuration unchanged.";
-    }
-    log_.write(base::LogLevel::Info, done);
-    return reply_with(0, done);
 }
 
 control::Status Daemon::status() const {
@@ -281,7 +233,7 @@ control::Status Daemon::status() const {
     status.pending = snapshot.pending;
     status.shutting_down = snapshot.shutting_down;
     status.generation = snapshot.generation;
-    status.uptime_ms = milliseconds(now() - started_);
+    status.uptime_ms = ms_of(now() - started_);
     for (const NodeStatus& node : snapshot.nodes) {
         status.nodes.push_back(to_control(node));
     }

@@ -68,25 +68,33 @@ AgentDone done_of(JobId job, AgentOperation operation, const AgentResult& result
 
 }  // namespace
 
-std::vector<std::string> Daemon::environment(const std::string& own_status,
-                                             const std::string& partner) const {
-    const config::HaCf& conf = configuration_.settings.ha_cf;
+std::vector<std::string> agent_variables(const DaemonOptions& options,
+                                         const Configuration& configuration,
+                                         int debug,
+                                         const std::string& own_status,
+                                         const std::string& partner) {
+    const config::HaCf& conf = configuration.settings.ha_cf;
     AgentEnvironment values;
-    values.ha_dir = options_.ha_dir;
-    values.node = configuration_.settings.node;
+    values.ha_dir = options.ha_dir;
+    values.node = configuration.settings.node;
     values.own_status = own_status;
     values.partner = partner;
     values.coordinated = conf.auto_failback != config::AutoFailback::Legacy;
     values.log_file = conf.logfile;
     values.debug_file = conf.debugfile;
     values.log_facility = conf.logfacility;
-    values.debug = log_.debug();
-    values.tool_dir = options_.tool_dir;
-    values.fifo = options_.state_dir + "/fifo";
+    values.debug = debug;
+    values.tool_dir = options.tool_dir;
+    values.fifo = options.state_dir + "/fifo";
     values.extra = conf.env;
     values.inherited =
         inherited_variables({"DRBDD_RUN_DIR", "DRBDD_DEV_DIR", "__DRBD_NODE__", "TZ", "HOME"});
     return agent_environment(values);
+}
+
+std::vector<std::string> Daemon::environment(const std::string& own_status,
+                                             const std::string& partner) const {
+    return agent_variables(options_, configuration_, log_.debug(), own_status, partner);
 }
 
 // HA_OSTATUS and HA_PARTNER follow what the engine sees.
@@ -113,6 +121,7 @@ void Daemon::perform(Send& effect) {
     for (Path& path : paths_) {
         path.medium->send(outgoing);
     }
+    note_life(effect.message);
 }
 
 void Daemon::perform(SendPing& effect) {
@@ -122,6 +131,9 @@ void Daemon::perform(SendPing& effect) {
 
 void Daemon::perform(RunAgent& effect) {
     refresh_environment();
+    if (effect.operation != AgentOperation::status) {
+        write_life();
+    }
     agents_.run(effect.job,
                 effect.resource,
                 operation_of(effect.operation),
@@ -219,8 +231,13 @@ void Daemon::perform(TickleWatchdog&) {
     watchdog_.tickle();
 }
 
+// Not before a restart, which follows in the same step: then the next process goes on feeding it.
 void Daemon::perform(CloseWatchdog&) {
-    watchdog_.close();
+    boost::asio::post(io_, [this] {
+        if (!ended_) {
+            watchdog_.close();
+        }
+    });
 }
 
 void Daemon::perform(Log& effect) {
@@ -250,16 +267,12 @@ void Daemon::perform(RunRcScript& effect) {
     rc_scripts_.run(effect.type, effect.environment);
 }
 
-void Daemon::perform(Restart& effect) {
-    end({Ending::Kind::Restart, effect.hold, ""});
-}
-
 void Daemon::perform(Exit&) {
-    end({Ending::Kind::Exit, Hold::none, ""});
+    end({});
 }
 
 void Daemon::perform(Reboot& effect) {
-    end({Ending::Kind::Reboot, Hold::none, effect.why});
+    end({Ending::Kind::Reboot, Hold::none, effect.why, -1});
 }
 
 }  // namespace hb

@@ -1,5 +1,7 @@
 #include "heartbeat/runtime/fencer.h"
 
+#include "heartbeat/runtime/state_files.h"
+
 #include <algorithm>
 #include <array>
 #include <fstream>
@@ -100,18 +102,27 @@ base::Result<std::optional<FencingDevice>> fencing_device(const config::HaCf& co
     return std::optional<FencingDevice>(std::move(device));
 }
 
-Fencer::Fencer(std::optional<FencingDevice> device, Programs& programs, base::LogSink& log)
-    : device_(std::move(device)), programs_(programs), log_(log) {
+Fencer::Fencer(std::optional<FencingDevice> device,
+               std::string run_dir,
+               Programs& programs,
+               base::LogSink& log)
+    : run_dir_(std::move(run_dir)), programs_(programs), log_(log) {
+    set(std::move(device));
+}
+
+void Fencer::set(std::optional<FencingDevice> device) {
+    device_ = device ? std::make_shared<const FencingDevice>(std::move(*device)) : nullptr;
 }
 
 // The word of an older reset, perhaps of a node that has lived since, is never taken for this
 // one's: each has its own number.
 void Fencer::reset(FenceId id, const std::string& node, Callback done) {
-    waiting_[id] = {node, std::move(done), 0};
+    waiting_[id] = {node, std::move(done), device_, 0};
     Program program;
     program.label = "fencing " + node;
     program.time_limit = device_ ? device_->time_limit : std::chrono::milliseconds(0);
     program.variables = {"HB_FENCE_NODE=" + node};
+    program.outlives_us = !is_meatware(device_);
     if (!device_) {
         program.argv = {"/bin/sh", "-c", "echo no fencing device is configured; exit 1"};
     } else if (!device_->fence_command.empty()) {
@@ -121,10 +132,27 @@ void Fencer::reset(FenceId id, const std::string& node, Callback done) {
         run_plugin(id, kPluginFolder + device_->type.substr(kExternal.size()));
         return;
     } else {
-        program.argv = {
-            "stonith", "-t", device_->type, "-p", device_->parameters, "-T", "reset", node};
+        run_stonith(id, std::move(program));
+        return;
     }
-    if (meatware()) {
+    run(id, std::move(program));
+}
+
+// The tool reads the parameters from the administrator's file, or from one of ours: a command line
+// can be read by everybody.
+void Fencer::run_stonith(FenceId id, Program program) {
+    const std::string& node = waiting_[id].node;
+    std::string file = device_->config_file;
+    if (file.empty()) {
+        file = run_dir_ + "/heartbeat.stonith";
+        if (const auto good = replace_file(file, device_->parameters + "\n", 0600); !good) {
+            program.argv = {"/bin/sh", "-c", "echo \"$0\"; exit 1", good.error().text};
+            run(id, std::move(program));
+            return;
+        }
+    }
+    program.argv = {"stonith", "-t", device_->type, "-F", file, "-T", "reset", node};
+    if (is_meatware(device_)) {
         program.time_limit = {};
         log_.write(base::LogLevel::Alert,
                    "OPERATOR INTERVENTION REQUIRED to reset " + node +
@@ -135,13 +163,15 @@ void Fencer::reset(FenceId id, const std::string& node, Callback done) {
     run(id, std::move(program));
 }
 
-bool Fencer::meatware() const {
-    return device_ && device_->type == "meatware" && device_->fence_command.empty();
+bool Fencer::is_meatware(const DevicePtr& device) {
+    return device && device->type == "meatware" && device->fence_command.empty();
 }
 
 void Fencer::run(FenceId id, Program program) {
-    waiting_[id].job = programs_.run(program, [this, id](const ChildResult& result) {
-        if (meatware() && result.missing) {
+    Waiting& waiting = waiting_[id];
+    const bool person = is_meatware(waiting.device);
+    waiting.job = programs_.run(program, [this, id, person](const ChildResult& result) {
+        if (person && result.missing) {
             return;  // a person may still confirm
         }
         std::string said = first_parameter_line(result.output);
@@ -154,6 +184,7 @@ void Fencer::run_plugin(FenceId id, const std::string& path) {
     Program program;
     program.label = "fencing " + waiting_[id].node;
     program.time_limit = device_->time_limit;
+    program.outlives_us = true;
     if (!is_safe_plugin(path)) {
         program.argv = {"/bin/sh",
                         "-c",
@@ -176,7 +207,8 @@ void Fencer::run_plugin(FenceId id, const std::string& path) {
         }
         Program reset = program;
         reset.argv = {path, "reset", found->second.node};
-        for (std::string& variable : plugin_variables(result.output, device_->parameters)) {
+        for (std::string& variable :
+             plugin_variables(result.output, found->second.device->parameters)) {
             reset.variables.push_back(std::move(variable));
         }
         run(id, std::move(reset));
@@ -185,7 +217,7 @@ void Fencer::run_plugin(FenceId id, const std::string& path) {
 
 void Fencer::cancel(FenceId id) {
     const auto found = waiting_.find(id);
-    if (found != waiting_.end() && meatware()) {
+    if (found != waiting_.end() && is_meatware(found->second.device)) {
         log_.write(base::LogLevel::Info, "Nobody need reset " + found->second.node + " any more.");
         programs_.kill(found->second.job);
         waiting_.erase(found);
@@ -194,7 +226,7 @@ void Fencer::cancel(FenceId id) {
 
 bool Fencer::confirm(const std::string& node) {
     for (auto& [id, waiting] : waiting_) {
-        if ((node.empty() || node == waiting.node) && meatware()) {
+        if ((node.empty() || node == waiting.node) && is_meatware(waiting.device)) {
             const FenceId which = id;
             programs_.kill(waiting.job);
             finish(which, true, "a person has confirmed that " + waiting.node + " is off");

@@ -1,6 +1,8 @@
 // Resets a node by calling programs out. Heartbeat specification 6.1, 6.2: a command of ours
 // (fence_command), an external plugin, or the `stonith` command line for all other types. With
 // meatware a person does it, and says so by `meatclient -c NODE` or by confirming the takeover.
+// A device that is at work ends its work, whatever becomes of this daemon. Parameters, which may be
+// passwords, are on no command line.
 #pragma once
 
 #include "base/log.h"
@@ -13,6 +15,7 @@
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -38,7 +41,14 @@ public:
     using Callback = std::function<void(bool ok, const std::string& text)>;
     using FenceId = std::uint64_t;  // chosen by the caller, never used twice
 
-    Fencer(std::optional<FencingDevice> device, Programs& programs, base::LogSink& log);
+    // `run_dir`: for a file with parameters, as long as the device is at work.
+    Fencer(std::optional<FencingDevice> device,
+           std::string run_dir,
+           Programs& programs,
+           base::LogSink& log);
+
+    // From now on; a reset that is at work ends with the device with which it began.
+    void set(std::optional<FencingDevice> device);
 
     // `done` comes once, never from inside, unless cancel() comes first.
     void reset(FenceId id, const std::string& node, Callback done);
@@ -48,18 +58,23 @@ public:
     bool confirm(const std::string& node);
 
 private:
+    using DevicePtr = std::shared_ptr<const FencingDevice>;
+
     struct Waiting {
         std::string node;
         Callback done;
+        DevicePtr device;
         JobId job = 0;
     };
 
-    bool meatware() const;
+    static bool is_meatware(const DevicePtr& device);
     void run(FenceId id, Program program);
+    void run_stonith(FenceId id, Program program);
     void run_plugin(FenceId id, const std::string& path);
     void finish(FenceId id, bool ok, const std::string& text);
 
-    const std::optional<FencingDevice> device_;
+    const std::string run_dir_;
+    DevicePtr device_;
     Programs& programs_;
     base::LogSink& log_;
     std::map<FenceId, Waiting> waiting_;

@@ -33,9 +33,13 @@ base::Result<void> Fifo::start() {
         return failure("make");
     }
     // For writing too: the last writer's close is then no end of file.
-    const int fd = ::open(path_.c_str(), O_RDWR | O_NONBLOCK | O_CLOEXEC);
+    const int fd = ::open(path_.c_str(), O_RDWR | O_NONBLOCK | O_CLOEXEC | O_NOFOLLOW);
     if (fd < 0) {
         return failure("open");
+    }
+    if (::fstat(fd, &found) != 0 || !S_ISFIFO(found.st_mode)) {
+        ::close(fd);
+        return base::Error{base::ErrorCode::Invalid, path_ + " is no FIFO"};
     }
     pipe_.assign(fd);
     if (::fchmod(fd, 0600) != 0 || ::fchown(fd, ::geteuid(), ::getegid()) != 0) {

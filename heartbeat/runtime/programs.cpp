@@ -21,6 +21,7 @@ JobId Programs::run(const Program& program, ChildRunner::Callback done) {
         }
     }
     command.time_limit = program.time_limit;
+    command.outlives_us = program.outlives_us;
     const JobId job = next_job_++;
     children_.run(job, command, std::move(done));
     return job;

@@ -15,6 +15,7 @@ struct Program {
     std::vector<std::string> argv;
     std::vector<std::string> variables;  // NAME=value; they win over the common ones
     std::chrono::milliseconds time_limit{0};
+    bool outlives_us = false;
 };
 
 class Programs {

@@ -25,7 +25,7 @@ base::Error failure(const char* what, const std::string& path) {
 }
 
 std::string read_file(const std::string& path, std::size_t limit) {
-    const FileDescriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+    const FileDescriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
     std::string text(limit, '\0');
     const ssize_t got = file.open() ? ::read(file.get(), text.data(), text.size()) : -1;
     text.resize(got > 0 ? static_cast<std::size_t>(got) : 0);
@@ -60,8 +60,9 @@ Uuid uuid_of_name(const std::string& name) {
 
 base::Result<void> replace_file(const std::string& path, std::string_view bytes, int mode) {
     const std::string fresh = path + ".new";
-    const FileDescriptor file(
-        ::open(fresh.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, static_cast<mode_t>(mode)));
+    const FileDescriptor file(::open(fresh.c_str(),
+                                     O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW,
+                                     static_cast<mode_t>(mode)));
     if (!file.open() || ::fchmod(file.get(), static_cast<mode_t>(mode)) != 0 ||
         ::write(file.get(), bytes.data(), bytes.size()) != static_cast<ssize_t>(bytes.size()) ||
         ::fsync(file.get()) != 0) {

@@ -9,14 +9,14 @@ namespace hb {
 
 namespace {
 
-constexpr auto kTimeLimit = std::chrono::seconds(10);
+constexpr auto kDrbdadmLimit = std::chrono::seconds(10);
 constexpr int kUndefined = 20;
 
 Program drbdadm(const std::string& command, const std::string& resource) {
     Program program;
     program.label = "drbdadm " + command + " " + resource;
     program.argv = {"drbdadm", command, resource};
-    program.time_limit = kTimeLimit;
+    program.time_limit = kDrbdadmLimit;
     return program;
 }
 

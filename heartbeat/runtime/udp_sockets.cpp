@@ -256,7 +256,7 @@ void look_up_peer(UdpMediumConfig& medium) {
     ::freeaddrinfo(found);
 }
 
-base::Result<UdpSockets> open_udp_sockets(const UdpMediumConfig& medium) {
+base::Result<UdpSockets> open_udp_sender(const UdpMediumConfig& medium) {
     UdpSockets sockets;
     sockets.interface_index = ::if_nametoindex(interface_of(medium).c_str());
     if (sockets.interface_index == 0) {
@@ -269,16 +269,24 @@ base::Result<UdpSockets> open_udp_sockets(const UdpMediumConfig& medium) {
     }
     sockets.destination = destination->storage;
     sockets.destination_length = destination->length;
-    auto receiving = open_receiving(medium, sockets);
-    if (!receiving) {
-        return receiving.error();
-    }
     auto sending = open_sending(medium, sockets);
     if (!sending) {
         return sending.error();
     }
-    sockets.receiving = std::move(*receiving);
     sockets.sending = std::move(*sending);
+    return sockets;
+}
+
+base::Result<UdpSockets> open_udp_sockets(const UdpMediumConfig& medium) {
+    auto sockets = open_udp_sender(medium);
+    if (!sockets) {
+        return sockets;
+    }
+    auto receiving = open_receiving(medium, *sockets);
+    if (!receiving) {
+        return receiving.error();
+    }
+    sockets->receiving = std::move(*receiving);
     return sockets;
 }
 

@@ -27,6 +27,8 @@ struct UdpSockets {
 void look_up_peer(UdpMediumConfig& medium);
 
 base::Result<UdpSockets> open_udp_sockets(const UdpMediumConfig& medium);
+// Without the receiving one.
+base::Result<UdpSockets> open_udp_sender(const UdpMediumConfig& medium);
 
 // Whether the interface is still the one that was opened, is up and has the broadcast address that
 // we send to. The error says what is wrong.

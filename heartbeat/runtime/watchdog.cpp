@@ -5,13 +5,42 @@
 #include <fcntl.h>
 #include <linux/watchdog.h>
 #include <sys/ioctl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #include <utility>
 
 namespace hb {
 
-Watchdog::Watchdog(std::string device, std::chrono::seconds timeout, base::LogSink& log)
+Watchdog::Watchdog(std::string device,
+                   std::chrono::seconds timeout,
+                   int inherited,
+                   base::LogSink& log)
     : device_(std::move(device)), timeout_seconds_(static_cast<int>(timeout.count())), log_(log) {
+    if (inherited >= 0) {
+        adopt(inherited);
+    }
+}
+
+void Watchdog::adopt(int inherited) {
+    ::fcntl(inherited, F_SETFD, FD_CLOEXEC);
+    file_ = FileDescriptor(inherited);
+
+    struct stat open {};
+
+    struct stat wanted {};
+
+    const bool same = !device_.empty() && ::fstat(inherited, &open) == 0 &&
+                      ::stat(device_.c_str(), &wanted) == 0 && open.st_rdev == wanted.st_rdev &&
+                      open.st_ino == wanted.st_ino && open.st_dev == wanted.st_dev;
+    if (same) {
+        set_timeout();
+    } else {
+        close();
+    }
+}
+
+int Watchdog::release() {
+    return file_.release();
 }
 
 void Watchdog::open() {
@@ -29,6 +58,10 @@ void Watchdog::open() {
         fail("open");
         return;
     }
+    set_timeout();
+}
+
+void Watchdog::set_timeout() {
     int seconds = timeout_seconds_;
     if (::ioctl(file_.get(), WDIOC_SETTIMEOUT, &seconds) != 0) {
         log_.write(

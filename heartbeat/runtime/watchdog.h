@@ -13,15 +13,21 @@ namespace hb {
 class Watchdog {
 public:
     // `device` empty: there is none, and all calls do nothing.
-    Watchdog(std::string device, std::chrono::seconds timeout, base::LogSink& log);
+    // `inherited`: the device as an earlier process of ours has opened it, or -1; one that is not
+    // wanted any more is closed in order.
+    Watchdog(std::string device, std::chrono::seconds timeout, int inherited, base::LogSink& log);
 
     // The first one opens it.
     void tickle();
     // Tells the device that this is an orderly end.
     void close();
+    // Open still, for the process that comes after us; -1: it is not open.
+    int release();
 
 private:
     void open();
+    void adopt(int inherited);
+    void set_timeout();
 
     const std::string device_;
     const int timeout_seconds_;

@@ -1,5 +1,8 @@
 #include "heartbeat/runtime/fencer.h"
 
+#include "tests/unit/hb_runtime/folder.h"
+
+#include <boost/asio/io_context.hpp>
 #include <gtest/gtest.h>
 
 #include <cstdlib>
@@ -49,6 +52,78 @@ TEST(Fencer, DeviceReadsItsFile) {
     const auto missing = hb::fencing_device(conf, {}, "alice");
     ASSERT_FALSE(missing);
     EXPECT_NE(missing.error().text.find(path), std::string::npos);
+}
+
+class Quiet : public base::LogSink {
+public:
+    void write(base::LogLevel, std::string_view) override {}
+};
+
+// A `stonith` that writes down how it was called.
+class Device : public testing::Test {
+protected:
+    Device()
+        : programs(children, {"PATH=" + folder.path() + ":/usr/bin:/bin"}),
+          fencer(std::nullopt, folder.path(), programs, log) {
+        folder.write("stonith",
+                     "#!/bin/sh\necho \"$@\" > " + folder.path() +
+                         "/words\nwhile [ \"$1\" != -F ]; do shift; done\ncat \"$2\" > " +
+                         folder.path() + "/parameters\nstat -c %a \"$2\" > " + folder.path() +
+                         "/mode\n",
+                     0755);
+    }
+
+    std::string reset(const std::string& node) {
+        std::string answer = "none";
+        fencer.reset(++last, node, [&](bool ok, const std::string& text) {
+            answer = ok ? "ok" : text;
+            io.stop();
+        });
+        io.restart();
+        io.run_for(std::chrono::seconds(10));
+        return answer;
+    }
+
+    const Folder folder;
+    Quiet log;
+    boost::asio::io_context io{1};
+    hb::ChildRunner children{io, log};
+    hb::Programs programs;
+    hb::Fencer fencer;
+    hb::Fencer::FenceId last = 0;
+};
+
+TEST_F(Device, ItsParametersAreOnNoCommandLine) {
+    hb::FencingDevice device;
+    device.type = "apcmaster";
+    device.parameters = "10.0.0.9 admin s3cret";
+    fencer.set(device);
+    EXPECT_EQ(reset("bob"), "ok");
+    const std::string words = folder.read("words");
+    EXPECT_EQ(words.find("s3cret"), std::string::npos) << words;
+    EXPECT_NE(words.find("-T reset bob"), std::string::npos) << words;
+    EXPECT_EQ(folder.read("parameters"), "10.0.0.9 admin s3cret\n");
+    EXPECT_EQ(folder.read("mode"), "600\n");
+}
+
+TEST_F(Device, OfAFileIsReadByTheToolItself) {
+    hb::FencingDevice device;
+    device.type = "apcmaster";
+    device.config_file = folder.write("apc.conf", "# ours\n10.0.0.9 admin s3cret\n", 0600);
+    fencer.set(device);
+    EXPECT_EQ(reset("bob"), "ok");
+    EXPECT_NE(folder.read("words").find("-F " + device.config_file), std::string::npos);
+}
+
+// It comes by a reload, or goes.
+TEST_F(Device, IsTheOneThatIsSet) {
+    EXPECT_NE(reset("bob").find("no fencing device"), std::string::npos);
+    hb::FencingDevice device;
+    device.fence_command = "/bin/true";
+    fencer.set(device);
+    EXPECT_EQ(reset("bob"), "ok");
+    fencer.set(std::nullopt);
+    EXPECT_NE(reset("bob").find("no fencing device"), std::string::npos);
 }
 
 }  // namespace

@@ -1,0 +1,63 @@
+// RUNDIR/heartbeat.life: what must be known of a daemon that ended without a word. Written at every
+// message, so it is on a file system in memory; it is gone after a clean end. The next daemon goes
+// on holding what this one held, as long as the partner cannot have declared us dead; and the guard
+// (guard.h) knows what to stop.
+#pragma once
+
+#include "base/result.h"
+#include "heartbeat/engine/settings.h"
+#include "heartbeat/runtime/file_descriptor.h"
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace hb {
+
+struct Life {
+    std::string boot;  // of the machine: after another boot nothing of it is true
+    std::string node;
+    std::uint64_t generation = 0;
+    std::uint64_t sequence = 0;  // of our last message
+    std::string status;          // init, up, active: as we said it last
+    Hold hold = Hold::none;
+    std::chrono::milliseconds deadtime{};  // announced last
+    std::chrono::milliseconds until{};     // boot time: no sooner can we be declared dead
+    Heard partner;                         // no name: none
+    std::vector<std::string> groups;       // keys of those of which something may run, file order
+};
+
+std::string life_text(const Life& life);
+std::optional<Life> parse_life(std::string_view text);
+
+class LifeFile {
+public:
+    explicit LifeFile(const std::string& run_dir);
+
+    // An error is told once; the daemon goes on without.
+    base::Result<void> write(const Life& life);
+    void remove();
+
+    static std::optional<Life> read(const std::string& run_dir);
+
+private:
+    const std::string path_;
+    FileDescriptor file_;
+    std::size_t size_ = 0;
+    bool failed_ = false;
+};
+
+// Which of its resources a daemon that starts now goes on holding; nothing of another boot, of
+// another node's name, or of a life that the partner may take for ended.
+Hold inherited_hold(const std::optional<Life>& life,
+                    const std::string& boot,
+                    const std::string& node,
+                    std::chrono::milliseconds boot_time);
+
+std::string boot_id();
+std::chrono::milliseconds boot_time();
+
+}  // namespace hb
