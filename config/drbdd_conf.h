@@ -1,6 +1,7 @@
 // /etc/drbdd.conf: what only drbdd has. Statements "name value;", comments with '#', nothing else.
 //
-//     frontend auto;   # how a volume becomes /dev/drbdN: auto, fuse, nbd, none
+//     frontend auto;            # how a volume becomes /dev/drbdN: auto, fuse, nbd, none
+//     peer-address configured;  # who may connect: configured, any
 #pragma once
 
 #include "base/result.h"
@@ -21,8 +22,17 @@ enum class Frontend {
 template <>
 std::span<const std::string_view> words<Frontend>();
 
+enum class PeerAddress {
+    Configured,  // only the peer's address in drbd.conf
+    Any,         // the peer is behind address translation
+};
+
+template <>
+std::span<const std::string_view> words<PeerAddress>();
+
 struct DrbddConf {
     Frontend frontend = Frontend::Auto;
+    PeerAddress peer_address = PeerAddress::Configured;
 };
 
 inline constexpr const char* kDefaultDrbddConf = "/etc/drbdd.conf";

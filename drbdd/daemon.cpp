@@ -79,7 +79,8 @@ Daemon::Daemon(DaemonOptions options, base::LogSink& log, std::function<void()> 
                     [this](const runtime::HandlerEvent& event) {
                         server_.update_handler(
                             event.resource, event.volume.value, event.name, event.status);
-                    }} {
+                    },
+                    options_.any_peer_address} {
 }
 
 Daemon::~Daemon() {

@@ -24,6 +24,7 @@ struct DaemonOptions {
     control::AdminServerOptions admin;
     Places places;
     config::Frontend frontend = config::Frontend::Auto;
+    bool any_peer_address = false;
 };
 
 class Daemon : private control::Backend {

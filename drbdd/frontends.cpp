@@ -1,6 +1,8 @@
 #include "drbdd/frontends.h"
 
+#include "base/guarded.h"
 #include "kmod-shim/fuse_process.h"
+#include "kmod-shim/names.h"
 #include "kmod-shim/node.h"
 #include "nbd-backend/server.h"
 
@@ -58,13 +60,15 @@ public:
 
     base::Result<void> attach(std::uint32_t block_bytes) override {
         spec_.block_bytes = block_bytes;
-        return node().attach();
+        return guarded([this] { return node().attach(); });
     }
 
-    base::Result<void> detach() override { return node().detach(); }
+    base::Result<void> detach() override {
+        return guarded([this] { return node().detach(); });
+    }
 
     base::Result<void> resize(std::uint64_t size_bytes) override {
-        return node().resize(size_bytes);
+        return guarded([this, size_bytes] { return node().resize(size_bytes); });
     }
 
     std::string in_use() override { return node().in_use(); }
@@ -72,6 +76,12 @@ public:
     std::string frontend() override { return node().is_living() ? "fuse" : "none"; }
 
 private:
+    // It runs on a thread where nobody else would catch what is thrown.
+    template <typename Deed>
+    base::Result<void> guarded(const Deed& deed) const {
+        return base::guarded("/dev/" + shim::node_name(spec_.minor), deed);
+    }
+
     shim::DeviceNode node() const { return shim::DeviceNode(spec_, places_); }
 
     shim::NodeSpec spec_;

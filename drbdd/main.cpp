@@ -1,4 +1,5 @@
 // drbdd, the daemon: options, assembly and signals. All else is in the rooms.
+#include "base/guarded.h"
 #include "config/drbdd_conf.h"
 #include "drbdd/daemon.h"
 #include "drbdd/runtime/log_sinks.h"
@@ -16,6 +17,7 @@
 #include <filesystem>
 #include <functional>
 #include <string>
+#include <sys/stat.h>
 #include <sys/utsname.h>
 #include <unistd.h>
 #include <utility>
@@ -68,7 +70,7 @@ int fail(const std::string& text) {
     return 1;
 }
 
-base::Result<config::Frontend> frontend(const Options& options) {
+base::Result<config::DrbddConf> daemon_conf(const Options& options) {
     config::SystemFiles files;
     const bool named = !options.daemon_conf.empty();
     const std::string path = named ? options.daemon_conf : config::kDefaultDrbddConf;
@@ -80,7 +82,7 @@ base::Result<config::Frontend> frontend(const Options& options) {
         return base::Error{base::ErrorCode::Unsupported,
                            path + ": frontend nbd: not offered by this version; use fuse"};
     }
-    return conf->frontend;
+    return conf;
 }
 
 // The main thread has nothing to do but to wait for the end.
@@ -150,19 +152,20 @@ void ignore_signals() {
     }
 }
 
-drbdd::DaemonOptions daemon_options(const Options& options, config::Frontend frontend) {
+drbdd::DaemonOptions daemon_options(const Options& options, const config::DrbddConf& conf) {
     drbdd::DaemonOptions result;
     result.admin.run_dir = options.run_dir;
     result.admin.version = {DRBDD_VERSION, options.node, ::getpid()};
     result.places = {options.run_dir, options.dev_dir};
-    result.frontend = frontend;
+    result.frontend = conf.frontend;
+    result.any_peer_address = conf.peer_address == config::PeerAddress::Any;
     return result;
 }
 
-// Everything after the fork. `ready` hears why it could not be started, or that it was.
-int run(const Options& options,
-        config::Frontend frontend,
-        const std::function<void(const std::string&)>& ready) {
+// `ready` hears why it could not be started, or that it was.
+int serve(const Options& options,
+          const config::DrbddConf& conf,
+          const std::function<void(const std::string&)>& ready) {
     const auto claim = runtime::claim_run_directory(options.run_dir);
     if (!claim) {
         ready(claim.error().text);
@@ -173,10 +176,11 @@ int run(const Options& options,
         to_stderr ? runtime::LogTarget::StandardError : runtime::LogTarget::Syslog,
         *runtime::log_level(options.log_level));
     ignore_signals();
+    runtime::raise_limits(*log);
     runtime::protect_from_memory_pressure(options.lock_memory, *log);
 
     Ending ending(*log);
-    drbdd::Daemon daemon(daemon_options(options, frontend), *log, [&ending] { ending.ask(); });
+    drbdd::Daemon daemon(daemon_options(options, conf), *log, [&ending] { ending.ask(); });
     if (auto started = daemon.start(); !started) {
         ready(started.error().text);
         return 1;
@@ -186,6 +190,19 @@ int run(const Options& options,
     ending.run(daemon);
     log->write(base::LogLevel::Info, "drbdd ends");
     return 0;
+}
+
+// Everything after the fork.
+int run(const Options& options,
+        const config::DrbddConf& conf,
+        const std::function<void(const std::string&)>& ready) {
+    const auto served = base::guarded(
+        "cannot start", [&]() -> base::Result<int> { return serve(options, conf, ready); });
+    if (!served) {
+        ready(served.error().text);
+        return 1;
+    }
+    return *served;
 }
 
 }  // namespace
@@ -202,10 +219,11 @@ int main(int argc, char** argv) {
     // Whoever started us may have had a device of ours open: we must not be its last user.
     ::close_range(STDERR_FILENO + 1, ~0u, 0);
 
-    const auto chosen = frontend(options);
+    const auto chosen = daemon_conf(options);
     if (!chosen) {
         return fail(chosen.error().text);
     }
+    ::umask(022);
     // The working directory may lie on a device that we carry.
     options.run_dir = std::filesystem::absolute(options.run_dir).string();
     options.dev_dir = std::filesystem::absolute(options.dev_dir).string();

@@ -65,7 +65,7 @@ base::Result<void> Server::start() {
         return failure("the name is too long");
     }
     boost::system::error_code error;
-    acceptor_.open(stream_protocol(), error);
+    open_socket(error);
     // Before it has a name, so that there is no moment in which others could connect.
     if (!error && ::fchmod(acceptor_.native_handle(), 0600) != 0) {
         return failure(std::strerror(errno));
@@ -79,30 +79,62 @@ base::Result<void> Server::start() {
     if (error) {
         return failure(error.message());
     }
-    accept_next();
+    wait_for_clients();
     return {};
 }
 
-void Server::accept_next() {
-    acceptor_.async_accept(
-        [this](const boost::system::error_code& error, stream_protocol::socket socket) {
-            if (error == asio::error::operation_aborted) {
-                return;
+// As open() of the library, but no child of the daemon inherits it.
+void Server::open_socket(boost::system::error_code& error) {
+    const int fd = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd < 0) {
+        error.assign(errno, boost::system::system_category());
+        return;
+    }
+    acceptor_.assign(stream_protocol(), fd, error);
+    if (error) {
+        ::close(fd);
+    }
+}
+
+void Server::wait_for_clients() {
+    acceptor_.async_wait(stream_protocol::acceptor::wait_read,
+                         [this](const boost::system::error_code& error) {
+                             if (!error) {
+                                 accept_some();
+                             }
+                         });
+}
+
+void Server::accept_some() {
+    for (int count = 0; count < kBacklog; ++count) {
+        const int fd =
+            ::accept4(acceptor_.native_handle(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK);
+        if (fd < 0 && errno == EAGAIN) {
+            break;
+        }
+        if (fd < 0 && errno != EINTR && errno != ECONNABORTED) {  // no descriptors left
+            pause();
+            return;
+        }
+        boost::system::error_code error;
+        stream_protocol::socket socket(acceptor_.get_executor());
+        if (fd >= 0) {
+            socket.assign(stream_protocol(), fd, error);
+            if (error) {
+                ::close(fd);
+            } else {
+                adopt(std::move(socket));
             }
-            if (error) {  // no file descriptors left
-                pause();
-                return;
-            }
-            adopt(std::move(socket));
-            accept_next();
-        });
+        }
+    }
+    wait_for_clients();
 }
 
 void Server::pause() {
     accept_pause_.expires_after(kAcceptPause);
     accept_pause_.async_wait([this](const boost::system::error_code& stopped) {
         if (!stopped) {
-            accept_next();
+            accept_some();
         }
     });
 }

@@ -65,7 +65,9 @@ public:
 private:
     friend class Session;
 
-    void accept_next();
+    void open_socket(boost::system::error_code& error);
+    void wait_for_clients();
+    void accept_some();
     void pause();
     bool make_room();
     void adopt(boost::asio::local::stream_protocol::socket socket);

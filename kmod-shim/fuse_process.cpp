@@ -49,6 +49,7 @@ struct SpawnSettings {
         ::posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDWR, 0);
         ::posix_spawn_file_actions_adddup2(&actions, 0, 1);
         ::posix_spawn_file_actions_adddup2(&actions, standard_error, 2);
+        ::posix_spawn_file_actions_addclosefrom_np(&actions, 3);
         sigset_t none;
         sigset_t all;
         sigemptyset(&none);
@@ -99,11 +100,13 @@ std::string complaint_from(int fd) {
 // The command that was spawned returns when its background process is ready.
 Result<void> await_ready(pid_t child, int complaints, Deadline deadline) {
     const Fd handle(open_pidfd(child));
+    const auto unwatched = system_error("cannot watch drbdd-fuse");
     pollfd entry{handle.get(), POLLIN, 0};
     if (!handle || ::poll(&entry, 1, milliseconds_until(deadline)) != 1) {
         ::kill(child, SIGKILL);
         ::waitpid(child, nullptr, 0);
-        return Error{ErrorCode::Timeout, "drbdd-fuse did not get ready in time"};
+        return handle ? Error{ErrorCode::Timeout, "drbdd-fuse did not get ready in time"}
+                      : unwatched;
     }
     int status = 0;
     if (::waitpid(child, &status, 0) != child) {
@@ -123,7 +126,10 @@ std::string fuse_program_beside_us() {
 }
 
 std::optional<pid_t> living_fuse(const RunFiles& files) {
-    const Fd fd(::open(files.pid_file.c_str(), O_RDWR | O_CLOEXEC));
+    const Fd fd(::open(files.pid_file.c_str(), O_RDWR | O_CLOEXEC | O_NOFOLLOW));
+    if (!fd && errno != ENOENT) {
+        return 0;  // who cannot look does not say that nobody is there
+    }
 
     struct flock whole {};
 
@@ -149,6 +155,8 @@ Result<void> start_fuse(const FuseStart& start, const RunFiles& files, Deadline 
         argv.push_back(word.data());
     }
     argv.push_back(nullptr);
+    std::string path = "PATH=/usr/sbin:/usr/bin:/sbin:/bin";
+    char* const environment[] = {path.data(), nullptr};
     const SpawnSettings settings(their_end.get());
     pid_t child = 0;
     errno = ::posix_spawn(&child,
@@ -156,7 +164,7 @@ Result<void> start_fuse(const FuseStart& start, const RunFiles& files, Deadline 
                           &settings.actions,
                           &settings.attributes,
                           argv.data(),
-                          environ);
+                          environment);
     if (errno != 0) {
         return system_error("cannot run " + start.program);
     }
@@ -171,8 +179,11 @@ Result<void> signal_fuse(const RunFiles& files, int signal) {
         return Error{ErrorCode::NotFound, "drbdd-fuse of " + files.mount_dir + " is not running"};
     }
     if (*pid == 0) {
-        return Error{ErrorCode::Permission,
-                     "drbdd-fuse of " + files.mount_dir + " runs in another pid namespace"};
+        return Error{
+            ErrorCode::Permission,
+            "drbdd-fuse of " + files.mount_dir +
+                " cannot be told: it runs in another pid namespace, or its pid file cannot "
+                "be read"};
     }
     const Fd handle(open_pidfd(*pid));
     if (!handle || living_fuse(files) != pid || !send_signal(handle.get(), signal)) {

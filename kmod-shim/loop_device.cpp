@@ -6,7 +6,6 @@
 #include <cerrno>
 #include <cstring>
 #include <fcntl.h>
-#include <filesystem>
 #include <linux/fs.h>
 #include <linux/loop.h>
 #include <linux/major.h>
@@ -109,9 +108,7 @@ bool is_loop_number(dev_t device) {
 
 std::vector<LoopDevice> bound_loops() {
     std::vector<LoopDevice> found;
-    std::error_code error;
-    for (const auto& entry : std::filesystem::directory_iterator("/sys/block", error)) {
-        const std::string name = entry.path().filename().string();
+    for (const std::string& name : names_in("/sys/block")) {
         const auto index = name.starts_with("loop") ? parse_number(name.substr(4)) : std::nullopt;
         if (!index) {
             continue;

@@ -13,15 +13,6 @@ namespace fs = std::filesystem;
 
 namespace {
 
-std::vector<std::string> names_in(const std::string& directory) {
-    std::vector<std::string> names;
-    std::error_code error;
-    for (const auto& entry : fs::directory_iterator(directory, error)) {
-        names.push_back(entry.path().filename().string());
-    }
-    return names;
-}
-
 // Minors of which RUNDIR has any file: drbdN.fuse, drbdN.fuse.pid, drbdN.loop.
 std::set<unsigned> minors_in(const std::string& run_dir) {
     std::set<unsigned> minors;

@@ -1,9 +1,11 @@
 #include "kmod-shim/system.h"
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstring>
 #include <fcntl.h>
+#include <filesystem>
 #include <sys/stat.h>
 #include <thread>
 
@@ -52,6 +54,18 @@ Error system_error(const std::string& what) {
     return {code_of(error), what + ": " + std::strerror(error)};
 }
 
+std::vector<std::string> names_in(const std::string& directory) {
+    std::vector<std::string> names;
+    std::error_code error;
+    std::filesystem::directory_iterator entries(directory, error);
+    while (!error && entries != std::filesystem::directory_iterator()) {
+        names.push_back(entries->path().filename().string());
+        entries.increment(error);
+    }
+    std::sort(names.begin(), names.end());
+    return names;
+}
+
 std::optional<std::string> read_file(const std::string& path) {
     const Fd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
     if (!fd) {
@@ -73,7 +87,8 @@ std::optional<std::string> read_file(const std::string& path) {
 }
 
 Result<void> write_file(const std::string& path, const std::string& text) {
-    const Fd fd(::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600));
+    constexpr int kFlags = O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC;
+    const Fd fd(::open(path.c_str(), kFlags, 0600));
     if (!fd || ::write(fd.get(), text.data(), text.size()) != static_cast<ssize_t>(text.size())) {
         return system_error("cannot write " + path);
     }

@@ -10,6 +10,7 @@
 #include <sys/types.h>
 #include <unistd.h>
 #include <utility>
+#include <vector>
 
 namespace shim {
 
@@ -53,6 +54,9 @@ base::Error system_error(const std::string& what);
 // The whole file, at most 1 MiB of it; nothing if it cannot be read.
 std::optional<std::string> read_file(const std::string& path);
 base::Result<void> write_file(const std::string& path, const std::string& text);
+
+// What is in a directory, in order; nothing if it cannot be read.
+std::vector<std::string> names_in(const std::string& directory);
 
 // The text of a symbolic link; nothing if it is none.
 std::optional<std::string> read_link(const std::string& path);

@@ -27,18 +27,6 @@ namespace fs = std::filesystem;
 constexpr std::chrono::milliseconds kUdevTime{500};
 constexpr std::chrono::milliseconds kUdevPause{10};
 
-std::vector<std::string> names_in(const std::string& directory) {
-    std::vector<std::string> names;
-    std::error_code error;
-    fs::directory_iterator entries(directory, error);
-    while (!error && entries != fs::directory_iterator()) {
-        names.push_back(entries->path().filename().string());
-        entries.increment(error);
-    }
-    std::sort(names.begin(), names.end());
-    return names;
-}
-
 std::vector<std::string> process_numbers() {
     std::vector<std::string> numbers = names_in("/proc");
     std::erase_if(numbers, [](const std::string& name) { return !parse_number(name); });

@@ -34,14 +34,14 @@ std::size_t bytes_to_charge(const Request& request) {
 }  // namespace
 
 Connection::Connection(boost::asio::io_context& io,
-                       int socket,
+                       boost::asio::posix::stream_descriptor socket,
                        std::string who,
                        io::BlockDevice& device,
                        const ConnectionOptions& options,
                        base::LogSink& log,
                        ConnectionHooks hooks)
     : io_(io),
-      socket_(io, socket),
+      socket_(std::move(socket)),
       deadline_(io),
       who_(std::move(who)),
       device_(device),

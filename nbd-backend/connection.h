@@ -51,7 +51,7 @@ public:
     // Owns `socket`, a connected non-blocking stream socket. `who` names the client in log lines
     // and in the message of a refused demotion.
     Connection(boost::asio::io_context& io,
-               int socket,
+               boost::asio::posix::stream_descriptor socket,
                std::string who,
                io::BlockDevice& device,
                const ConnectionOptions& options,

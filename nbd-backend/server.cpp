@@ -189,10 +189,19 @@ void NbdServer::add_connection(int socket) {
     if (!carrier) {
         make_room_for_handshake();
     }
+    boost::asio::posix::stream_descriptor watched(io_);
+    boost::system::error_code error;
+    watched.assign(socket, error);
+    if (error) {
+        ::close(socket);
+        log_.write(base::LogLevel::Warning,
+                   options_.socket_path + ": cannot watch a client: " + error.message());
+        return;
+    }
     ConnectionHooks hooks{[this, carrier] { return admit(carrier); },
                           [this](const Connection& gone) { on_finished(gone); }};
     clients_.push_back({std::make_shared<Connection>(io_,
-                                                     socket,
+                                                     std::move(watched),
                                                      describe_client(pid, options_.socket_path),
                                                      device_,
                                                      options_.connection,

@@ -1,5 +1,7 @@
 #include "drbdd/control/admin_server.h"
 
+#include "base/guarded.h"
+
 #include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
 
@@ -67,11 +69,17 @@ base::Result<void> AdminServer::start() {
     if (auto started = server_.start(); !started) {
         return started;
     }
-    thread_ = std::thread([this] {
-        ::pthread_setname_np(::pthread_self(), "drbdd-admin");
-        context_.run();
+    return base::guarded("cannot serve the admin socket", [this]() -> base::Result<void> {
+        thread_ = std::thread([this] {
+            ::pthread_setname_np(::pthread_self(), "drbdd-admin");
+            base::keep_running([this] { context_.run(); },
+                               [this](const char* what) {
+                                   log_.write(base::LogLevel::Error,
+                                              std::string("admin socket: ") + what);
+                               });
+        });
+        return {};
     });
-    return {};
 }
 
 void AdminServer::post(std::function<void()> deed) {

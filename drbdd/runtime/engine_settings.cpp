@@ -154,10 +154,12 @@ engine::ResourceSettings engine_settings(const config::ResourceSettings& setting
 }
 
 TcpSettings tcp_settings(const config::ResourceSettings& settings) {
-    return {settings.address,
-            settings.peer_address,
-            settings.net.sndbuf_size_bytes,
-            settings.net.rcvbuf_size_bytes};
+    TcpSettings result;
+    result.local = settings.address;
+    result.peer = settings.peer_address;
+    result.sndbuf_bytes = settings.net.sndbuf_size_bytes;
+    result.rcvbuf_bytes = settings.net.rcvbuf_size_bytes;
+    return result;
 }
 
 }  // namespace runtime

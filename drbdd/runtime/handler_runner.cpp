@@ -1,5 +1,7 @@
 #include "drbdd/runtime/handler_runner.h"
 
+#include "base/guarded.h"
+
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/posix/stream_descriptor.hpp>
@@ -59,6 +61,8 @@ base::Result<pid_t> spawn(const HandlerCall& call) {
     ::posix_spawnattr_setflags(
         &attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETPGROUP);
     ::posix_spawn_file_actions_addopen(&files, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
+    // All of ours are close-on-exec; this is for those of libraries.
+    ::posix_spawn_file_actions_addclosefrom_np(&files, STDERR_FILENO + 1);
     pid_t pid = -1;
     const int error =
         ::posix_spawn(&pid, shell.c_str(), &files, &attributes, arguments, environment.data());
@@ -70,12 +74,32 @@ base::Result<pid_t> spawn(const HandlerCall& call) {
     return pid;
 }
 
+// `process` becomes readable when the handler has ended. One that cannot be watched is ended:
+// nobody would hear what it has done.
+base::Result<void> watch(pid_t pid, asio::posix::stream_descriptor& process) {
+    const int fd = static_cast<int>(::syscall(SYS_pidfd_open, pid, 0));
+    boost::system::error_code error(fd < 0 ? errno : 0, boost::system::system_category());
+    if (!error) {
+        process.assign(fd, error);
+        if (error) {
+            ::close(fd);
+        }
+    }
+    if (!error) {
+        return {};
+    }
+    ::kill(-pid, SIGKILL);
+    while (::waitpid(pid, nullptr, 0) < 0 && errno == EINTR) {
+    }
+    return base::Error{base::ErrorCode::Io, "it cannot be watched: " + error.message()};
+}
+
 }  // namespace
 
 class HandlerRunner::Loop {
 public:
     explicit Loop(base::LogSink& log)
-        : log_(log), work_(context_.get_executor()), thread_([this] { context_.run(); }) {}
+        : log_(log), work_(context_.get_executor()), thread_([this] { run(); }) {}
 
     ~Loop() {
         context_.stop();
@@ -95,6 +119,13 @@ private:
         asio::posix::stream_descriptor process;  // a pidfd: readable when the process has ended
         asio::steady_timer limit;
     };
+
+    void run() {
+        base::keep_running([this] { context_.run(); },
+                           [this](const char* what) {
+                               log_.write(base::LogLevel::Error, std::string("handlers: ") + what);
+                           });
+    }
 
     void take(HandlerCall call);
     void start(HandlerCall call);
@@ -140,17 +171,16 @@ void HandlerRunner::Loop::start(HandlerCall call) {
     const auto running = std::make_shared<Running>(context_);
     running->call = std::move(call);
     const base::Result<pid_t> pid = spawn(running->call);
-    const int fd = pid ? static_cast<int>(::syscall(SYS_pidfd_open, *pid, 0)) : -1;
-    if (fd < 0) {
+    const auto watched = pid ? watch(*pid, running->process) : base::Result<void>(pid.error());
+    if (!watched) {
         log_.write(base::LogLevel::Error,
                    base::format("handler %s could not be run: %s",
                                 running->call.name.c_str(),
-                                pid ? std::strerror(errno) : pid.error().text.c_str()));
+                                watched.error().text.c_str()));
         end(running->call, -1);
         return;
     }
     running->pid = *pid;
-    running->process.assign(fd);
     running->process.async_wait(asio::posix::stream_descriptor::wait_read,
                                 [this, running](const boost::system::error_code& error) {
                                     if (!error) {

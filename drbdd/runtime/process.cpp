@@ -1,5 +1,6 @@
 #include "drbdd/runtime/process.h"
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <chrono>
@@ -10,6 +11,7 @@
 #include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <thread>
@@ -78,32 +80,81 @@ bool lock_soon(int file) {
 
 }  // namespace
 
-// What is locked is the directory: whoever supervises a daemon may take a stale pid file away, also
-// one that is not stale, and then two daemons would run.
-base::Result<FileDescriptor> claim_run_directory(const std::string& folder) {
+namespace {
+
+// Who can write there can put a link in place of our socket, and who owns it can take it away.
+base::Result<FileDescriptor> open_run_directory(const std::string& folder) {
     if (::mkdir(folder.c_str(), 0755) != 0 && errno != EEXIST) {
         return io_error("make the run directory", folder);
     }
-    FileDescriptor directory(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-    const std::string name = folder + "/drbdd.pid";
-    const FileDescriptor file(::open(name.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644));
-    if (directory.get() < 0 || file.get() < 0) {
-        return io_error("open", directory.get() < 0 ? folder : name);
+    FileDescriptor directory(
+        ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+
+    struct stat info {};
+
+    if (directory.get() < 0 || ::fstat(directory.get(), &info) != 0) {
+        return io_error("open the run directory", folder);
     }
-    if (!lock_soon(directory.get())) {
+    const bool ours = info.st_uid == 0 || info.st_uid == ::geteuid();
+    if (!ours || (info.st_mode & (S_IWGRP | S_IWOTH)) != 0) {
+        return base::Error{
+            base::ErrorCode::Permission,
+            base::format("the run directory %s %s: it must be root's, and writable by nobody else",
+                         folder.c_str(),
+                         ours ? "is writable by others" : "belongs to somebody else")};
+    }
+    return directory;
+}
+
+// In the run directory; a link that stands there is not followed.
+base::Result<FileDescriptor> open_file(const FileDescriptor& directory,
+                                       const std::string& folder,
+                                       const char* name,
+                                       mode_t mode) {
+    FileDescriptor file(::openat(
+        directory.get(), name, O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, mode));
+
+    struct stat info {};
+
+    if (file.get() < 0 || ::fstat(file.get(), &info) != 0 || ::fchmod(file.get(), mode) != 0) {
+        return io_error("open", folder + "/" + name);
+    }
+    if (!S_ISREG(info.st_mode) || info.st_nlink > 1) {
+        return base::Error{base::ErrorCode::Invalid,
+                           folder + "/" + name + " is not a file of ours: move it away"};
+    }
+    return file;
+}
+
+}  // namespace
+
+// Neither the directory nor the pid file is locked: whoever may read those may lock them, too, and
+// keep a daemon from starting. And whoever supervises a daemon may take a pid file away, also one
+// that is not stale: then two daemons would run.
+base::Result<FileDescriptor> claim_run_directory(const std::string& folder) {
+    const auto directory = open_run_directory(folder);
+    if (!directory) {
+        return directory.error();
+    }
+    auto lock = open_file(*directory, folder, "drbdd.lock", 0600);
+    auto file = open_file(*directory, folder, "drbdd.pid", 0644);
+    if (!lock || !file) {
+        return lock ? file.error() : lock.error();
+    }
+    if (!lock_soon(lock->get())) {
         std::array<char, 32> pid{};
-        (void)!::read(file.get(), pid.data(), pid.size() - 1);
+        (void)!::read(file->get(), pid.data(), pid.size() - 1);
         return base::Error{
             base::ErrorCode::Busy,
             base::format(
                 "a drbdd runs already on %s (process %d)", folder.c_str(), std::atoi(pid.data()))};
     }
     const std::string pid = base::format("%d\n", static_cast<int>(::getpid()));
-    if (::ftruncate(file.get(), 0) != 0 ||
-        ::write(file.get(), pid.data(), pid.size()) != static_cast<ssize_t>(pid.size())) {
-        return io_error("write", name);
+    if (::ftruncate(file->get(), 0) != 0 ||
+        ::write(file->get(), pid.data(), pid.size()) != static_cast<ssize_t>(pid.size())) {
+        return io_error("write", folder + "/drbdd.pid");
     }
-    return directory;
+    return lock;
 }
 
 base::Result<Daemonizer> Daemonizer::detach() {
@@ -134,6 +185,38 @@ void Daemonizer::report(const std::string& text) {
         const FileDescriptor null(::open("/dev/null", O_RDWR | O_CLOEXEC));
         for (const int standard : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) {
             ::dup2(null.get(), standard);
+        }
+    }
+}
+
+void raise_limits(base::LogSink& log) {
+    struct Limit {
+        __rlimit_resource_t resource;
+        const char* name;
+        rlim_t wanted;
+    };
+
+    // A resource takes a dozen descriptors and three threads, each client of a volume one
+    // descriptor.
+    constexpr std::array<Limit, 6> kLimits = {{{RLIMIT_NOFILE, "open files", 65536},
+                                               {RLIMIT_MEMLOCK, "locked memory", RLIM_INFINITY},
+                                               {RLIMIT_NPROC, "processes", RLIM_INFINITY},
+                                               {RLIMIT_FSIZE, "the size of a file", RLIM_INFINITY},
+                                               {RLIMIT_AS, "address space", RLIM_INFINITY},
+                                               {RLIMIT_DATA, "data", RLIM_INFINITY}}};
+    for (const Limit& limit : kLimits) {
+        rlimit now{};
+        if (::getrlimit(limit.resource, &now) != 0 || now.rlim_cur >= limit.wanted) {
+            continue;
+        }
+        const rlimit raised{limit.wanted, std::max(limit.wanted, now.rlim_max)};
+        const rlimit allowed{now.rlim_max, now.rlim_max};
+        if (::setrlimit(limit.resource, &raised) != 0 &&
+            (::setrlimit(limit.resource, &allowed), now.rlim_max < limit.wanted)) {
+            log.write(base::LogLevel::Notice,
+                      base::format("the limit on %s stays at %llu",
+                                   limit.name,
+                                   static_cast<unsigned long long>(now.rlim_max)));
         }
     }
 }

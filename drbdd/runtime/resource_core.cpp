@@ -64,7 +64,7 @@ ResourceCore::ResourceCore(asio::io_context& context,
       snapshot_(snapshot),
       settings_(std::make_shared<config::ResourceSettings>(settings)),
       pool_(pool),
-      transport_(context, pool_, *this, tcp_settings(settings)),
+      transport_(context, pool_, *this, transport_settings()),
       engine_(engine_settings(settings), pool_, surroundings.log, seed()),
       tick_(context),
       trim_(context),
@@ -112,6 +112,15 @@ VolumeUnit& ResourceCore::unit(engine::VolumeNumber volume) {
     return found->second;
 }
 
+TcpSettings ResourceCore::transport_settings() const {
+    TcpSettings result = tcp_settings(*settings_);
+    result.any_peer_address = surroundings_.any_peer_address;
+    result.tell = [&log = surroundings_.log, name = settings_->name](const std::string& what) {
+        log.write(base::LogLevel::Warning, name + " " + what);
+    };
+    return result;
+}
+
 // --- Events in, effects out ---------------------------------------------------------------------
 
 void ResourceCore::on_event(engine::Event event) {
@@ -130,6 +139,7 @@ void ResourceCore::schedule_pump() {
 // the next turn, so that nobody keeps the loop for himself.
 void ResourceCore::pump() {
     pump_scheduled_ = false;
+    in_turn_ = true;
     std::swap(events_, batch_);  // both keep their memory
     for (engine::Event& event : batch_) {
         engine_.step(now(), std::move(event), effects_);
@@ -147,6 +157,7 @@ void ResourceCore::pump() {
     ring_.submit();
     arm_timer();
     arm_trim();
+    in_turn_ = false;
 }
 
 class ResourceCore::Deed {
@@ -493,7 +504,7 @@ bool ResourceCore::is_for_our_volumes(const config::ResourceSettings& wanted,
 // The engine gets them before any command that comes later.
 void ResourceCore::put_in_force(config::ResourceSettings settings) {
     settings_ = std::make_shared<config::ResourceSettings>(std::move(settings));
-    transport_.change_settings(tcp_settings(*settings_));
+    transport_.change_settings(transport_settings());
     command(engine::ChangeSettings{engine_settings(*settings_)}, [](const AdminReply&) {});
     publish();
 }

@@ -54,6 +54,7 @@ struct Surroundings {
     FrontendFactory frontends;
     std::function<void(SnapshotPtr)> published;
     std::function<void(const HandlerEvent&)> handler_event;
+    bool any_peer_address = false;  // drbdd.conf
 };
 
 class ResourceCore : public EventSink {
@@ -70,6 +71,9 @@ public:
 
     // Starts the exports; fails with the first that cannot.
     base::Result<void> start();
+
+    // A turn is under way, or has been left in the middle.
+    bool in_turn() const { return in_turn_; }
 
     // Opens and claims the backing disk, then tells the engine. With the settings of this volume in
     // `wanted`, if there are any; what is refused changes nothing.
@@ -149,6 +153,7 @@ private:
     void put_in_force(config::ResourceSettings settings);
 
     VolumeUnit& unit(engine::VolumeNumber volume);
+    TcpSettings transport_settings() const;
 
     boost::asio::io_context& context_;
     Ring& ring_;
@@ -167,6 +172,7 @@ private:
     std::vector<engine::Event> batch_;   // of the turn under way
     engine::Effects effects_;
     bool pump_scheduled_ = false;
+    bool in_turn_ = false;
     boost::asio::steady_timer tick_;
     io::Instant tick_armed_ = io::kNever;
     boost::asio::steady_timer trim_;

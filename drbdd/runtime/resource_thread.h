@@ -35,7 +35,10 @@ public:
 private:
     explicit ResourceThread(const Surroundings& surroundings);
 
-    void run(const config::ResourceSettings& settings, std::promise<base::Result<void>> started);
+    using Started = std::promise<base::Result<void>>;
+
+    void run(const config::ResourceSettings& settings, Started& started);
+    base::Result<void> serve(const config::ResourceSettings& settings, Started& started);
 
     const Surroundings& surroundings_;
     PublishedSnapshot snapshot_;
@@ -44,7 +47,7 @@ private:
     RingBufferPool pool_;
     boost::asio::io_context context_{1};
     boost::asio::executor_work_guard<boost::asio::io_context::executor_type> work_;
-    ResourceCore* core_ = nullptr;  // lives on the stack of run()
+    ResourceCore* core_ = nullptr;  // lives on the stack of serve()
     std::thread thread_;
 };
 

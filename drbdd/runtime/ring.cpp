@@ -26,6 +26,18 @@ constexpr std::array<unsigned, 3> kSetups = {
     0,
 };
 
+const char* remedy_for(int error) {
+    switch (error) {
+        case EMFILE:
+        case ENFILE:
+            return "raise the limit on open files, LimitNOFILE in the unit";
+        case ENOMEM:
+            return "raise the limit on locked memory, LimitMEMLOCK in the unit, or free memory";
+        default:
+            return "a kernel since 5.6 is needed, and /proc/sys/kernel/io_uring_disabled must be 0";
+    }
+}
+
 }  // namespace
 
 base::Result<std::unique_ptr<Ring>> Ring::create(boost::asio::io_context& context) {
@@ -52,9 +64,8 @@ base::Result<void> Ring::open() {
     if (!open_) {
         return base::Error{
             base::ErrorCode::Unsupported,
-            base::format("cannot set up io_uring: %s (a kernel since 5.6 is needed, and "
-                         "/proc/sys/kernel/io_uring_disabled must be 0)",
-                         std::strerror(error))};
+            base::format(
+                "cannot set up io_uring: %s (%s)", std::strerror(error), remedy_for(error))};
     }
 
     const int fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
@@ -62,7 +73,12 @@ base::Result<void> Ring::open() {
         return base::Error{base::ErrorCode::Io,
                            base::format("cannot make an eventfd: %s", std::strerror(errno))};
     }
-    wakeup_.assign(fd);
+    boost::system::error_code refused;
+    wakeup_.assign(fd, refused);
+    if (refused) {
+        ::close(fd);
+        return base::Error{base::ErrorCode::Io, "cannot watch an eventfd: " + refused.message()};
+    }
     if (const int failed = io_uring_register_eventfd(&ring_, fd); failed != 0) {
         return base::Error{
             base::ErrorCode::Io,

@@ -39,7 +39,7 @@ void TcpSocket::connect(const tcp::endpoint& from,
                         std::uint32_t sndbuf_bytes,
                         std::uint32_t rcvbuf_bytes) {
     boost::system::error_code error;
-    socket_.open(to.protocol(), error);
+    open_socket(socket_, to.protocol(), error);
     if (!error && sndbuf_bytes != 0) {
         socket_.set_option(asio::socket_base::send_buffer_size(static_cast<int>(sndbuf_bytes)),
                            error);
@@ -160,6 +160,7 @@ bool TcpSocket::deliver(std::size_t count) {
     packets_.clear();
     const base::Result<void> committed = stream_.commit(count, packets_);
     for (engine::Packet& packet : packets_) {
+        heard_ = true;
         events_.on_event(engine::PacketArrived{id_, std::move(packet)});
     }
     packets_.clear();

@@ -8,12 +8,31 @@
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/steady_timer.hpp>
 
+#include <cerrno>
 #include <cstdint>
 #include <deque>
 #include <memory>
+#include <sys/socket.h>
+#include <unistd.h>
 #include <vector>
 
 namespace runtime {
+
+// As open(), but no child of ours inherits it.
+template <typename Socket>
+void open_socket(Socket& socket,
+                 const boost::asio::ip::tcp& protocol,
+                 boost::system::error_code& error) {
+    const int fd = ::socket(protocol.family(), protocol.type() | SOCK_CLOEXEC, protocol.protocol());
+    if (fd < 0) {
+        error.assign(errno, boost::system::system_category());
+        return;
+    }
+    socket.assign(protocol, fd, error);
+    if (error) {
+        ::close(fd);
+    }
+}
 
 // Kept by its transport and by the handlers under way; after close() nothing is told any more.
 class TcpSocket : public std::enable_shared_from_this<TcpSocket> {
@@ -44,7 +63,13 @@ public:
     // Gives what is queued at most a second to reach the peer.
     void close_after_sending();
 
+    // Ends it, and tells so.
+    void fail(int error);
+
     bool closed() const { return state_ == State::Closed; }
+
+    // Nothing of what has arrived was a packet yet.
+    bool silent() const { return !heard_; }
 
     // More is queued than the operating system takes now.
     bool congested() const { return waiting_for_room_; }
@@ -61,7 +86,6 @@ private:
     void wait_for_room();
     int write_once();
     void drop_written(std::size_t count);
-    void fail(int error);
     void discard_until_end();
 
     boost::asio::ip::tcp::socket socket_;
@@ -76,6 +100,7 @@ private:
     bool waiting_for_room_ = false;
     bool waiting_for_bytes_ = false;
     bool paused_ = false;
+    bool heard_ = false;
     bool broken_ = false;  // the stream cannot be followed any more
     std::uint64_t written_total_ = 0;
     std::vector<engine::Packet> packets_;

@@ -2,7 +2,9 @@
 // into packets by engine::PacketStream, payload read straight into its buffers; packets to be sent
 // are gathered and leave with one system call a turn. Wire specification, 1.2 and 1.3.
 //
-// Belongs to the resource's thread. Who may connect, and when to give up, is the engine's business.
+// Belongs to the resource's thread. A connection from an address that is not the peer's ends here,
+// before it counts for anything. Whom else to believe, and when to give up, is the engine's
+// business.
 #pragma once
 
 #include "config/settings.h"
@@ -11,11 +13,16 @@
 #include "drbdd/runtime/event_sink.h"
 
 #include <boost/asio/io_context.hpp>
+#include <boost/asio/ip/address.hpp>
+#include <boost/asio/ip/tcp.hpp>
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
+#include <string>
 #include <vector>
 
 namespace runtime {
@@ -27,6 +34,10 @@ struct TcpSettings {
     config::Address peer;
     std::uint32_t sndbuf_bytes = 0;  // 0: left to the operating system
     std::uint32_t rcvbuf_bytes = 0;
+    // Connections are taken from whatever address: the peer is behind address translation.
+    bool any_peer_address = false;
+    // Hears, now and then, of connections that were turned away.
+    std::function<void(const std::string& what)> tell;
 };
 
 class TcpTransport {
@@ -58,9 +69,16 @@ public:
 private:
     struct Listener;
 
-    void accept_next(const std::shared_ptr<Listener>& listener);
+    void wait_for_connections(const std::shared_ptr<Listener>& listener);
+    void accept_some(const std::shared_ptr<Listener>& listener);
+    void pause_accepting(const std::shared_ptr<Listener>& listener);
+    void on_accepted(int fd, const boost::asio::ip::tcp::endpoint& from);
+    bool is_peer(const boost::asio::ip::address& from) const;
+    bool make_room();
+    void turn_away(const boost::asio::ip::address& from);
     TcpSocket& add_socket(engine::SocketId id);
     std::size_t accepted_sockets() const;
+    void forget_closed();
 
     boost::asio::io_context& context_;
     io::BufferPool& pool_;
@@ -71,6 +89,8 @@ private:
     std::vector<std::weak_ptr<TcpSocket>> lingering_;  // closed, their last bytes on the way
     std::vector<std::shared_ptr<TcpSocket>> unflushed_;
     std::uint32_t next_accepted_ = 0;
+    std::uint64_t turned_away_ = 0;  // strangers that nobody has been told of
+    std::chrono::steady_clock::time_point tell_after_;
 };
 
 }  // namespace runtime

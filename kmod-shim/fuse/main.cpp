@@ -214,7 +214,7 @@ Result<void> lock_pid_file(const std::string& path) {
     if (path.empty()) {
         return {};
     }
-    const int fd = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    const int fd = ::open(path.c_str(), O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
     if (fd < 0) {
         return Error{ErrorCode::Io, "cannot open " + path + ": " + std::strerror(errno)};
     }

@@ -33,6 +33,11 @@ TEST(DrbddConf, ReadsTheFrontEnd) {
     ASSERT_TRUE(conf.has_value());
     EXPECT_EQ(conf->frontend, config::Frontend::Fuse);
     EXPECT_EQ(config::parse_drbdd_conf("f", "")->frontend, config::Frontend::Auto);
+    EXPECT_EQ(config::parse_drbdd_conf("f", "")->peer_address, config::PeerAddress::Configured);
+    const auto translated = config::parse_drbdd_conf("f", "peer-address any; frontend none;");
+    ASSERT_TRUE(translated);
+    EXPECT_EQ(translated->peer_address, config::PeerAddress::Any);
+    EXPECT_EQ(translated->frontend, config::Frontend::None);
 }
 
 TEST(DrbddConf, IsStrict) {
@@ -41,11 +46,14 @@ TEST(DrbddConf, IsStrict) {
         return conf.has_value() ? "none" : conf.error().text;
     };
     EXPECT_EQ(error("\nfronted auto;"),
-              "f:2: Parse error: 'frontend' expected,\n\tbut got 'fronted'");
+              "f:2: Parse error: 'frontend | peer-address' expected,\n\tbut got 'fronted'");
     EXPECT_EQ(error("frontend ublk;"),
               "f:1: Parse error: 'auto | fuse | nbd | none' expected,\n\tbut got 'ublk'");
     EXPECT_EQ(error("frontend auto"), "f:1: Parse error: ';' expected,\n\tbut got ''");
     EXPECT_EQ(error("frontend auto;\nfrontend auto;"), "f:2: frontend is set twice");
+    EXPECT_EQ(error("peer-address any;\npeer-address any;"), "f:2: peer-address is set twice");
+    EXPECT_EQ(error("peer-address 10.0.0.1;"),
+              "f:1: Parse error: 'configured | any' expected,\n\tbut got '10.0.0.1'");
     EXPECT_EQ(error("\"frontend"),
               "f:1: Unterminated double quoted string\n  we don't allow embedded newlines\n"
               "  >>>\"frontend\n...<<<");

@@ -5,10 +5,13 @@
 #include <gtest/gtest.h>
 
 #include <chrono>
+#include <cstdlib>
+#include <fcntl.h>
 #include <fstream>
 #include <future>
 #include <iterator>
 #include <string>
+#include <unistd.h>
 
 namespace runtime {
 namespace {
@@ -46,6 +49,30 @@ TEST_F(HandlerRunnerTest, RunsAShellCommandWithTheEnvironmentOfAHandler) {
     std::ifstream input(file);
     const std::string text{std::istreambuf_iterator<char>(input), {}};
     EXPECT_EQ(text, "r0 7 / /sbin:/usr/sbin:/bin:/usr/bin:/lib/drbd\n");
+}
+
+// The whole environment is the documented one, whatever the daemon was started with.
+TEST_F(HandlerRunnerTest, GivesAHandlerNothingElse) {
+    const std::string file = folder_.path("output");
+    ::setenv("LEAK", "from the daemon", 1);
+    EXPECT_EQ(run("/usr/bin/env | /usr/bin/sort | /bin/grep -v '^_=\\|^PWD=' > " + file), 0);
+    ::unsetenv("LEAK");
+    std::ifstream input(file);
+    const std::string text{std::istreambuf_iterator<char>(input), {}};
+    EXPECT_EQ(text,
+              "DRBD_MINOR=7\nDRBD_RESOURCE=r0\nHOME=/\n"
+              "PATH=/sbin:/usr/sbin:/bin:/usr/bin:/lib/drbd\nTERM=linux\n");
+}
+
+// Also what a library has opened without telling anybody.
+TEST_F(HandlerRunnerTest, AHandlerInheritsNoDescriptor) {
+    const std::string file = folder_.path("output");
+    const int leak = ::open("/dev/zero", O_RDONLY);
+    EXPECT_EQ(run("ls -1 /proc/$$/fd | sort > " + file), 0);
+    ::close(leak);
+    std::ifstream input(file);
+    const std::string text{std::istreambuf_iterator<char>(input), {}};
+    EXPECT_EQ(text, "0\n1\n2\n");
 }
 
 TEST_F(HandlerRunnerTest, TellsTheWaitStatus) {

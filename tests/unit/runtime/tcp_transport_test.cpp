@@ -11,8 +11,13 @@
 #include <cerrno>
 #include <chrono>
 #include <cstring>
+#include <fcntl.h>
+#include <filesystem>
 #include <functional>
+#include <memory>
 #include <numeric>
+#include <string>
+#include <sys/stat.h>
 #include <vector>
 
 namespace runtime {
@@ -79,6 +84,13 @@ engine::Send data_packet(engine::SocketId socket, const io::Slice& payload) {
     return send;
 }
 
+TcpSettings between(const config::Address& local, const config::Address& peer) {
+    TcpSettings settings;
+    settings.local = local;
+    settings.peer = peer;
+    return settings;
+}
+
 class TcpTransportTest : public ::testing::Test {
 protected:
     // Runs the loop until `done`, or for five seconds: then the test has failed.
@@ -120,9 +132,95 @@ protected:
     boost::asio::io_context context_{1};
     Events at_alice_;
     Events at_bob_;
-    TcpTransport alice_{context_, pool_, at_alice_, {alice_address_, bob_address_, 0, 0}};
-    TcpTransport bob_{context_, pool_, at_bob_, {bob_address_, alice_address_, 0, 0}};
+    TcpTransport alice_{context_, pool_, at_alice_, between(alice_address_, bob_address_)};
+    TcpTransport bob_{context_, pool_, at_bob_, between(bob_address_, alice_address_)};
 };
+
+// A connection to Bob from an address of the loopback device.
+class Stranger {
+public:
+    Stranger(const config::Address& to, const char* from = "127.0.0.66") : socket_(context_) {
+        socket_.open(boost::asio::ip::tcp::v4());
+        socket_.bind({boost::asio::ip::make_address(from), 0});
+        socket_.connect({boost::asio::ip::make_address(to.ip), to.port});
+        socket_.non_blocking(true);
+    }
+
+    // Bob has closed it.
+    bool ended() {
+        char byte = 0;
+        boost::system::error_code error;
+        socket_.receive(boost::asio::buffer(&byte, 1), 0, error);
+        return error && error != boost::asio::error::would_block;
+    }
+
+private:
+    boost::asio::io_context context_;
+    boost::asio::ip::tcp::socket socket_;
+};
+
+TEST_F(TcpTransportTest, TurnsStrangersAwayBeforeTheyCount) {
+    std::vector<std::string> told;
+    TcpSettings settings = between(bob_address_, alice_address_);
+    settings.tell = [&told](const std::string& what) { told.push_back(what); };
+    bob_.change_settings(settings);
+    bob_.start_listening();
+    std::vector<std::unique_ptr<Stranger>> strangers;
+    for (int count = 0; count < 100; ++count) {
+        strangers.push_back(std::make_unique<Stranger>(bob_address_));
+    }
+    run_until([&] { return strangers.back()->ended(); });
+    EXPECT_EQ(at_bob_.find<engine::SocketAccepted>(), nullptr);
+    alice_.connect(kSocket);
+    run_until([&] { return at_bob_.find<engine::SocketAccepted>() != nullptr; });
+    ASSERT_EQ(told.size(), 1u);  // of the first, and not again for a minute
+    EXPECT_NE(told[0].find("127.0.0.66"), std::string::npos) << told[0];
+}
+
+TEST_F(TcpTransportTest, TakesAnyAddressWhereThePeersIsTranslated) {
+    TcpSettings settings = between(bob_address_, alice_address_);
+    settings.any_peer_address = true;
+    bob_.change_settings(settings);
+    bob_.start_listening();
+    const Stranger translated(bob_address_);
+    run_until([&] { return at_bob_.find<engine::SocketAccepted>() != nullptr; });
+}
+
+TEST_F(TcpTransportTest, WhoSaysNothingMakesRoom) {
+    bob_.start_listening();
+    std::vector<std::unique_ptr<Stranger>> silent;  // on the peer's machine
+    for (int count = 0; count < 40; ++count) {
+        silent.push_back(std::make_unique<Stranger>(bob_address_, "127.0.0.1"));
+    }
+    alice_.connect(kSocket);
+    run_until([&] {
+        return at_bob_.all<engine::SocketAccepted>().size() == 41 &&
+               at_alice_.find<engine::SocketConnected>() != nullptr;
+    });
+    const engine::SocketId last = at_bob_.all<engine::SocketAccepted>().back()->socket;
+    EXPECT_TRUE(silent.front()->ended());
+    EXPECT_GE(at_bob_.all<engine::SocketClosed>().size(), 25u);  // the engine knows
+    alice_.send(packet(kSocket, proto::Command::Ping));
+    run_until([&] { return at_bob_.find<engine::PacketArrived>() != nullptr; });
+    EXPECT_EQ(at_bob_.find<engine::PacketArrived>()->socket, last);
+}
+
+// What a handler leaves running must not keep the port.
+TEST_F(TcpTransportTest, NoSocketIsInheritedByChildren) {
+    connect();
+    int sockets = 0;
+    for (const auto& entry : std::filesystem::directory_iterator("/proc/self/fd")) {
+        const int fd = std::stoi(entry.path().filename().string());
+
+        struct stat info {};
+
+        if (::fstat(fd, &info) == 0 && S_ISSOCK(info.st_mode)) {
+            ++sockets;
+            EXPECT_NE(::fcntl(fd, F_GETFD) & FD_CLOEXEC, 0) << fd;
+        }
+    }
+    EXPECT_GE(sockets, 3);
+}
 
 TEST_F(TcpTransportTest, CarriesPacketsWithAndWithoutPayload) {
     const engine::SocketId accepted = connect();
@@ -228,14 +326,14 @@ TEST_F(TcpTransportTest, AcceptsNobodyAfterItStoppedListening) {
 TEST_F(TcpTransportTest, SaysWhyItCannotListen) {
     bob_.start_listening();
     Events at_carol;
-    TcpTransport carol(context_, pool_, at_carol, {bob_address_, alice_address_, 0, 0});
+    TcpTransport carol(context_, pool_, at_carol, between(bob_address_, alice_address_));
     carol.start_listening();
     ASSERT_NE(at_carol.find<engine::ListenFailed>(), nullptr);
     EXPECT_NE(at_carol.find<engine::ListenFailed>()->text.find("cannot listen on ipv4:127.0.0.2"),
               std::string::npos);
     config::Address foreign = bob_address_;
     foreign.ip = "192.0.2.1";
-    carol.change_settings({foreign, alice_address_, 0, 0});
+    carol.change_settings(between(foreign, alice_address_));
     carol.start_listening();
     ASSERT_EQ(at_carol.all<engine::ListenFailed>().size(), 2u);
     EXPECT_FALSE(at_carol.all<engine::ListenFailed>()[0]->may_pass);
@@ -245,13 +343,31 @@ TEST_F(TcpTransportTest, SaysWhyItCannotListen) {
     EXPECT_EQ(at_carol.find<engine::SocketClosed>()->error, EADDRNOTAVAIL);
 }
 
-TEST_F(TcpTransportTest, KeepsStrangersOutWhenTooManyAreWaiting) {
+TEST_F(TcpTransportTest, KeepsSixteenThatHaveNotSaidAWord) {
     bob_.start_listening();
     for (std::uint32_t id = 1; id <= 20; ++id) {
         alice_.connect({id});
         run_until([&] { return at_alice_.all<engine::SocketConnected>().size() == id; });
     }
     run_until([&] { return at_alice_.all<engine::SocketClosed>().size() == 4; });
+    EXPECT_EQ(at_bob_.all<engine::SocketAccepted>().size(), 20u);
+    EXPECT_EQ(at_bob_.all<engine::SocketClosed>().size(), 4u);
+    for (const engine::SocketClosed* closed : at_alice_.all<engine::SocketClosed>()) {
+        EXPECT_LE(closed->socket.value, 4u);  // the oldest
+    }
+}
+
+TEST_F(TcpTransportTest, WhoHasSpokenStaysAndKeepsFurtherOnesOut) {
+    bob_.start_listening();
+    for (std::uint32_t id = 1; id <= 16; ++id) {
+        alice_.connect({id});
+        run_until([&] { return at_alice_.all<engine::SocketConnected>().size() == id; });
+        alice_.send(packet({id}, proto::Command::Ping));
+        run_until([&] { return arrived() == id; });
+    }
+    alice_.connect({17});
+    run_until([&] { return at_alice_.find<engine::SocketClosed>() != nullptr; });
+    EXPECT_EQ(at_alice_.find<engine::SocketClosed>()->socket.value, 17u);
     EXPECT_EQ(at_bob_.all<engine::SocketAccepted>().size(), 16u);
 }
 
