@@ -16,6 +16,7 @@ enum LongOption {
     kRunDir = 256,
     kNode,
     kDaemonConf,
+    kShowSecrets,
     kForce,  // from here on: of certain commands
     kDiscardMyData,
     kJson,
@@ -44,6 +45,7 @@ constexpr option kOptions[] = {
     {"run-dir", required_argument, nullptr, kRunDir},
     {"node", required_argument, nullptr, kNode},
     {"daemon-conf", required_argument, nullptr, kDaemonConf},
+    {"show-secrets", no_argument, nullptr, kShowSecrets},
     {"force", no_argument, nullptr, kForce},
     {"overwrite-data-of-peer", no_argument, nullptr, kForce},
     {"discard-my-data", no_argument, nullptr, kDiscardMyData},
@@ -95,6 +97,9 @@ void take_option(CommandLine& line, int code, const std::string& name, const std
             break;
         case kDaemonConf:
             line.daemon_conf = value;
+            break;
+        case kShowSecrets:
+            line.show_secrets = true;
             break;
         case kForce:
             line.force = true;

@@ -17,6 +17,7 @@ struct CommandLine {
     bool stacked = false;
     bool dry_run = false;
     bool verbose = false;
+    bool show_secrets = false;  // with -d and -v
     bool version = false;
     bool help = false;
     bool config_to_test = false;

@@ -3,6 +3,7 @@
 #include "cli/common/child.h"
 #include "cli/common/environment.h"
 #include "cli/common/outcome.h"
+#include "cli/drbdadm/secrets.h"
 
 #include <algorithm>
 #include <cstdio>
@@ -112,7 +113,8 @@ int fail(int exit, const std::string& text) {
 
 bool only_printed(const Context& context, const std::string& words) {
     if (context.line.dry_run || context.line.verbose) {
-        std::printf("%s\n", words.c_str());
+        const std::string shown = context.line.show_secrets ? words : with_stars(words);
+        std::printf("%s\n", shown.c_str());
         std::fflush(stdout);
     }
     return context.line.dry_run;

@@ -5,6 +5,7 @@
 #include "cli/drbdadm/command_line.h"
 #include "cli/drbdadm/commands.h"
 #include "cli/drbdadm/context.h"
+#include "cli/drbdadm/secrets.h"
 
 #include <algorithm>
 #include <cstdio>
@@ -35,6 +36,7 @@ void print_usage(const std::string& command = "") {
         "\nGENERAL OPTIONS:\n"
         "  --dry-run, -d\n"
         "  --verbose, -v\n"
+        "  --show-secrets\n"
         "  --config-file=..., -c ...\n"
         "  --drbdmeta=..., -m ...\n"
         "  --run-dir=...\n"
@@ -81,6 +83,9 @@ int load_configuration(Context& context) {
     }
     if (context.line.command == "up" || context.line.command == "adjust") {
         for (const std::string& warning : loaded.warnings) {
+            std::fprintf(stderr, "%s\n", warning.c_str());
+        }
+        for (const std::string& warning : known_secrets(loaded.conf)) {
             std::fprintf(stderr, "%s\n", warning.c_str());
         }
     }

@@ -136,6 +136,7 @@ protected:
     explicit Drbdadm(FakeDaemon::Answer answer = answers_with({{sample_r0(), sample_r1()}}))
         : daemon(std::move(answer)), config(daemon.run_dir() + "/drbd.conf") {
         std::ofstream(config) << kConfig;
+        std::filesystem::permissions(config, std::filesystem::perms(0600));
     }
 
     Outcome adm(const std::string& words) {
@@ -194,7 +195,7 @@ TEST_F(Drbdadm, QueriesAnswerPerVolumeAndTheRoleOncePerResource) {
 }
 
 TEST_F(Drbdadm, DryRunShowsOptionsAsTheOriginalOrdersAndQuotesThem) {
-    EXPECT_EQ(adm("-d up r0").out,
+    EXPECT_EQ(adm("-d --show-secrets up r0").out,
               "drbdsetup new-resource r0\n"
               "drbdsetup new-minor r0 0 0\n"
               "drbdsetup new-minor r0 1 1\n"
@@ -297,6 +298,30 @@ TEST_F(Drbdadm, AVolumeThatIsNotUpIsInNoState) {
         EXPECT_EQ(adm(command + " r1/0").exit, 0) << command;
     }
     EXPECT_NE(adm("sh-status").out.find("_minor=6\n_res_name=\n_volume=-1\n"), std::string::npos);
+}
+
+TEST_F(Drbdadm, WhatIsPrintedHasStarsForTheSecret) {
+    for (const char* words : {"-d up r0", "-d connect r0", "-d adjust r0", "-v connect r0"}) {
+        const std::string out = adm(words).out;
+        EXPECT_NE(out.find("--shared-secret=*** --cram-hmac-alg=sha1"), std::string::npos)
+            << words << ": " << out;
+        EXPECT_EQ(out.find("with"), std::string::npos) << words << ": " << out;
+    }
+    EXPECT_NE(adm("-v --show-secrets connect r0").out.find("--shared-secret=with\\ space "),
+              std::string::npos);
+    EXPECT_NE(adm("dump r0").out.find("\"with space\""), std::string::npos);  // a configuration
+}
+
+TEST_F(Drbdadm, ASecretThatEverybodyCanReadIsWarnedOf) {
+    const std::string warning =
+        config + ":5: every user of this machine can read the shared secret: 'chmod 600 " + config +
+        "', and choose another one on both nodes\n";
+    EXPECT_EQ(adm("up all").err, "");
+    std::filesystem::permissions(config, std::filesystem::perms(0644));
+    EXPECT_EQ(adm("up all").err, warning);
+    EXPECT_EQ(adm("dump r1").err, "");
+    std::filesystem::permissions(config, std::filesystem::perms(0640));
+    EXPECT_EQ(adm("up all").err, "");
 }
 
 TEST_F(Drbdadm, UnknownNamesAre1) {
