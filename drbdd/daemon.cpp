@@ -47,17 +47,26 @@ bool has_volume(const config::ResourceSettings& settings, std::uint16_t number) 
     });
 }
 
-std::shared_ptr<Steps> steps_of_up(const config::ResourceSettings& settings) {
+// Of all volumes, or of one: then the connection may be there for others by now.
+std::shared_ptr<Steps> steps_of_up(const config::ResourceSettings& settings,
+                                   std::optional<std::uint16_t> only) {
     const auto steps = std::make_shared<Steps>();
     for (const config::VolumeSettings& volume : settings.volumes) {
+        if (only && *only != volume.number) {
+            continue;
+        }
         steps->add(std::to_string(volume.minor),
                    [number = engine::VolumeNumber{volume.number}](runtime::ResourceCore& core,
                                                                   runtime::AdminCallback done) {
                        core.attach(number, std::nullopt, std::move(done));
                    });
     }
-    steps->add(settings.name, [](runtime::ResourceCore& core, runtime::AdminCallback done) {
-        core.connect(false, std::nullopt, std::move(done));
+    steps->add(settings.name, [only](runtime::ResourceCore& core, runtime::AdminCallback done) {
+        core.connect(
+            false, std::nullopt, [only, done = std::move(done)](runtime::AdminReply reply) {
+                const bool no_news = only && reply.code == err::kLocalAddress;
+                done(no_news ? runtime::AdminReply{} : std::move(reply));
+            });
     });
     return steps;
 }
@@ -104,7 +113,7 @@ void Daemon::execute(const control::Request& request, Done done) {
         on_quit_();
     } else if (request.command == control::Command::Up) {
         if (request.settings) {
-            up(*request.settings, std::move(done));
+            up(*request.settings, request.volume, std::move(done));
         } else {
             done(failed(err::kInvalidRequest, "up needs the settings of the resource"));
         }
@@ -174,13 +183,19 @@ control::Outcome Daemon::conflict(const config::ResourceSettings& settings) cons
     return {};
 }
 
-void Daemon::up(const config::ResourceSettings& settings, Done done) {
+void Daemon::up(const config::ResourceSettings& settings,
+                std::optional<std::uint16_t> volume,
+                Done done) {
+    if (volume && !has_volume(settings, *volume)) {
+        done(failed(err::kMinorInvalid));
+        return;
+    }
     if (control::Outcome refused = conflict(settings); refused.code != 0) {
         done(std::move(refused));
         return;
     }
-    const auto bring_up = [settings, done](runtime::ResourceCore& core) {
-        steps_of_up(settings)->run(core, [done](std::vector<control::Failure> failures) {
+    const auto bring_up = [settings, volume, done](runtime::ResourceCore& core) {
+        steps_of_up(settings, volume)->run(core, [done](std::vector<control::Failure> failures) {
             control::Outcome outcome;
             for (control::Failure& failure : failures) {
                 failure.text = full_text(failure.code, failure.text);
@@ -296,10 +311,11 @@ void Daemon::run_on(Entry& entry, const control::Request& request, Done done) {
         return;
     }
     const engine::VolumeNumber volume{request.volume.value_or(0)};
+    const engine::Promote how{request.force, request.volume ? std::optional(volume) : std::nullopt};
     const auto answer = [done = std::move(done)](const runtime::AdminReply& reply) {
         done(outcome_of(reply));
     };
-    entry.thread->post([request, volume, answer](runtime::ResourceCore& core) {
+    entry.thread->post([request, volume, how, answer](runtime::ResourceCore& core) {
         switch (request.command) {
             case Command::Attach:
                 core.attach(volume, request.settings, answer);
@@ -317,7 +333,7 @@ void Daemon::run_on(Entry& entry, const control::Request& request, Done done) {
                 core.command(engine::Disconnect{request.force}, answer);
                 return;
             case Command::Primary:
-                core.promote(request.force, answer);
+                core.promote(how, answer);
                 return;
             case Command::Secondary:
                 core.demote(answer);

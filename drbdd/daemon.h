@@ -16,6 +16,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 
 namespace drbdd {
@@ -53,7 +54,9 @@ private:
     void execute(const control::Request& request, Done done) override;
     void refresh(const std::string& resource, std::function<void()> done) override;
 
-    void up(const config::ResourceSettings& settings, Done done);
+    void up(const config::ResourceSettings& settings,
+            std::optional<std::uint16_t> volume,
+            Done done);
     void start_resource(const config::ResourceSettings& settings, Done done);
     void down(const std::string& resource, Done done);
     void on_down(const std::string& resource, runtime::AdminReply reply, Done done);

@@ -67,8 +67,7 @@ bool Connection::in_handshake() const {
 }
 
 bool Connection::epochs_unordered() const {
-    return core_.settings.net.protocol == ReplicationProtocol::C &&
-           has(proto::kFeatureExplicitFlush);
+    return !epochs_ordered_ && has(proto::kFeatureExplicitFlush);
 }
 
 // --- State of the connection, common to all volumes ---
@@ -120,7 +119,8 @@ void Connection::handle_drop() {
     }
     const Drop drop = *std::exchange(drop_, std::nullopt);
     if (!drop.why.empty()) {
-        core_.log(drop.stand_alone ? base::LogLevel::Error : base::LogLevel::Warning, drop.why);
+        const bool grave = drop.stand_alone || refused_;
+        core_.log(grave ? base::LogLevel::Error : base::LogLevel::Warning, drop.why);
         last_error_ = drop.why;
     }
     lost(drop.cause, drop.stand_alone, drop.outdating);
@@ -132,6 +132,7 @@ void Connection::handle_drop() {
 void Connection::lost(ConnState cause, bool to_stand_alone, Outdating outdating) {
     const bool was_up = up();
     const bool had_sockets = data_.has_value();
+    const bool refused = std::exchange(refused_, false);
     phase_ = Phase::Down;
     phase_deadline_ = io::kNever;
     connector_.stop();
@@ -171,7 +172,9 @@ void Connection::lost(ConnState cause, bool to_stand_alone, Outdating outdating)
         wanted_ = false;
         set_conn(ConnState::StandAlone);
     } else {
-        reconnect_at_ = was_up ? core_.now : core_.now + kRetryAfterFailure;
+        reconnect_at_ = core_.now + (refused  ? core_.settings.net.connect_int
+                                     : was_up ? io::Duration::zero()
+                                              : kRetryAfterFailure);
         set_conn(ConnState::Unconnected);
     }
 }
@@ -365,8 +368,9 @@ base::Result<void> Connection::handle_data(const Packet& packet) {
     const auto command = static_cast<proto::Command>(packet.header.command);
     switch (command) {
         case proto::Command::Protocol:
-        case proto::Command::ProtocolUpdate:
             return on_protocol(packet.body);
+        case proto::Command::ProtocolUpdate:
+            return on_protocol_update(packet.body);
         case proto::Command::UnplugRemote:
         case proto::Command::DelayProbe:
             return {};

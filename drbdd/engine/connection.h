@@ -35,6 +35,10 @@ public:
     void connect(bool discard_my_data);
 
     void disconnect(Outdating outdating = {});  // at once, to StandAlone
+
+    // In force at once; the peer hears of what both nodes must have alike.
+    void change_settings(const NetSettings& net);
+
     // Asks the peer first; watch graceful_pending() and take_disconnect_reply().
     void request_disconnect(std::uint32_t mask, std::uint32_t value);
 
@@ -60,7 +64,10 @@ public:
     // from the disk: nothing is gained by making one epoch durable before the next begins.
     bool epochs_unordered() const;
 
-    std::uint32_t agreed_protocol() const { return up() ? protocol_ : 0; }
+    // 1, 2, 3: A, B, C; 0 without a peer.
+    std::uint32_t agreed_protocol() const {
+        return up() ? static_cast<std::uint32_t>(core_.settings.net.protocol) : 0;
+    }
 
     const std::string& last_error() const { return last_error_; }
 
@@ -105,6 +112,9 @@ public:
     // --- Ending; takes effect at the end of the step ---
     void drop(ConnState cause, const std::string& why);
     void stand_alone(const std::string& why);
+    // The settings of the two nodes do not fit. Somebody may be about to change them, here and then
+    // there: it is tried again, so that the two find each other whoever is the last.
+    void refuse(const std::string& why);
 
     // --- Events ---
     void on_connected(SocketId socket);
@@ -157,6 +167,9 @@ private:
     base::Result<void> handle_meta(const Packet& packet);
     base::Result<void> handle_ack(const Packet& packet, Device& device);
     base::Result<void> on_protocol(base::ConstBytes body);
+    base::Result<void> on_protocol_update(base::ConstBytes body);
+    proto::Protocol own_protocol() const;
+    void note_epoch_order();
     base::Result<void> on_conn_state_request(base::ConstBytes body);
     base::Result<void> on_barrier_ack(base::ConstBytes body);
     base::Result<void> on_read_request(const Packet& packet, Device& device);
@@ -194,7 +207,8 @@ private:
     bool discard_wanted_ = false;   // for the next attempt
     bool discard_my_data_ = false;  // told in this attempt
     bool peer_discards_ = false;
-    bool protocol_received_ = false;
+    proto::Protocol told_;         // what we said of our settings when the connection was made
+    bool epochs_ordered_ = false;  // by a protocol that this connection has had
     std::vector<std::uint8_t> challenge_;
 
     io::Instant heard_at_{};  // something arrived on either socket
@@ -231,6 +245,7 @@ private:
 
     std::optional<Drop> drop_;
     bool close_after_sending_ = false;
+    bool refused_ = false;  // the settings do not fit
 };
 
 }  // namespace engine

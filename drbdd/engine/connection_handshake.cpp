@@ -7,6 +7,8 @@
 
 #include <algorithm>
 #include <cstring>
+#include <optional>
+#include <span>
 
 namespace engine {
 
@@ -16,6 +18,39 @@ constexpr std::uint32_t kOurFeatures = proto::kFeatureTrim | proto::kFeatureThin
                                        proto::kFeatureWsame | proto::kFeatureWzeroes |
                                        proto::kFeatureExplicitFlush;
 constexpr std::size_t kChallengeBytes = 64;
+
+constexpr AfterSplitBrain kPolicies0p[] = {AfterSplitBrain::Disconnect,
+                                           AfterSplitBrain::DiscardYoungerPrimary,
+                                           AfterSplitBrain::DiscardOlderPrimary,
+                                           AfterSplitBrain::DiscardZeroChanges,
+                                           AfterSplitBrain::DiscardLeastChanges,
+                                           AfterSplitBrain::DiscardLocal,
+                                           AfterSplitBrain::DiscardRemote};
+constexpr AfterSplitBrain kPolicies1p[] = {AfterSplitBrain::Disconnect,
+                                           AfterSplitBrain::Consensus,
+                                           AfterSplitBrain::ViolentlyAs0p,
+                                           AfterSplitBrain::DiscardSecondary,
+                                           AfterSplitBrain::CallPriLostAfterSb};
+constexpr AfterSplitBrain kPolicies2p[] = {AfterSplitBrain::Disconnect,
+                                           AfterSplitBrain::ViolentlyAs0p,
+                                           AfterSplitBrain::CallPriLostAfterSb};
+
+// What the other node has to say for the same to happen: one's local is the other's remote.
+std::uint32_t mirrored(std::uint32_t policy) {
+    const auto local = static_cast<std::uint32_t>(AfterSplitBrain::DiscardLocal);
+    const auto remote = static_cast<std::uint32_t>(AfterSplitBrain::DiscardRemote);
+    return policy == local ? remote : policy == remote ? local : policy;
+}
+
+std::optional<AfterSplitBrain> find_policy(std::uint32_t wire,
+                                           std::span<const AfterSplitBrain> known) {
+    for (const AfterSplitBrain policy : known) {
+        if (static_cast<std::uint32_t>(policy) == wire) {
+            return policy;
+        }
+    }
+    return std::nullopt;
+}
 
 }  // namespace
 
@@ -39,6 +74,13 @@ void Connection::begin(const Connector::Established& established) {
         if (!drop_) {
             on_packet(socket, std::move(packet));
         }
+    }
+}
+
+void Connection::refuse(const std::string& why) {
+    if (!drop_) {
+        drop_ = Drop{ConnState::ProtocolError, why, false, {}};
+        refused_ = close_after_sending_ = true;
     }
 }
 
@@ -111,21 +153,21 @@ void Connection::begin_authentication() {
 
 void Connection::on_challenge(const Packet& packet) {
     if (packet.header.command != static_cast<std::uint16_t>(proto::Command::AuthChallenge)) {
-        stand_alone(base::format("expected AuthChallenge packet, received: %s (0x%04x)",
-                                 proto::command_name(packet.header.command),
-                                 packet.header.command));
+        refuse(base::format("expected AuthChallenge packet, received: %s (0x%04x)",
+                            proto::command_name(packet.header.command),
+                            packet.header.command));
         return;
     }
     if (packet.body.size() < kChallengeBytes || packet.body.size() > 2 * kChallengeBytes ||
         std::memcmp(packet.body.data(), challenge_.data(), kChallengeBytes) == 0) {
-        stand_alone("Authentication of peer failed: unusable challenge");
+        refuse("Authentication of peer failed: unusable challenge");
         return;
     }
     const NetSettings& net = core_.settings.net;
     const base::Result<std::vector<std::uint8_t>> response =
         base::hmac(net.cram_hmac_alg, net.shared_secret, packet.body);
     if (!response) {
-        stand_alone(response.error().text);
+        refuse(response.error().text);
         return;
     }
     phase_ = Phase::Response;
@@ -139,7 +181,7 @@ void Connection::on_response(const Packet& packet) {
         base::hmac(net.cram_hmac_alg, net.shared_secret, challenge_);
     if (packet.header.command != static_cast<std::uint16_t>(proto::Command::AuthResponse) ||
         !expected || !base::equal_digests(*expected, packet.body)) {
-        stand_alone("Authentication of peer failed");
+        refuse("Authentication of peer failed");
         return;
     }
     core_.log(base::LogLevel::Info,
@@ -150,7 +192,6 @@ void Connection::on_response(const Packet& packet) {
 void Connection::begin_parameters() {
     phase_ = Phase::Up;
     phase_deadline_ = io::kNever;
-    protocol_received_ = false;
     peer_discards_ = false;
     up_since_ = request_check_at_ = core_.now;
     pings_ = pongs_ = 0;
@@ -158,56 +199,126 @@ void Connection::begin_parameters() {
     set_conn(ConnState::WFReportParams);
     transfer_log.start();
     peer_writes.start();
-    const NetSettings& net = core_.settings.net;
-    proto::Protocol protocol;
-    protocol.protocol = static_cast<std::uint32_t>(net.protocol);
-    protocol.after_sb_0p = static_cast<std::uint32_t>(net.after_sb_0p);
-    protocol.after_sb_1p = static_cast<std::uint32_t>(net.after_sb_1p);
-    protocol.after_sb_2p = static_cast<std::uint32_t>(net.after_sb_2p);
-    protocol.conn_flags = discard_my_data_ ? proto::kConnDiscardMyData : 0u;
-    send(proto::Command::Protocol, VolumeNumber{}, protocol);
+    told_ = own_protocol();
+    told_.conn_flags = discard_my_data_ ? proto::kConnDiscardMyData : 0u;
+    epochs_ordered_ = false;
+    note_epoch_order();
+    send(proto::Command::Protocol, VolumeNumber{}, told_);
     for (const auto& device : resource_.devices()) {
         device->peer.start();
         device->peer.send_parameters();
     }
 }
 
+// --- What both nodes must have alike (3.3) ---
+
+proto::Protocol Connection::own_protocol() const {
+    const NetSettings& net = core_.settings.net;
+    proto::Protocol protocol;
+    protocol.protocol = static_cast<std::uint32_t>(net.protocol);
+    protocol.after_sb_0p = static_cast<std::uint32_t>(net.after_sb_0p);
+    protocol.after_sb_1p = static_cast<std::uint32_t>(net.after_sb_1p);
+    protocol.after_sb_2p = static_cast<std::uint32_t>(net.after_sb_2p);
+    return protocol;
+}
+
+// Compared with what we told it, not with what is in force: that may have changed since, and then
+// an update is on its way.
 base::Result<void> Connection::on_protocol(base::ConstBytes body) {
     const base::Result<proto::Protocol> peer = proto::decode_protocol(body);
     if (!peer) {
         return peer.error();
     }
-    const NetSettings& net = core_.settings.net;
-    const auto differs = [](AfterSplitBrain own, std::uint32_t theirs) {
-        const auto local = static_cast<std::uint32_t>(AfterSplitBrain::DiscardLocal);
-        const auto remote = static_cast<std::uint32_t>(AfterSplitBrain::DiscardRemote);
-        const std::uint32_t mirrored = theirs == local ? remote : theirs == remote ? local : theirs;
-        return static_cast<std::uint32_t>(own) != mirrored;
-    };
     const char* what = nullptr;
-    if (peer->protocol != static_cast<std::uint32_t>(net.protocol)) {
+    if (peer->protocol != told_.protocol) {
         what = "protocol";
-    } else if (differs(net.after_sb_0p, peer->after_sb_0p)) {
+    } else if (peer->after_sb_0p != mirrored(told_.after_sb_0p)) {
         what = "after-sb-0pri";
-    } else if (differs(net.after_sb_1p, peer->after_sb_1p)) {
+    } else if (peer->after_sb_1p != mirrored(told_.after_sb_1p)) {
         what = "after-sb-1pri";
-    } else if (differs(net.after_sb_2p, peer->after_sb_2p)) {
+    } else if (peer->after_sb_2p != mirrored(told_.after_sb_2p)) {
         what = "after-sb-2pri";
     } else if (discard_my_data_ && (peer->conn_flags & proto::kConnDiscardMyData) != 0) {
-        what = "discard-my-data";
+        return base::Error{base::ErrorCode::State, "incompatible discard-my-data settings"};
     } else if (peer->two_primaries != 0) {
         what = "allow-two-primaries";
     } else if (!peer->integrity_alg.empty()) {
         what = "data-integrity-alg";
     }
     if (what != nullptr) {
-        return base::Error{base::ErrorCode::State, base::format("incompatible %s settings", what)};
+        refuse(base::format("incompatible %s settings", what));
+        return {};
     }
     if ((peer->conn_flags & proto::kConnDryRun) != 0) {
         return base::Error{base::ErrorCode::Unsupported, "the peer asked for a dry-run connect"};
     }
-    protocol_received_ = true;
     return {};
+}
+
+// The administrator of the peer has changed them while we are connected: they are ours, too, from
+// this place of the stream on. What we can't have ends the connection instead.
+base::Result<void> Connection::on_protocol_update(base::ConstBytes body) {
+    const base::Result<proto::Protocol> peer = proto::decode_protocol(body);
+    if (!peer) {
+        return peer.error();
+    }
+    NetSettings& net = core_.settings.net;
+    const auto zero = find_policy(mirrored(peer->after_sb_0p), kPolicies0p);
+    const auto one = find_policy(peer->after_sb_1p, kPolicies1p);
+    const auto two = find_policy(peer->after_sb_2p, kPolicies2p);
+    const char* what = peer->two_primaries != 0       ? "allow-two-primaries"
+                       : !peer->integrity_alg.empty() ? "data-integrity-alg"
+                       : !zero                        ? "after-sb-0pri"
+                       : !one                         ? "after-sb-1pri"
+                       : !two                         ? "after-sb-2pri"
+                                                      : nullptr;
+    if (what != nullptr) {
+        refuse(base::format("the peer has set %s to what this version of drbdd does not support",
+                            what));
+        return {};
+    }
+    const auto protocol = static_cast<ReplicationProtocol>(peer->protocol);
+    const bool news = net.protocol != protocol || net.after_sb_0p != *zero ||
+                      net.after_sb_1p != *one || net.after_sb_2p != *two;
+    if (news) {
+        core_.log(base::LogLevel::Info,
+                  "The peer has changed protocol or after-sb policies: adopted");
+        transfer_log.close_epoch();
+        net.protocol = protocol;
+        net.after_sb_0p = *zero;
+        net.after_sb_1p = *one;
+        net.after_sb_2p = *two;
+        note_epoch_order();
+        core_.emit(SettingsAdopted{protocol, *zero, *one, *two});
+        core_.emit(StatusChanged{});
+    }
+    return {};
+}
+
+void Connection::change_settings(const NetSettings& net) {
+    const proto::Protocol before = own_protocol();
+    if (up()) {
+        transfer_log.close_epoch();
+    }
+    core_.settings.net = net;
+    note_epoch_order();
+    const proto::Protocol now = own_protocol();
+    const bool news = now.protocol != before.protocol || now.after_sb_0p != before.after_sb_0p ||
+                      now.after_sb_1p != before.after_sb_1p ||
+                      now.after_sb_2p != before.after_sb_2p;
+    if (up() && news) {
+        send(proto::Command::ProtocolUpdate, VolumeNumber{}, now);
+    }
+    if (conn_ == ConnState::Unconnected) {
+        reconnect_at_ = core_.now;  // what was refused may fit now
+    }
+    core_.emit(StatusChanged{});
+}
+
+// Under A and B a write may depend on one that is not on the peer's disk yet. What was sent so
+// stays under that rule when the protocol changes: from then on all epochs of this connection do.
+void Connection::note_epoch_order() {
+    epochs_ordered_ = epochs_ordered_ || core_.settings.net.protocol != ReplicationProtocol::C;
 }
 
 }  // namespace engine

@@ -26,8 +26,9 @@ struct Core {
     base::LogSink& sink;
     base::Prng prng;
     io::Instant now{};
-    Effects* effects = nullptr;  // set during a step
-    bool progress = false;       // something happened that may let another part go on
+    Effects* effects = nullptr;      // set during a step
+    bool progress = false;           // something happened that may let another part go on
+    std::uint64_t handler_runs = 0;  // of handlers whose answer is waited for
 
     template <typename T>
     void emit(T effect) {

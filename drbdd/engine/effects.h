@@ -70,6 +70,16 @@ struct RunHandler {
     VolumeNumber volume;
     std::string name;
     bool report = false;  // answered by one HandlerDone; else nobody waits for it
+    // Tells the answers to several runs apart: one may come when nobody waits for it any more.
+    std::uint64_t run = 0;
+};
+
+// The peer has changed what both nodes must have alike: these are in force here, too.
+struct SettingsAdopted {
+    ReplicationProtocol protocol = ReplicationProtocol::C;
+    AfterSplitBrain after_sb_0p = AfterSplitBrain::Disconnect;
+    AfterSplitBrain after_sb_1p = AfterSplitBrain::Disconnect;
+    AfterSplitBrain after_sb_2p = AfterSplitBrain::Disconnect;
 };
 
 // A volume's size, role or usability changed: front ends look at Engine::status().
@@ -91,6 +101,7 @@ using Effect = std::variant<SubmitDisk,
                             PauseReading,
                             AdminDone,
                             RunHandler,
+                            SettingsAdopted,
                             VolumeChanged,
                             StatusChanged>;
 

@@ -8,6 +8,7 @@
 #include "proto/packets.h"
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <variant>
 #include <vector>
@@ -118,8 +119,13 @@ struct Disconnect {
     bool force = false;
 };
 
+// The role is that of the whole resource. `force` is for `only`, if there is one: the others must
+// be fit to be Primary by themselves.
 struct Promote {
     bool force = false;
+    std::optional<VolumeNumber> only{};
+
+    bool forces(VolumeNumber volume) const { return force && (!only || *only == volume); }
 };
 
 struct Demote {};  // the runtime has checked that no front end is in use
@@ -149,7 +155,9 @@ struct PeerDead {};
 
 struct Down {};  // disconnect and detach everything; the answer comes when all disks are closed
 
-struct ChangeSettings {  // net and disk options; protocol and authentication take effect at connect
+// In force at once: what the peer has to know of them is told to it. Authentication counts from the
+// next connection on.
+struct ChangeSettings {
     ResourceSettings settings;
 };
 
@@ -176,6 +184,8 @@ struct Admin {
 struct HandlerDone {
     VolumeNumber volume;
     int exit_code = 0;  // -1: it could not be started, was killed or took too long
+    std::string name;   // these two as in RunHandler
+    std::uint64_t run = 0;
 };
 
 struct Tick {};  // time has passed; due when next_deadline() is reached, allowed at any time

@@ -21,6 +21,8 @@ class Device;
 
 class PeerDevice {
 public:
+    static constexpr const char* kBeforeResync = "before-resync-target";
+
     PeerDevice(Core& core, Device& device, Connection& connection);
 
     void start();  // a connection is up
@@ -75,6 +77,13 @@ public:
     // bitmaps.
     void start_full_sync(ConnState conn);
 
+    // The handler that may take a snapshot of our data before a resync, and may forbid that, has
+    // ended.
+    void on_before_resync(const HandlerDone& done);
+
+    // It has not ended yet: our data must stay as they are, whatever the source writes.
+    bool before_resync() const;
+
     void advance();
 
     io::Instant next_deadline() const;
@@ -111,6 +120,7 @@ private:
         std::vector<std::uint8_t> body;
     };
     enum class Finish : std::uint8_t { None, Settling, Pinging };
+    enum class Handler : std::uint8_t { NotRun, Running, Passed };
 
     void announce(proto::Command command, std::vector<std::uint8_t> body);
     proto::Uuids own_uuids() const;
@@ -127,6 +137,7 @@ private:
     void note_what_target_may_bear();
     void advance_sync_target();
     void become_source();
+    bool before_resync_passed();
     void become_target(std::uint64_t sync_uuid);
     void on_late_reply(std::uint32_t mask, StateCode code);
     void begin_progress(const char* role);
@@ -163,8 +174,10 @@ private:
     std::optional<StateCode> reply_;
 
     std::optional<std::uint64_t> held_sync_uuid_;  // arrived before we were ready for it
-    MetaStore::Ticket target_bitmap_ = 0;          // our part of the union, on its way to the disk
-    std::uint64_t new_sync_uuid_ = 0;              // ours, being stored
+    Handler before_resync_ = Handler::NotRun;
+    std::uint64_t before_resync_run_ = 0;
+    MetaStore::Ticket target_bitmap_ = 0;  // our part of the union, on its way to the disk
+    std::uint64_t new_sync_uuid_ = 0;      // ours, being stored
     MetaStore::Generation sync_generation_ = 0;
     bool storing_sync_uuid_ = false;
     bool starting_sync_ = false;  // all bits are being set on request

@@ -35,6 +35,7 @@ void PeerDevice::leave_resync() {
     held_sync_uuid_.reset();
     target_bitmap_ = 0;
     storing_sync_uuid_ = starting_sync_ = false;
+    before_resync_ = Handler::NotRun;
     finish_ = Finish::None;
 }
 
@@ -78,7 +79,7 @@ void PeerDevice::advance_bitmaps() {
         if (exchange.sent() && exchange.received() && !storing_sync_uuid_) {
             become_source();
         }
-    } else if (exchange.received() && !exchange.sent() && may_send) {
+    } else if (exchange.received() && !exchange.sent() && may_send && before_resync_passed()) {
         exchange.send();
         device_.change_conn(ConnState::WFSyncUUID);
         core_.progress = true;
@@ -174,6 +175,42 @@ void PeerDevice::finish_as_source() {
     connection_.on_peer_in_sync();
 }
 
+// The handler is asked while the source still waits for our bitmap: it goes on writing then without
+// sending us anything, and no other volume has to wait. A resync of everything has no such moment:
+// see before_resync().
+bool PeerDevice::before_resync_passed() {
+    if (before_resync_ == Handler::NotRun) {
+        before_resync_ = Handler::Running;
+        before_resync_run_ = ++core_.handler_runs;
+        core_.emit(RunHandler{device_.number(), kBeforeResync, true, before_resync_run_});
+    }
+    return before_resync_ == Handler::Passed;
+}
+
+bool PeerDevice::before_resync() const {
+    const ConnState conn = device_.state().conn;
+    return before_resync_ != Handler::Passed &&
+           (before_resync_ == Handler::Running || conn == ConnState::StartingSyncT ||
+            conn == ConnState::WFSyncUUID);
+}
+
+void PeerDevice::on_before_resync(const HandlerDone& done) {
+    if (before_resync_ != Handler::Running || done.run != before_resync_run_) {
+        return;  // of a resync that came to nothing
+    }
+    core_.progress = true;
+    if (done.exit_code == 0) {
+        before_resync_ = Handler::Passed;
+        return;
+    }
+    connection_.stand_alone(
+        done.exit_code > 0
+            ? base::format("before-resync-target handler returned %d, dropping connection.",
+                           done.exit_code)
+            : std::string("before-resync-target handler did not come to its end, dropping "
+                          "connection."));
+}
+
 void PeerDevice::become_target(std::uint64_t sync_uuid) {
     GenerationIds ids = device_.ids();
     const std::uint64_t bit = device_.state().role == Role::Primary ? kUuidPrimaryBit : 0;
@@ -181,7 +218,6 @@ void PeerDevice::become_target(std::uint64_t sync_uuid) {
     ids.bitmap = 0;
     device_.store.set_ids(ids);
     device_.log_line(base::LogLevel::Info, "updated sync uuid " + describe(ids));
-    core_.emit(RunHandler{device_.number(), "before-resync-target"});
     VolumeState next = device_.state();
     next.conn = ConnState::SyncTarget;
     next.disk = DiskState::Inconsistent;
@@ -193,7 +229,8 @@ void PeerDevice::become_target(std::uint64_t sync_uuid) {
 
 void PeerDevice::advance_sync_target() {
     const ConnState conn = device_.state().conn;
-    if (held_sync_uuid_ && (conn == ConnState::WFSyncUUID || conn == ConnState::Behind)) {
+    if (held_sync_uuid_ && (conn == ConnState::WFSyncUUID || conn == ConnState::Behind) &&
+        before_resync_passed()) {
         // The source clears a bit when we have written the block, but a power cut may still take
         // the block from our cache: until a flush our own bitmap on disk has to remember it.
         if (target_bitmap_ == 0) {

@@ -190,6 +190,9 @@ void PeerWrites::submit(Write write) {
     Write& active = active_.emplace(key, std::move(write)).first->second;
     if (!device.local_usable()) {
         finish(key, EIO);
+    } else if (device.peer.before_resync() && active.data.has(proto::kDataMaySetInSync) &&
+               active.length > 0) {
+        leave_to_resync(key, device);
     } else if (active.must_log) {
         active.holds_log = active.waits_log = true;
         const base::Sector last{active.data.sector.value + active.length / base::kSectorBytes - 1};
@@ -199,6 +202,14 @@ void PeerWrites::submit(Write write) {
     } else {
         submit_write(key, active);
     }
+}
+
+// Of a resync that the handler may still forbid. Where all blocks are to be copied this one is
+// marked on both nodes, and its source counts on no copy of ours; elsewhere it has to mark it.
+void PeerWrites::leave_to_resync(std::uint64_t key, const Device& device) {
+    const ConnState conn = device.state().conn;
+    const bool all_marked = conn == ConnState::StartingSyncT || conn == ConnState::WFSyncUUID;
+    finish(key, all_marked ? 0 : EAGAIN);
 }
 
 void PeerWrites::on_log_ready(std::uint64_t key) {

@@ -97,6 +97,7 @@ private:
 
     bool may_submit(const Write& write) const;
     void submit(Write write);
+    void leave_to_resync(std::uint64_t key, const Device& device);
     void submit_write(std::uint64_t key, Write& write);
     bool must_log(const Write& write) const;
     void finish(std::uint64_t key, int error);

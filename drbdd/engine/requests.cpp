@@ -315,6 +315,7 @@ void Requests::replicate(std::uint64_t key, Write& write) {
                         proto::Trim{data, size});
     }
     write.replicated = true;
+    write.protocol = protocol;
     write.net = Net::Sent;
     write.in_log = true;
     write.sent_at = core_.now;
@@ -538,7 +539,7 @@ bool Requests::net_satisfied(const Write& write) const {
     if (!has_own_copy(write) || is_flush(write)) {
         return false;
     }
-    switch (core_.settings.net.protocol) {
+    switch (write.protocol) {
         case ReplicationProtocol::A:
             return write.net != Net::Sent;
         case ReplicationProtocol::B:

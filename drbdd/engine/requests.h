@@ -87,8 +87,9 @@ private:
         bool local_pending = false;
         bool local_failed = false;
         Net net = Net::None;
-        bool durable = false;  // barrier ack received
-        bool in_log = false;   // the transfer log has it
+        ReplicationProtocol protocol = ReplicationProtocol::C;  // that it was sent under
+        bool durable = false;                                   // barrier ack received
+        bool in_log = false;                                    // the transfer log has it
         bool completed = false;
         bool replicated = false;  // was sent to the peer
         bool sole_copy = false;   // the peer's: ours is none, or not a full one

@@ -99,10 +99,18 @@ void Resource::dispatch(Event event) {
                                      .command = std::move(e.command),
                                      .deadline = core_.now + kAnswerWithin});
             } else if constexpr (std::is_same_v<T, HandlerDone>) {
-                fencer_.on_done(e.exit_code);
+                on_handler_done(e);
             }
         },
         std::move(event));
+}
+
+void Resource::on_handler_done(const HandlerDone& done) {
+    if (done.name != PeerDevice::kBeforeResync) {
+        fencer_.on_done(done.exit_code);
+    } else if (Device* device = find(done.volume)) {
+        device->peer.on_before_resync(done);
+    }
 }
 
 io::Instant Resource::next_deadline() const {
@@ -407,8 +415,9 @@ VolumeState Resource::promoted(const Device& device, bool force) const {
     return sanitise(next);
 }
 
-StateCode Resource::check_promotion(bool force) const {
+StateCode Resource::check_promotion(const Promote& command) const {
     for (const auto& device : devices_) {
+        const bool force = command.forces(device->number());
         const StateCode code = check(device->state(), promoted(*device, force));
         if (!succeeded(code)) {
             return code;
@@ -435,7 +444,7 @@ bool Resource::run(Running& running, const Promote& command) {
         if (!settled) {
             return false;
         }
-        const StateCode code = check_promotion(command.force);
+        const StateCode code = check_promotion(command);
         if (code == StateCode::TwoPrimaries && !running.retried) {
             // It may be dead and we do not know yet: ask, and look again.
             running.retried = true;
@@ -446,17 +455,18 @@ bool Resource::run(Running& running, const Promote& command) {
             core_.progress = true;
             return false;
         }
-        if (fence_before_promotion(running, code, command.force)) {
+        if (fence_before_promotion(running, code, command)) {
             return false;
         }
         if (!succeeded(code)) {
-            done(running, code);
+            refuse_promotion(running, code, command);
             return true;
         }
         running.stage = 1;
         for (const auto& device : devices_) {
             if (device->state().conn >= ConnState::Connected) {
-                const bool raise = promoted(*device, command.force).disk != device->state().disk;
+                const bool raise = promoted(*device, command.forces(device->number())).disk !=
+                                   device->state().disk;
                 device->peer.request(raise ? 0x1e03 : 0x3,
                                      bits(Role::Primary) | (raise ? 0x1000u : 0u));
             }
@@ -488,12 +498,12 @@ bool Resource::run(Running& running, const Promote& command) {
             done(running, StateCode::CwFailedByPeer);
             return true;
         }
-        const StateCode code = check_promotion(command.force);
+        const StateCode code = check_promotion(command);
         if (!succeeded(code)) {
-            done(running, code);
+            refuse_promotion(running, code, command);
             return true;
         }
-        finish_promotion(command.force);
+        finish_promotion(command);
         running.stage = 2;
     }
     if (!stored()) {
@@ -503,8 +513,19 @@ bool Resource::run(Running& running, const Promote& command) {
     return true;
 }
 
+// Who has forced one volume hears that another one stands in the way.
+void Resource::refuse_promotion(const Running& running, StateCode code, const Promote& command) {
+    std::string words = text(code);
+    if (command.force && command.only && devices_.size() > 1) {
+        words += base::format(
+            "\nonly volume %u was forced: the others must be UpToDate, or be forced as well",
+            command.only->value);
+    }
+    done(running, static_cast<int>(code), words);
+}
+
 // True while the handler is asked, or has changed what is to be decided.
-bool Resource::fence_before_promotion(Running& running, StateCode code, bool force) {
+bool Resource::fence_before_promotion(Running& running, StateCode code, const Promote& command) {
     constexpr int kMaxCalls = 4;
     const bool only_consistent =
         code == StateCode::NoUpToDateDisk &&
@@ -521,7 +542,8 @@ bool Resource::fence_before_promotion(Running& running, StateCode code, bool for
         fencer_.call();
         return true;
     }
-    if (force && code == StateCode::PrimaryNop) {
+    const bool all = command.force && (!command.only || devices_.size() == 1);
+    if (all && code == StateCode::PrimaryNop) {
         fencer_.assume_outdated();
         return true;
     }
@@ -530,9 +552,9 @@ bool Resource::fence_before_promotion(Running& running, StateCode code, bool for
 
 // Role and, where the data now go their own way, a new generation; both durable before the first
 // write.
-void Resource::finish_promotion(bool force) {
+void Resource::finish_promotion(const Promote& command) {
     for (const auto& device : devices_) {
-        const VolumeState next = promoted(*device, force);
+        const VolumeState next = promoted(*device, command.forces(device->number()));
         const bool raised = next.disk != device->state().disk;
         if (raised) {
             device->log_line(base::LogLevel::Warning, "Forced to consider local data as UpToDate!");
@@ -693,7 +715,7 @@ bool Resource::run(Running& running, const Down&) {
 }
 
 bool Resource::run(Running& running, const ChangeSettings& command) {
-    core_.settings.net = command.settings.net;
+    connection_.change_settings(command.settings.net);
     core_.settings.fencing = command.settings.fencing;
     for (const VolumeSettings& volume : command.settings.volumes) {
         if (Device* device = find(volume.number)) {

@@ -53,6 +53,7 @@ private:
     };
 
     void dispatch(Event event);
+    void on_handler_done(const HandlerDone& done);
     void advance_admin();
     bool run(Running& running);  // true when it has been answered
     void done(const Running& running, int code, std::string text = {});
@@ -74,9 +75,10 @@ private:
     void give_up(const Running& running);
 
     VolumeState promoted(const Device& device, bool force) const;
-    StateCode check_promotion(bool force) const;
-    bool fence_before_promotion(Running& running, StateCode code, bool force);
-    void finish_promotion(bool force);
+    StateCode check_promotion(const Promote& command) const;
+    bool fence_before_promotion(Running& running, StateCode code, const Promote& command);
+    void finish_promotion(const Promote& command);
+    void refuse_promotion(const Running& running, StateCode code, const Promote& command);
     bool full_sync(Running& running, Device& device, ConnState conn);
     StateCode check(const VolumeState& from, const VolumeState& to) const;
     bool stored() const;

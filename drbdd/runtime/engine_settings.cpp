@@ -3,6 +3,7 @@
 #include "base/require.h"
 
 #include <chrono>
+#include <cstddef>
 
 namespace runtime {
 
@@ -138,7 +139,26 @@ engine::DiskSettings disk_settings(const config::DiskSettings& from) {
     return disk;
 }
 
+// The word of the file that means this policy.
+template <typename Policy>
+void take(Policy& member, AfterSplitBrain wanted) {
+    for (std::size_t i = 0; i < config::words<Policy>().size(); ++i) {
+        if (after_sb(static_cast<Policy>(i)) == wanted) {
+            member = static_cast<Policy>(i);
+        }
+    }
+}
+
 }  // namespace
+
+void adopt(config::NetSettings& net, const engine::SettingsAdopted& adopted) {
+    for (const auto value : {config::Protocol::A, config::Protocol::B, config::Protocol::C}) {
+        net.protocol = protocol(value) == adopted.protocol ? value : net.protocol;
+    }
+    take(net.after_sb_0pri, adopted.after_sb_0p);
+    take(net.after_sb_1pri, adopted.after_sb_1p);
+    take(net.after_sb_2pri, adopted.after_sb_2p);
+}
 
 engine::ResourceSettings engine_settings(const config::ResourceSettings& settings) {
     engine::ResourceSettings result;

@@ -21,6 +21,7 @@ namespace asio = boost::asio;
 namespace {
 
 constexpr auto kTrimInterval = std::chrono::seconds(1);
+constexpr int kNoDeviceNode = 162;  // the request can't be done as the configuration wants it
 
 // For uuids, challenges and randomised delays.
 std::uint64_t seed() {
@@ -285,7 +286,7 @@ void ResourceCore::perform(engine::RunHandler& effect) {
     const auto handler = settings_->handlers.find(effect.name);
     if (handler == settings_->handlers.end()) {
         if (effect.report) {
-            on_event(engine::HandlerDone{effect.volume, 0});
+            on_event(engine::HandlerDone{effect.volume, 0, effect.name, effect.run});
         }
         return;
     }
@@ -313,14 +314,22 @@ void ResourceCore::perform(engine::RunHandler& effect) {
     surroundings_.handler_event(event);
     call.ended = [&surroundings = surroundings_,
                   event,
+                  run = effect.run,
                   mailbox = effect.report ? mailbox_ : nullptr](int status) mutable {
         event.status = status;
         surroundings.handler_event(event);
         if (mailbox != nullptr) {
-            mailbox->post(engine::HandlerDone{event.volume, exit_code_of(status)});
+            mailbox->post(engine::HandlerDone{event.volume, exit_code_of(status), event.name, run});
         }
     };
     surroundings_.handlers.run(std::move(call));
+}
+
+void ResourceCore::perform(engine::SettingsAdopted& effect) {
+    auto settings = std::make_shared<config::ResourceSettings>(*settings_);
+    adopt(settings->net, effect);
+    settings_ = std::move(settings);
+    publish();
 }
 
 void ResourceCore::publish() {
@@ -501,22 +510,45 @@ bool ResourceCore::is_for_our_volumes(const config::ResourceSettings& wanted,
     return false;
 }
 
-// The engine gets them before any command that comes later.
+// The engine gets them before any command that comes later. What the peer changes until then does
+// not last.
 void ResourceCore::put_in_force(config::ResourceSettings settings) {
-    settings_ = std::make_shared<config::ResourceSettings>(std::move(settings));
+    const auto made = std::make_shared<config::ResourceSettings>(std::move(settings));
+    settings_ = made;
     transport_.change_settings(transport_settings());
-    command(engine::ChangeSettings{engine_settings(*settings_)}, [](const AdminReply&) {});
+    command(engine::ChangeSettings{engine_settings(*made)}, [this, made](const AdminReply&) {
+        settings_ = made;
+        publish();
+    });
     publish();
 }
 
-void ResourceCore::promote(bool force, AdminCallback done) {
-    command(engine::Promote{force}, [this, done = std::move(done)](AdminReply reply) {
+void ResourceCore::promote(engine::Promote how, AdminCallback done) {
+    const bool was_primary = engine_.status(now()).role == engine::Role::Primary;
+    command(how, [this, was_primary, done = std::move(done)](AdminReply reply) {
         if (reply.code != 0) {
             done(std::move(reply));
             return;
         }
         nodes_wanted_ = true;
-        attach_nodes([done](const std::string& trouble) { done({0, trouble}); });
+        attach_nodes([this, was_primary, done](const std::string& trouble) {
+            if (trouble.empty()) {
+                done({});
+            } else if (was_primary) {
+                done({kNoDeviceNode, trouble});  // whoever uses it already goes on
+            } else {
+                take_back_promotion(trouble, done);
+            }
+        });
+    });
+}
+
+// A Primary whose device is missing is of no use to whoever asked for it, and in the way of the
+// peer.
+void ResourceCore::take_back_promotion(const std::string& trouble, AdminCallback done) {
+    demote([trouble, done = std::move(done)](const AdminReply& demoted) {
+        const std::string more = demoted.code == 0 ? "" : "\nand it stays Primary: " + demoted.text;
+        done({kNoDeviceNode, trouble + more});
     });
 }
 

@@ -89,7 +89,8 @@ public:
     void change_options(const config::ResourceSettings& wanted, AdminCallback done);
     // Refused while a volume is used by somebody, with the names.
     void demote(AdminCallback done);
-    void promote(bool force, AdminCallback done);
+    // Refused, and the role as it was before, if the device nodes can't be made.
+    void promote(engine::Promote how, AdminCallback done);
     // Any other command, straight to the engine.
     void command(engine::AdminCommand command, AdminCallback done);
 
@@ -129,6 +130,7 @@ private:
     void perform(engine::CompleteApp& effect);
     void perform(engine::AdminDone& effect);
     void perform(engine::RunHandler& effect);
+    void perform(engine::SettingsAdopted& effect);
     void perform(engine::VolumeChanged& effect);
     void perform(engine::StatusChanged& effect);
 
@@ -145,6 +147,7 @@ private:
     void release_volumes(std::function<void(std::string who)> then);
     void wait_for_users(int turns, std::function<void(std::string who)> then);
     void follow_role();
+    void take_back_promotion(const std::string& trouble, AdminCallback done);
     std::string users_text() const;
     void forbid_open(bool forbid);
     // Answers with 162 if not.

@@ -52,16 +52,7 @@ config::ResourceSettings with_connection_of(config::ResourceSettings running,
 config::ResourceSettings with_options_of(config::ResourceSettings running,
                                          const config::ResourceSettings& wanted) {
     take_surroundings(running, wanted);
-    const config::NetSettings agreed = running.net;
     running.net = wanted.net;
-    running.net.protocol = agreed.protocol;
-    running.net.cram_hmac_alg = agreed.cram_hmac_alg;
-    running.net.shared_secret = agreed.shared_secret;
-    running.net.sndbuf_size_bytes = agreed.sndbuf_size_bytes;
-    running.net.rcvbuf_size_bytes = agreed.rcvbuf_size_bytes;
-    running.net.after_sb_0pri = agreed.after_sb_0pri;
-    running.net.after_sb_1pri = agreed.after_sb_1pri;
-    running.net.after_sb_2pri = agreed.after_sb_2pri;
     for (std::size_t index = 0; index < running.volumes.size(); ++index) {
         running.volumes[index].options = wanted.volumes[index].options;
     }

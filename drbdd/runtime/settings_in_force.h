@@ -18,7 +18,8 @@ config::ResourceSettings with_volume_of(config::ResourceSettings running,
                                         std::uint16_t volume);
 config::ResourceSettings with_connection_of(config::ResourceSettings running,
                                             const config::ResourceSettings& wanted);
-// Not what the peer was told when the connection was made, nor what its sockets have.
+// Of the connection all but its addresses, as DRBD does it: the peer is told what it has to know,
+// and buffers and authentication are those of the next connection.
 config::ResourceSettings with_options_of(config::ResourceSettings running,
                                          const config::ResourceSettings& wanted);
 

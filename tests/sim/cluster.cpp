@@ -529,7 +529,9 @@ void Cluster::on_admin_done(Node node, const engine::AdminDone& done) {
 }
 
 void Cluster::on_handler(Node node, const engine::RunHandler& handler) {
-    if (handler.report) {
+    if (handler.name == "before-resync-target") {
+        before_resync(node, handler);
+    } else if (handler.report) {
         world_.after(fence_time, [this, node, incarnation = host(node).incarnation()] {
             fence_peer_of(node, incarnation);
         });
@@ -538,8 +540,23 @@ void Cluster::on_handler(Node node, const engine::RunHandler& handler) {
 
 void Cluster::handler_done(Node node, std::uint64_t incarnation, int exit_code) {
     if (host(node).running() && host(node).incarnation() == incarnation) {
-        host(node).step(engine::HandlerDone{{0}, exit_code});
+        host(node).step(engine::HandlerDone{{0}, exit_code, "fence-peer"});
     }
+}
+
+void Cluster::before_resync(Node node, const engine::RunHandler& handler) {
+    const std::optional<int> exit_code =
+        before_resync_exit_code ? before_resync_exit_code(node, handler.volume) : 0;
+    if (!exit_code) {
+        return;
+    }
+    const engine::HandlerDone done{handler.volume, *exit_code, handler.name, handler.run};
+    world_.after(std::max<io::Duration>(before_resync_time, 1us),
+                 [this, node, done, incarnation = host(node).incarnation()] {
+                     if (host(node).running() && host(node).incarnation() == incarnation) {
+                         host(node).step(done);
+                     }
+                 });
 }
 
 // As drbd-peer-outdater does it.

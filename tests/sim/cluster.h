@@ -160,6 +160,11 @@ public:
     io::Duration fence_time = std::chrono::milliseconds(30);
     std::optional<int> fence_exit_code;  // whatever it finds
 
+    // --- The handler before-resync-target: how long it runs, and its exit code (none: it never
+    // ends) ---
+    io::Duration before_resync_time{};
+    std::function<std::optional<int>(Node, engine::VolumeNumber)> before_resync_exit_code;
+
     // --- Time ---
     void run_for(io::Duration duration);
     bool run_until(const std::function<bool()>& condition, io::Duration limit);
@@ -238,6 +243,7 @@ private:
     void on_handler(Node node, const engine::RunHandler& handler) override;
     void fence_peer_of(Node node, std::uint64_t incarnation);
     void handler_done(Node node, std::uint64_t incarnation, int exit_code);
+    void before_resync(Node node, const engine::RunHandler& handler);
     void on_step_done(Node node) override;
     void on_process_gone(Node node) override;
 

@@ -278,6 +278,8 @@ public:
         host_.observer_.on_handler(host_.node_, e);
     }
 
+    void operator()(engine::SettingsAdopted&) { trace("< settings-adopted"); }
+
     void operator()(engine::VolumeChanged&) {}
 
     void operator()(engine::StatusChanged&) {}
@@ -310,6 +312,9 @@ private:
         if (!header ||
             header->length + proto::header_size(*kind) != e.head.size() + e.payload.length) {
             return host_.world_.fail("a packet with a wrong header was sent");
+        }
+        if (header->command == static_cast<std::uint16_t>(proto::Command::Protocol)) {
+            host_.data_socket_ = e.socket;
         }
         trace(proto::command_name(header->command));
         trace("< send socket volume payload digest",

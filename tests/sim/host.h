@@ -83,6 +83,9 @@ public:
 
     const std::vector<std::string>& handlers() const { return handlers_; }
 
+    // On which it has sent its P_PROTOCOL the last time.
+    engine::SocketId data_socket() const { return data_socket_; }
+
     bool fail_listen = false;  // the port is taken
     bool no_address = false;   // the local address is not there yet
 
@@ -125,6 +128,7 @@ private:
     std::uint64_t steps_at_once_ = 0;
     std::vector<std::string> log_;
     std::vector<std::string> handlers_;
+    engine::SocketId data_socket_;
 };
 
 }  // namespace sim

@@ -131,5 +131,29 @@ TEST(SimRoles, CommandsAreAnsweredWhileTheLinkIsCut) {
     });
 }
 
+// The role is that of the resource: a volume that was not named must be fit by itself.
+TEST(SimRoles, ForceIsForTheNamedVolumeOnly) {
+    ClusterOptions options = with_seed(1);
+    options.volumes = 2;
+    TestCluster fresh(options);
+    fresh.start_fresh();
+    const AdminResult refused =
+        fresh.admin(Node::Alice, engine::Promote{true, engine::VolumeNumber{0}});
+    EXPECT_EQ(refused.code, static_cast<int>(engine::StateCode::NoUpToDateDisk));
+    EXPECT_NE(refused.text.find("only volume 0 was forced"), std::string::npos);
+    for (std::size_t volume = 0; volume < 2; ++volume) {
+        EXPECT_EQ(fresh.disk_state(Node::Alice, volume), DiskState::Inconsistent);
+    }
+    TestCluster cluster(options);
+    cluster.start_in_sync();
+    cluster.disconnect(Node::Bob);
+    EXPECT_TRUE(cluster.admin(Node::Bob, engine::Outdate{{1}}).ok());
+    EXPECT_FALSE(cluster.promote(Node::Bob).ok());
+    EXPECT_FALSE(cluster.admin(Node::Bob, engine::Promote{true, engine::VolumeNumber{0}}).ok());
+    EXPECT_EQ(cluster.disk_state(Node::Bob, 1), DiskState::Outdated);
+    EXPECT_TRUE(cluster.admin(Node::Bob, engine::Promote{true, engine::VolumeNumber{1}}).ok());
+    EXPECT_EQ(cluster.disk_state(Node::Bob, 1), DiskState::UpToDate);
+}
+
 }  // namespace
 }  // namespace sim

@@ -19,4 +19,19 @@ TEST(EngineSettings, FlushWhereBarriersAreAskedFor) {
     EXPECT_FALSE(flushes(false, false));
 }
 
+TEST(EngineSettings, WhatThePeerHasChangedIsToldInTheWordsOfTheFile) {
+    config::NetSettings net;
+    net.timeout = config::Deciseconds(33);
+    runtime::adopt(net,
+                   {engine::ReplicationProtocol::B,
+                    engine::AfterSplitBrain::DiscardRemote,
+                    engine::AfterSplitBrain::CallPriLostAfterSb,
+                    engine::AfterSplitBrain::ViolentlyAs0p});
+    EXPECT_EQ(net.protocol, config::Protocol::B);
+    EXPECT_EQ(net.after_sb_0pri, config::AfterSb0Pri::DiscardRemote);
+    EXPECT_EQ(net.after_sb_1pri, config::AfterSb1Pri::CallPriLostAfterSb);
+    EXPECT_EQ(net.after_sb_2pri, config::AfterSb2Pri::ViolentlyAs0p);
+    EXPECT_EQ(net.timeout, config::Deciseconds(33));
+}
+
 }  // namespace
