@@ -241,9 +241,7 @@ std::span<const OptionSpec> startup_options() {
         number("outdated-wfc-timeout", 0, 300000),
         boolean("stacked-timeouts"),
         boolean("wait-after-sb"),
-        moot(names("become-primary-on"),
-             "",
-             "nobody is promoted at boot but by heartbeat, or with 'drbdadm primary'"),
+        names("become-primary-on"),
     };
     return kOptions;
 }

@@ -1,5 +1,9 @@
 #include "config/settings.h"
 
+#include <algorithm>
+#include <arpa/inet.h>
+#include <cstddef>
+
 namespace config {
 
 namespace {
@@ -55,6 +59,26 @@ std::span<const std::string_view> words<Fencing>() {
 template <>
 std::span<const std::string_view> words<OnIoError>() {
     return kOnIoError;
+}
+
+Address canonical(Address address) {
+    char text[INET6_ADDRSTRLEN] = {};
+    if (address.family == AddressFamily::Ipv4) {
+        in_addr ip{};
+        // A number that begins with 0 is octal here, as for the original.
+        if (::inet_aton(address.ip.c_str(), &ip) != 0 &&
+            ::inet_ntop(AF_INET, &ip, text, sizeof text) != nullptr) {
+            address.ip = text;
+        }
+        return address;
+    }
+    const std::size_t scope = std::min(address.ip.find('%'), address.ip.size());
+    in6_addr ip{};
+    if (::inet_pton(AF_INET6, address.ip.substr(0, scope).c_str(), &ip) == 1 &&
+        ::inet_ntop(AF_INET6, &ip, text, sizeof text) != nullptr) {
+        address.ip = text + address.ip.substr(scope);
+    }
+    return address;
 }
 
 std::string to_string(const Address& address) {

@@ -188,6 +188,10 @@ struct Address {
     bool operator==(const Address&) const = default;
 };
 
+// The one way to write this address: without leading zeroes, in lower case, as short as it can be.
+// What is no address stays as it is.
+Address canonical(Address address);
+
 // "ipv4:10.9.9.1:7788", "ipv6:[fd00::1]:7788": the form of drbdsetup's arguments.
 std::string to_string(const Address& address);
 

@@ -22,6 +22,10 @@ char upper(char c) {
     return c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c;
 }
 
+char lower(char c) {
+    return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+}
+
 std::uint64_t number_of(const OptionSpec& spec, const std::string& value) {
     const Number number = parse_number(value, spec.scale);
     REQUIRE(number.problem == Number::Problem::None);  // checked when the file was read
@@ -207,10 +211,17 @@ base::Result<ResourceSettings> settings_for(const DrbdConf& conf,
     settings.config_file = conf.file;
     settings.node = node;
     settings.peer = peer->names.front();
-    settings.address = link->address;
-    settings.peer_address = link->peer_address;
+    settings.address = canonical(link->address);
+    settings.peer_address = canonical(link->peer_address);
     for_each_net_option(settings.net, reader(Section::Net, link->net));
     settings.startup = startup_of(conf, resource);
+
+    // The names of algorithms are compared, here and by our partner.
+    std::transform(settings.net.cram_hmac_alg.begin(),
+                   settings.net.cram_hmac_alg.end(),
+                   settings.net.cram_hmac_alg.begin(),
+                   lower);
+
     const auto resolved = resolve_discard_node(
         find_in(link->net, "after-sb-0pri"), *host, *peer, settings.net.after_sb_0pri);
     if (!resolved) {

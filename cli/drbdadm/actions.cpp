@@ -48,19 +48,25 @@ int execute_on_minor(Context& context,
     if (only_printed(context, words)) {
         return 0;
     }
-    return execute(context, std::move(request), minor_of(target), words);
+    const base::Result<control::Reply> reply = context.client.call(std::move(request));
+    if (!reply) {
+        return fail_to_ask(reply.error());
+    }
+    return finish(about_minor(*reply), minor_of(target), words);
 }
 
 void print_up(const Context& context, const Target& target) {
     const std::string& name = target.resource->name;
+    const std::vector<config::VolumeConf> volumes =
+        target.volume == nullptr ? target.host->volumes : std::vector{*target.volume};
     only_printed(context, "drbdsetup new-resource " + name);
-    for (const config::VolumeConf& volume : target.host->volumes) {
+    for (const config::VolumeConf& volume : volumes) {
         only_printed(context,
                      "drbdsetup new-minor " + name + " " +
                          std::to_string(volume.minor.value_or(0)) + " " +
                          std::to_string(volume.number));
     }
-    for (const config::VolumeConf& volume : target.host->volumes) {
+    for (const config::VolumeConf& volume : volumes) {
         only_printed(context, apply_al_words(volume));
         only_printed(context,
                      attach_words(volume) +
@@ -123,6 +129,9 @@ int tell_of_peer(Context& context, const Target& target, Command command) {
 
 // The daemon does as much as it can; the original too goes on after a failure and returns 1 then.
 int up(Context& context, const Target& target) {
+    if (const int exit = check_own_address(context, target); exit != 0) {
+        return exit;
+    }
     control::Request request = request_for(Command::Up, target);
     if (const int exit = add_settings(context, target, request); exit != 0) {
         return exit;
@@ -134,6 +143,7 @@ int up(Context& context, const Target& target) {
     if (const int exit = ensure_daemon(context); exit != 0) {
         return exit;
     }
+    warn_of_promotion(context, target);
     if (context.unit_started && is_configured(context, target.resource->name)) {
         return adjust(context, target);
     }
@@ -195,6 +205,9 @@ int detach(Context& context, const Target& target) {
 }
 
 int connect(Context& context, const Target& target) {
+    if (const int exit = check_own_address(context, target); exit != 0) {
+        return exit;
+    }
     control::Request request = request_for(Command::Connect, target);
     if (const int exit = add_settings(context, target, request); exit != 0) {
         return exit;
@@ -221,7 +234,20 @@ int disconnect(Context& context, const Target& target) {
 int primary(Context& context, const Target& target) {
     control::Request request = request_for(Command::Primary, target);
     request.force = context.line.force;
+    if (request.force && target.whole) {
+        request.volume.reset();  // all of them at once: the role is that of the resource
+    }
     return execute_on_minor(context, target, request, context.line.force ? " --force" : "");
+}
+
+// What the original's boot script asks for, once the peers have been waited for.
+int become_primary(Context& context, const Target& target) {
+    if (!becomes_primary_here(context, target)) {
+        return 0;
+    }
+    Target first = target;
+    first.volume = &target.host->volumes.front();
+    return primary(context, first);
 }
 
 // A node whose daemon does not run has no Primary.

@@ -15,6 +15,7 @@ int detach(Context& context, const Target& target);
 int connect(Context& context, const Target& target);
 int disconnect(Context& context, const Target& target);
 int primary(Context& context, const Target& target);
+int become_primary(Context& context, const Target& target);  // as the section startup says
 int secondary(Context& context, const Target& target);
 int invalidate(Context& context, const Target& target);
 int outdate(Context& context, const Target& target);

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cstdio>
 #include <optional>
+#include <sys/stat.h>
 #include <utility>
 
 namespace drbdadm {
@@ -20,22 +21,36 @@ bool is_attached(const control::ResourceStatus& status, std::uint16_t volume) {
     });
 }
 
-// Told to the peer in the handshake, or properties of a socket.
+// By whatever name: detaching and attaching it again would take it away from its users.
+bool same_disk(const std::string& a, const std::string& b) {
+    struct stat one {};
+
+    struct stat other {};
+
+    if (a == b || ::stat(a.c_str(), &one) != 0 || ::stat(b.c_str(), &other) != 0) {
+        return a == b;
+    }
+    if (S_ISBLK(one.st_mode) && S_ISBLK(other.st_mode)) {
+        return one.st_rdev == other.st_rdev;
+    }
+    return one.st_dev == other.st_dev && one.st_ino == other.st_ino;
+}
+
+// A daemon may have been told by an older drbdadm, in the words of the file.
+bool same_address(const config::Address& a, const config::Address& b) {
+    return config::canonical(a) == config::canonical(b);
+}
+
+// All else can be changed while connected: the peer is told what both must have alike.
 bool needs_new_connection(const config::ResourceSettings& a, const config::ResourceSettings& b) {
-    const config::NetSettings& x = a.net;
-    const config::NetSettings& y = b.net;
-    return a.address != b.address || a.peer_address != b.peer_address || x.protocol != y.protocol ||
-           x.cram_hmac_alg != y.cram_hmac_alg || x.shared_secret != y.shared_secret ||
-           x.sndbuf_size_bytes != y.sndbuf_size_bytes ||
-           x.rcvbuf_size_bytes != y.rcvbuf_size_bytes || x.after_sb_0pri != y.after_sb_0pri ||
-           x.after_sb_1pri != y.after_sb_1pri || x.after_sb_2pri != y.after_sb_2pri;
+    return !same_address(a.address, b.address) || !same_address(a.peer_address, b.peer_address);
 }
 
 void add_disk_steps(std::vector<AdjustStep>& steps,
                     const config::VolumeSettings& running,
                     const config::VolumeSettings& wanted,
                     bool attached) {
-    if (attached && running.disk != wanted.disk) {
+    if (attached && !same_disk(running.disk, wanted.disk)) {
         steps.push_back({Kind::Detach, wanted.number});
         attached = false;
     }
@@ -229,6 +244,9 @@ bool is_configured(Context& context, const std::string& resource) {
 }
 
 int adjust(Context& context, const Target& target) {
+    if (const int exit = check_own_address(context, target); exit != 0) {
+        return exit;
+    }
     const base::Result<config::ResourceSettings> wanted =
         config::settings_for(context.conf, *target.resource, context.node);
     if (!wanted) {

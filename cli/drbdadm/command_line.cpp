@@ -23,6 +23,7 @@ enum LongOption {
     kStatistics,
     kSkipDisk,
     kSkipNet,
+    kAddressLater,
     kWaitAfterSb,
     kWfcTimeout,
     kDegrWfcTimeout,
@@ -53,6 +54,7 @@ constexpr option kOptions[] = {
     {"statistics", no_argument, nullptr, kStatistics},
     {"skip-disk", no_argument, nullptr, kSkipDisk},
     {"skip-net", no_argument, nullptr, kSkipNet},
+    {"address-later", no_argument, nullptr, kAddressLater},
     {"wait-after-sb", no_argument, nullptr, kWaitAfterSb},
     {"wfc-timeout", required_argument, nullptr, kWfcTimeout},
     {"degr-wfc-timeout", required_argument, nullptr, kDegrWfcTimeout},
@@ -118,6 +120,9 @@ void take_option(CommandLine& line, int code, const std::string& name, const std
             break;
         case kSkipNet:
             line.skip_net = true;
+            break;
+        case kAddressLater:
+            line.address_later = true;
             break;
         case kWaitAfterSb:
             line.wait_after_sb = true;

@@ -35,6 +35,7 @@ struct CommandLine {
     bool statistics = false;
     bool skip_disk = false;  // adjust
     bool skip_net = false;
+    bool address_later = false;  // up, adjust, connect: the own address may still come
     bool wait_after_sb = false;
     std::optional<std::string> wfc_timeout;
     std::optional<std::string> degr_wfc_timeout;

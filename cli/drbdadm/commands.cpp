@@ -27,12 +27,12 @@ struct CommandSpec {
 };
 
 constexpr CommandSpec kCommands[] = {
-    {"up", Scope::Resource, up},
+    {"up", Scope::Either, up, "address-later"},
     {"down", Scope::Resource, down},
-    {"adjust", Scope::Resource, adjust, "skip-disk skip-net"},
+    {"adjust", Scope::Resource, adjust, "skip-disk skip-net address-later"},
     {"attach", Scope::Volume, attach},
     {"detach", Scope::Volume, detach, kForce},
-    {"connect", Scope::Resource, connect, "discard-my-data"},
+    {"connect", Scope::Resource, connect, "discard-my-data address-later"},
     {"disconnect", Scope::Resource, disconnect, kForce},
     {"primary", Scope::Volume, primary, kPromotion},
     {"secondary", Scope::Volume, secondary},
@@ -65,6 +65,7 @@ constexpr CommandSpec kCommands[] = {
     {"sh-md-idx", Scope::Volume, sh_md_idx},
     {"sh-ip", Scope::Volume, sh_ip},
     {"sh-udev", Scope::Volume, sh_udev},
+    {"sh-b-pri", Scope::Resource, become_primary},
 };
 
 constexpr std::string_view kUnsupported[] = {"adjust-with-progress",
@@ -94,7 +95,6 @@ constexpr std::string_view kUnsupported[] = {"adjust-with-progress",
                                              "peer-device-options",
                                              "forget-peer",
                                              "sh-lr-of",
-                                             "sh-b-pri",
                                              "proxy-up",
                                              "proxy-down",
                                              "hidden-commands",

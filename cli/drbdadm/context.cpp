@@ -3,11 +3,13 @@
 #include "cli/common/child.h"
 #include "cli/common/environment.h"
 #include "cli/common/outcome.h"
+#include "cli/common/own_address.h"
 #include "cli/drbdadm/secrets.h"
 
 #include <algorithm>
 #include <cstdio>
 #include <cstring>
+#include <sstream>
 #include <sys/stat.h>
 #include <unistd.h>
 #include <utility>
@@ -168,6 +170,46 @@ int ensure_daemon(Context& context) {
                   : fail(cli::kExitUsage,
                          "the service drbdd did not start: see 'journalctl -u drbdd'. " +
                              second.error().text);
+}
+
+int check_own_address(const Context& context, const Target& target) {
+    const bool wanted = !context.line.dry_run && !context.line.address_later &&
+                        !(context.conf.global && context.conf.global->disable_ip_verification);
+    const config::Address own = config::canonical(target.host->address);
+    if (!wanted || own.ip.empty() || cli::is_own_address(own)) {
+        return 0;
+    }
+    const config::Place& place = target.host->place;
+    return fail(cli::kExitConfig,
+                place.file + ":" + std::to_string(place.line) + ": in resource " +
+                    target.resource->name + ", on " + target.host->names.front() + ":\n\tIP " +
+                    target.host->address.ip + " not found on this host.");
+}
+
+bool becomes_primary_here(const Context& context, const Target& target) {
+    const config::Options startup =
+        config::effective_options(context.conf, *target.resource, config::Section::Startup);
+    const auto names_us = [&](const std::string& word) {
+        const auto& names = target.host->names;
+        return word == "both" || std::find(names.begin(), names.end(), word) != names.end();
+    };
+    return std::any_of(startup.begin(), startup.end(), [&](const config::Option& option) {
+        std::istringstream words(option.value);
+        bool found = false;
+        for (std::string word; option.name == "become-primary-on" && words >> word;) {
+            found = found || names_us(word);
+        }
+        return found;
+    });
+}
+
+void warn_of_promotion(const Context& context, const Target& target) {
+    if (becomes_primary_here(context, target)) {
+        fail(0,
+             "WARN: option 'become-primary-on' of section 'startup' has an effect when the service "
+             "drbdd starts,\nnot here: 'drbdadm sh-b-pri " +
+                 target.resource->name + "' does what it says");
+    }
 }
 
 int run_drbdmeta(Context& context,

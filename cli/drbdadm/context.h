@@ -16,6 +16,7 @@ struct Target {
     const config::ResourceConf* resource = nullptr;
     const config::HostConf* host = nullptr;      // ours
     const config::VolumeConf* volume = nullptr;  // of ours; null: the whole resource
+    bool whole = true;  // the volume stands for the resource: all of its volumes have their turn
 };
 
 struct Context {
@@ -60,6 +61,16 @@ int fail_to_ask(const base::Error& error);
 // so that it belongs to the machine and not to the session of the one who typed the command, which
 // at shutdown ends before what uses the devices. 0, or the exit code after saying why not.
 int ensure_daemon(Context& context);
+
+// 0, or 10 after saying that the resource's own address is on no interface of this node. Not with
+// --address-later, nor with disable-ip-verification.
+int check_own_address(const Context& context, const Target& target);
+
+// become-primary-on names this node.
+bool becomes_primary_here(const Context& context, const Target& target);
+
+// `up` makes nothing Primary, as the original's does not: where the file asks for that, it says so.
+void warn_of_promotion(const Context& context, const Target& target);
 
 // Runs "drbdmeta MINOR v08 DISK internal COMMAND [OPTION...]" of a volume; limited: it must not
 // ask.

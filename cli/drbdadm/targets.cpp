@@ -72,8 +72,8 @@ Result<Named> find_operand(const Context& context, const std::string& operand) {
 }
 
 void add(std::vector<Target>& targets, const Named& named, Scope scope) {
-    if (scope == Scope::Resource || named.volume != nullptr) {
-        targets.push_back({named.resource, named.host, named.volume});
+    if (scope != Scope::Volume || named.volume != nullptr) {
+        targets.push_back({named.resource, named.host, named.volume, named.volume == nullptr});
         return;
     }
     for (const config::VolumeConf& volume : named.host->volumes) {
@@ -113,14 +113,14 @@ Result<std::vector<Target>> find_targets(const Context& context, Scope scope) {
             return named.error();
         }
         // "r0/0" of an implicit volume is another name of the resource.
-        if (scope == Scope::Resource && named->volume != nullptr) {
-            if (!named->volume->implicit) {
+        if (scope != Scope::Volume && named->volume != nullptr) {
+            if (!named->volume->implicit && scope == Scope::Resource) {
                 return Error{ErrorCode::Invalid,
                              context.line.command +
                                  " operates on whole resources, but you specified a specific "
                                  "volume!"};
             }
-            named->volume = nullptr;
+            named->volume = named->volume->implicit ? nullptr : named->volume;
         }
         add(targets, *named, scope);
     }

@@ -8,8 +8,8 @@
 
 namespace drbdadm {
 
-// Commands want whole resources, or go through volumes.
-enum class Scope { Resource, Volume };
+// Commands want whole resources, go through volumes, or take what is named.
+enum class Scope { Resource, Volume, Either };
 
 // In the order of the operands; "all": of the file. The volumes of a resource follow each other, so
 // that a failure can skip the rest of them. The error is what the original prints, exit code 1.

@@ -1,7 +1,9 @@
 #!/usr/bin/python3
 """What is asked for twice, at the wrong moment or anew: words, numbers and exit codes of the original. administration.py SCENARIO"""
 
+import json
 import os
+import socket
 import sys
 import time
 
@@ -115,6 +117,89 @@ def adjusted(cluster):
     alpha.wait_in_sync()
 
 
+def one_after_the_other(cluster):
+    """two adjusts at any distance: what can be changed online disconnects nobody and outdates nobody; for the rest both find together"""
+    alpha, bravo = cluster.alpha, cluster.bravo
+    edit(cluster, "protocol C;", "protocol C; fencing resource-only;")
+    edit(cluster, "resource r0 {", "resource r0 { handlers { fence-peer \"exit 4\"; }")
+    cluster.up(primary=alpha)
+    was = "protocol C;"
+    for delay, now in ((0, "protocol C; after-sb-0pri discard-zero-changes;"), (3, "protocol B; after-sb-1pri discard-secondary;"),
+                       (12, "protocol C; ping-int 5; sndbuf-size 1M;")):
+        edit(cluster, was, now)
+        was = now
+        expect(bravo, "adjust", "r0")
+        in_force(alpha, now)
+        time.sleep(delay)
+        expect(alpha, "adjust", "r0")
+        in_force(bravo, now)
+        for node in cluster.nodes:
+            expect(node, "-d", "adjust", "r0")
+            if node.state() != (node.state()[0], "Connected", "Established", "UpToDate", "UpToDate"):
+                raise Failed(f"{node.name}: {node.state()} after '{now}'")
+    for node in cluster.nodes:
+        if "Connection closed" in (text := open(node.daemon_log).read()) or "Outdated" in text:
+            raise Failed(f"{node.name} was disconnected or outdated:\n{text}")
+    port = 7788
+    for delay in (0, 2, 30):
+        edit(cluster, f":{port}", f":{port + 1}")
+        edit(cluster, "protocol C;" if delay != 2 else "protocol A;", "protocol A;" if delay != 2 else "protocol C;")
+        port += 1
+        for node in cluster.nodes:
+            expect(node, "adjust", "r0")
+            time.sleep(delay)
+        for node in cluster.nodes:
+            node.wait_in_sync()
+    alpha.wait(role="Primary")
+
+
+def in_force(node, options):
+    """What both must have alike is changed on the peer, too, at once."""
+    protocol = options.split(";")[0].split()[1]
+    until(lambda: show(node)["net"]["protocol"] == protocol, 5, lambda: f"{node.name}: {show(node)['net']}")
+
+
+def show(node):
+    """The settings that are in force, as the daemon tells them."""
+    with socket.socket(socket.AF_UNIX) as daemon:
+        daemon.settimeout(5)
+        daemon.connect(os.path.join(node.run_dir, "drbdd.sock"))
+        daemon.sendall(b'{"id":1,"command":"show","resource":"r0"}\n')
+        return json.loads(daemon.makefile().readline())["data"]
+
+
+def no_device(cluster):
+    """a Primary without /dev/drbd0 is none: the reason, exit 10, and Secondary as before"""
+    alpha = cluster.alpha
+    cluster.up(primary=alpha)
+    expect(alpha, "secondary", "r0")
+    alpha.run("mount", "--bind", "/dev/null", "/dev/fuse")
+    alpha.expect_refusal("drbdadm", "-c", alpha.config, "primary", "r0", code=10, says=["0: Failure: (162)"])
+    alpha.wait(role="Secondary", seconds=5)
+    cluster.bravo.drbdadm("primary", "r0")
+    cluster.bravo.drbdadm("secondary", "r0")
+    alpha.run("umount", "/dev/fuse")
+    expect(alpha, "primary", "r0")
+    alpha.write_random(range(0, 1 << 20, 65536))
+
+
+def own_address(cluster):
+    """an own address that is not there is told; what the boot brings up waits for it"""
+    alpha, bravo = cluster.alpha, cluster.bravo
+    cluster.up()
+    alpha.drbdadm("down", "r0")
+    alpha.run("ip", "address", "del", f"{alpha.address}/24", "dev", "eth0")
+    for word in ("up", "adjust"):
+        alpha.expect_refusal("drbdadm", "-c", alpha.config, word, "r0", code=10, says=[f"IP {alpha.address} not found on this host."])
+    if alpha.status() is not None:
+        raise Failed("r0 was brought up nevertheless")
+    alpha.drbdadm("--address-later", "adjust", "r0")
+    time.sleep(3)
+    alpha.run("ip", "address", "add", f"{alpha.address}/24", "dev", "eth0")
+    for node in (alpha, bravo):
+        node.wait(connection="Connected")
+
+
 def edit(cluster, old, new):
     with open(cluster.alpha.config) as file:
         text = file.read()
@@ -179,4 +264,4 @@ def degraded(cluster):
     bravo.wait_in_sync()
 
 
-main(twice, wrong_moment, adjusted, shell_status, degraded, mib=32)
+main(twice, wrong_moment, adjusted, one_after_the_other, no_device, own_address, shell_status, degraded, mib=32)

@@ -160,6 +160,29 @@ def several_volumes(cluster):
         cluster.compare(volume)
 
 
+def one_volume(cluster):
+    """`up` and `primary --force` of one volume are about that one"""
+    alpha, bravo = cluster.alpha, cluster.bravo
+    forced = ("drbdadm", "-c", alpha.config, "primary", "--force")
+    for node in cluster.nodes:
+        node.drbdadm("create-md", "--force", "r0")
+        node.drbdadm("up", "r0/1")
+    for node in cluster.nodes:
+        node.wait(connection="Connected", volume=1)
+        if (node.state(volume=0)[3], node.state(volume=1)[3]) != ("Diskless", "Inconsistent"):
+            raise Failed(f"{node.name}: {node.status()}")
+    alpha.expect_refusal(*forced, "r0/1", code=17)
+    for node in cluster.nodes:
+        node.drbdadm("up", "r0/0")
+    alpha.wait(disk="Inconsistent", peer_disk="Inconsistent")
+    alpha.expect_refusal(*forced, "r0/1", code=17, says=["only volume 1 was forced"])
+    if alpha.state(volume=1)[3] != "Inconsistent":
+        raise Failed(f"volume 1 was forced though the command failed: {alpha.status()}")
+    alpha.run(*forced, "r0")
+    for volume in range(2):
+        bravo.wait_in_sync(volume=volume)
+
+
 def many_volumes(cluster):
     """twenty volumes come up, are promoted, demoted and taken down by one command each"""
     cluster.up(primary=cluster.alpha)
@@ -170,8 +193,8 @@ def many_volumes(cluster):
     cluster.bravo.drbdadm("primary", "r0")
 
 
-VOLUMES = {"several_volumes": (2, 64), "many_volumes": (20, 4)}
+VOLUMES = {"several_volumes": (2, 64), "one_volume": (2, 16), "many_volumes": (20, 4)}
 volumes, mib = VOLUMES.get(sys.argv[-1], (1, 64))
 main(initial_sync, started_by_up, events, resync_progress, verified_load, roles_swap, secondary_refuses, several_volumes,
-     many_volumes, programs=("fio", "nbdinfo", "qemu-img"), mib=mib, volumes=volumes,
+     one_volume, many_volumes, programs=("fio", "nbdinfo", "qemu-img"), mib=mib, volumes=volumes,
      daemon="started_by_up" not in sys.argv)

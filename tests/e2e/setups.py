@@ -1,12 +1,13 @@
 #!/usr/bin/python3
 """Other links, other disks, and the administrator's own programs. setups.py SCENARIO"""
 
+import hashlib
 import os
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.realpath(__file__)), "lib"))
 
-from cluster import main, until  # noqa: E402
+from cluster import data_bytes, main, until  # noqa: E402
 from sandbox import Failed  # noqa: E402
 
 
@@ -158,4 +159,48 @@ def handlers(cluster):
         expect(node, "initial-split-brain", "split-brain")
 
 
-main(ipv6_link, block_device, fenced, handlers, programs=("mke2fs",), net="protocol C; timeout 30; ping-int 2; ping-timeout 5; connect-int 1;")
+def snapshot_first(cluster):
+    """a resync begins when before-resync-target has ended, and not at all if it fails; the application does not notice"""
+    alpha, bravo = cluster.alpha, cluster.bravo
+    gate = os.path.join(bravo.dir, "gate")
+    rewrite(cluster, ("resource r0 {", 'resource r0 {\n  handlers { before-resync-target '
+                      f'"while [ ! -e {gate} ]; do sleep 0.2; done; exit $(cat {gate})"; }}'))
+    open_gate(gate, 0)
+    cluster.up(primary=alpha)
+    os.unlink(gate)
+    bravo.drbdadm("disconnect", "r0")
+    alpha.write_random(range(0, 4 << 20, 65536))
+    bravo.drbdadm("connect", "r0")
+    bravo.wait(connection="Connected", disk="Outdated")
+    before = image(cluster.disks["bravo"][0])
+    alpha.write_random(range(0, 2 << 20, 4096))
+    bravo.drbdadm("status", "r0", seconds=5)
+    if image(cluster.disks["bravo"][0]) != before or bravo.state()[3] != "Outdated":
+        raise Failed(f"the data was touched while the handler ran: {bravo.state()}")
+    open_gate(gate, 3)
+    until(lambda: bravo.state()[1] == "StandAlone", 10, lambda: f"bravo: {bravo.state()}")
+    if image(cluster.disks["bravo"][0]) != before:
+        raise Failed("the data was touched though the handler forbade it")
+    with open(bravo.daemon_log) as log:
+        if "before-resync-target handler returned 3, dropping connection." not in log.read():
+            raise Failed("bravo does not say why")
+    open_gate(gate, 0)
+    bravo.drbdadm("connect", "r0")
+    for node in cluster.nodes:
+        node.wait_in_sync()
+    cluster.compare()
+
+
+def open_gate(path, code):
+    with open(path + ".new", "w") as file:
+        file.write(f"{code}\n")
+    os.rename(path + ".new", path)
+
+
+def image(path):
+    """A digest of the data, without the metadata."""
+    with open(path, "rb") as file:
+        return hashlib.sha256(file.read(data_bytes(path))).hexdigest()
+
+
+main(ipv6_link, block_device, fenced, handlers, snapshot_first, programs=("mke2fs",), net="protocol C; timeout 30; ping-int 2; ping-timeout 5; connect-int 1;")

@@ -4,6 +4,9 @@
 
 #include <gtest/gtest.h>
 
+#include <filesystem>
+#include <fstream>
+
 namespace {
 
 using drbdadm::AdjustStep;
@@ -55,19 +58,46 @@ TEST_F(Adjust, AnotherDiskIsAttachedAnew) {
     EXPECT_EQ(steps(), (Steps{{Kind::Detach, 1}, {Kind::Attach, 1}}));
 }
 
-TEST_F(Adjust, WhatThePeerWasToldNeedsANewConnection) {
-    const Steps anew = {{Kind::Disconnect, 0}, {Kind::Connect, 0}};
+// As in DRBD: the peer is told what both must have alike, and nobody is disconnected for it.
+TEST_F(Adjust, OnlyAnotherAddressNeedsANewConnection) {
     wanted.peer_address.ip = "10.0.0.9";
-    EXPECT_EQ(steps(), anew);
+    EXPECT_EQ(steps(), (Steps{{Kind::Disconnect, 0}, {Kind::Connect, 0}}));
+    const Steps in_place = {{Kind::NetOptions, 0}};
     wanted = running;
     wanted.net.protocol = config::Protocol::A;
-    EXPECT_EQ(steps(), anew);
+    EXPECT_EQ(steps(), in_place);
     wanted = running;
     wanted.net.shared_secret = "new";
-    EXPECT_EQ(steps(), anew);
+    EXPECT_EQ(steps(), in_place);
+    wanted = running;
+    wanted.net.sndbuf_size_bytes = 1 << 20;
+    EXPECT_EQ(steps(), in_place);
     wanted = running;
     wanted.net.after_sb_1pri = config::AfterSb1Pri::DiscardSecondary;
-    EXPECT_EQ(steps(), anew);
+    EXPECT_EQ(steps(), in_place);
+}
+
+TEST_F(Adjust, AnotherWayToWriteAnAddressIsNoChange) {
+    running.address = wanted.address = {config::AddressFamily::Ipv6, "fd00::a", 7788};
+    running.address.ip = "FD00:0:0::000A";
+    running.peer_address = {config::AddressFamily::Ipv4, "127.0.0.1", 7788};
+    wanted.peer_address = {config::AddressFamily::Ipv4, "127.0.0.01", 7788};
+    EXPECT_EQ(steps(), Steps{});
+    wanted.address.ip = "fd00::b";
+    EXPECT_EQ(steps(), (Steps{{Kind::Disconnect, 0}, {Kind::Connect, 0}}));
+}
+
+TEST_F(Adjust, AnotherNameOfADiskIsNoChange) {
+    const TempDir dir;
+    const std::string disk = dir.path() + "/disk";
+    std::ofstream(disk) << "data";
+    std::ofstream(dir.path() + "/other") << "data";
+    std::filesystem::create_symlink(disk, dir.path() + "/by-name");
+    running.volumes[0].disk = disk;
+    wanted.volumes[0].disk = dir.path() + "/by-name";
+    EXPECT_EQ(steps(), Steps{});
+    wanted.volumes[0].disk = dir.path() + "/other";
+    EXPECT_EQ(steps(), (Steps{{Kind::Detach, 0}, {Kind::Attach, 0}}));
 }
 
 }  // namespace

@@ -109,7 +109,7 @@ INSTANTIATE_TEST_SUITE_P(Valid, GoldenCalls, testing::Values("v13-device-forms",
 // --- With a daemon ---
 
 constexpr const char* kConfig = R"(
-global { usage-count no; }
+global { usage-count no; disable-ip-verification; }
 common { net { protocol A; } disk { al-extents 100; } }
 resource r0 {
     net { shared-secret "with space"; cram-hmac-alg sha1; }
@@ -168,8 +168,8 @@ TEST_F(Drbdadm, CommandsReachTheirResourceAndVolume) {
     EXPECT_EQ(adm("invalidate r1").exit, 0);
     EXPECT_EQ(adm("down r1").exit, 0);
     EXPECT_EQ(daemon.requests(),
-              (std::vector<std::string>{"primary r0/0 force",
-                                        "primary r0/1 force",
+              (std::vector<std::string>{"primary r0 force",  // the others have nothing to do then
+                                        "primary r0 force",
                                         "primary r0/1 force",
                                         "secondary r1/0",
                                         "connect r1 discard-my-data settings",
@@ -337,7 +337,7 @@ TEST_F(Drbdadm, UnknownNamesAre1) {
     expect("secondary minor-9", "'minor-9' not defined in your config (for this host).\n");
     expect("up elsewhere",
            "'elsewhere' ignored, since this host (alpha) is not mentioned with an 'on' keyword.\n");
-    expect("up r0/1", "up operates on whole resources, but you specified a specific volume!\n");
+    expect("down r0/1", "down operates on whole resources, but you specified a specific volume!\n");
     expect("frobnicate r0", "drbdadm: Unknown command 'frobnicate'\n");
     expect("verify r0",
            "drbdadm: command 'verify' is known but not supported by this version of drbdd\n");
@@ -482,6 +482,70 @@ TEST_F(DrbdadmRefused, DisconnectIsAboutAPairOfAddresses) {
               "with exit code 17\n");
 }
 
+TEST_F(Drbdadm, UpOfOneVolumeLeavesTheOthersAlone) {
+    EXPECT_EQ(adm("-d up r0/1").out,
+              "drbdsetup new-resource r0\n"
+              "drbdsetup new-minor r0 1 1\n"
+              "drbdmeta 1 v08 /dev/b internal apply-al\n"
+              "drbdsetup attach 1 /dev/b /dev/b internal --size=1G --resync-rate=40M "
+              "--al-extents=100\n"
+              "drbdsetup connect r0 ipv4:10.9.9.1:7788 ipv4:10.9.9.2:7788 --protocol=A "
+              "--shared-secret=with\\ space --cram-hmac-alg=sha1\n");
+    EXPECT_EQ(adm("up r0/1").exit, 0);
+    EXPECT_EQ(adm("up r1/0").exit, 0);
+    EXPECT_EQ(daemon.requests(), (std::vector<std::string>{"up r0/1 settings", "up r1 settings"}));
+}
+
+TEST_F(Drbdadm, AnOwnAddressThatIsOnNoInterfaceIs10) {
+    const auto write = [&](const std::string& global, const std::string& address) {
+        std::ofstream(config) << global
+                              << "resource r1 {\n  device /dev/drbd5; disk /dev/c; meta-disk "
+                                 "internal;\n  on alpha { address "
+                              << address << "; }\n  on beta { address 10.9.9.2:7789; } }\n";
+    };
+    write("", "192.0.2.77:7789");
+    for (const char* command : {"up r1", "adjust r1", "connect r1"}) {
+        const Outcome result = adm(command);
+        EXPECT_EQ(result.exit, 10) << command;
+        EXPECT_EQ(
+            result.err,
+            config + ":3: in resource r1, on alpha:\n\tIP 192.0.2.77 not found on this host.\n");
+    }
+    EXPECT_TRUE(daemon.requests().empty());
+    EXPECT_EQ(adm("-d up r1").exit, 0);
+    EXPECT_EQ(adm("--address-later up r1").exit, 0);  // at boot it may still come
+    EXPECT_EQ(adm("role r1").exit, 0);
+    write("global { disable-ip-verification; }\n", "192.0.2.77:7789");
+    EXPECT_EQ(adm("up r1").exit, 0);
+    for (const char* own : {"127.0.0.1:7789", "127.0.0.01:7789", "127.9.9.9:7789"}) {
+        write("", own);
+        EXPECT_EQ(adm("up r1").exit, 0) << own;
+    }
+}
+
+TEST_F(Drbdadm, BecomePrimaryOnIsForTheBootAndSaysSo) {
+    const auto write = [&](const std::string& who) {
+        std::ofstream(config) << "global { disable-ip-verification; }\nresource r1 { startup { "
+                                 "become-primary-on "
+                              << who << "; }\n"
+                              << "device /dev/drbd5; disk /dev/c; meta-disk internal;\n"
+                                 "on alpha { address 10.9.9.1:7789; } on beta { address "
+                                 "10.9.9.2:7789; } }\n";
+    };
+    write("beta");
+    EXPECT_EQ(adm("up r1").err, "");
+    EXPECT_EQ(adm("sh-b-pri r1").exit, 0);
+    EXPECT_EQ(daemon.requests(), (std::vector<std::string>{"up r1 settings"}));
+    write("alpha");
+    EXPECT_NE(adm("up r1").err.find("become-primary-on"), std::string::npos);
+    EXPECT_EQ(adm("sh-b-pri r1").exit, 0);
+    write("both");
+    EXPECT_EQ(adm("sh-b-pri all").exit, 0);
+    EXPECT_EQ(daemon.requests(),
+              (std::vector<std::string>{
+                  "up r1 settings", "up r1 settings", "primary r1/0", "primary r1/0"}));
+}
+
 class DrbdadmUpFails : public Drbdadm {
 protected:
     DrbdadmUpFails()
@@ -549,17 +613,13 @@ TEST_F(DrbdadmRunning, AdjustDoesWhatDiffers) {
               "drbdsetup detach 5\n"
               "drbdmeta 5 v08 /dev/c internal apply-al\n"
               "drbdsetup attach 5 /dev/c /dev/c internal --al-extents=100\n"
-              "drbdsetup disconnect ipv4:10.9.9.1:7789 ipv4:10.9.9.2:7789\n"
-              "drbdsetup connect r1 ipv4:10.9.9.1:7789 ipv4:10.9.9.2:7789 --protocol=A\n");
+              "drbdsetup net-options ipv4:10.9.9.1:7789 ipv4:10.9.9.2:7789 --set-defaults "
+              "--protocol=A\n");
     const Outcome done = adm("adjust r1");
     EXPECT_EQ(done.exit, 0) << done.err;
     EXPECT_EQ(done.out, "");
-    const std::vector<std::string> requests = {"show r1",
-                                               "show r1",
-                                               "detach r1/0",
-                                               "attach r1/0 settings",
-                                               "disconnect r1",
-                                               "connect r1 settings"};
+    const std::vector<std::string> requests = {
+        "show r1", "show r1", "detach r1/0", "attach r1/0 settings", "options r1 settings"};
     EXPECT_EQ(daemon.requests(), requests);
     EXPECT_EQ(adm("-d adjust --skip-disk --skip-net r1").out, "");
 }

@@ -112,6 +112,20 @@ TEST(Settings, ResolveDiscardNodeOnEachSide) {
               "f:2: after-sb-0pri discard-node-gamma: there is no host 'gamma' in this resource");
 }
 
+TEST(Settings, AreValuesHoweverTheyAreWritten) {
+    const auto ip = [](config::AddressFamily family, const std::string& text) {
+        return config::canonical({family, text, 1}).ip;
+    };
+    EXPECT_EQ(ip(config::AddressFamily::Ipv4, "010.9.09.1"), "010.9.09.1");  // 9 is no octal digit
+    EXPECT_EQ(ip(config::AddressFamily::Ipv4, "10.007.0.01"), "10.7.0.1");
+    EXPECT_EQ(ip(config::AddressFamily::Ipv6, "FD00:0:0::000A"), "fd00::a");
+    EXPECT_EQ(ip(config::AddressFamily::Ipv6, "FE80:0::1%eth0"), "fe80::1%eth0");
+    EXPECT_EQ(ip(config::AddressFamily::Ipv6, "nonsense"), "nonsense");
+    const auto net = [](const std::string& text) { return settings(load(resource(text))).net; };
+    EXPECT_EQ(net("net { cram-hmac-alg SHA256; timeout 060; sndbuf-size 1M; always-asbp; }"),
+              net("net { cram-hmac-alg sha256; timeout 60; sndbuf-size 1024k; always-asbp yes; }"));
+}
+
 TEST(Settings, NeedASectionForThisHostAndOneForAPeer) {
     const config::LoadedConf loaded = load(
         "resource r0 { device minor 1; disk /dev/x; meta-disk internal;\n"
