@@ -8,7 +8,7 @@
 namespace engine {
 
 void ActivityLog::reset(std::uint32_t slots) {
-    REQUIRE(references_ == 0 && waiting_.empty());
+    REQUIRE(references_ == 0 && queued_.empty() && holding_.empty());
     slots_.assign(slots, Slot{});
     by_extent_.clear();
     unused_.clear();
@@ -24,8 +24,12 @@ void ActivityLog::reset(std::uint32_t slots) {
     free_ = slots;
 }
 
+std::uint32_t ActivityLog::most_extents() const {
+    return std::min(slots(), static_cast<std::uint32_t>(meta::kAlUpdatesPerTransaction)) / 2;
+}
+
 void ActivityLog::age() {
-    if (transaction_running_ || !waiting_.empty()) {
+    if (transaction_running_ || !queued_.empty() || !holding_.empty()) {
         return;
     }
     for (auto it = unused_.begin(); it != unused_.end();) {
@@ -47,12 +51,19 @@ void ActivityLog::age() {
 }
 
 void ActivityLog::request(std::uint64_t key, base::AlExtent first, base::AlExtent last) {
-    REQUIRE(first <= last && last.value - first.value < slots_.size());
-    waiting_.push_back({key, first.value, last.value, false});
-    pump();
+    REQUIRE(first <= last && last.value - first.value < most_extents());
+    const Waiter waiter{key, first.value, last.value};
+    // One that must wait for a slot stops all that come after it; one that only waits for the
+    // running transaction stops nobody.
+    if ((queued_.empty() || transaction_running_) && try_hold(waiter)) {
+        holds(waiter);
+    } else {
+        queued_.push_back(waiter);
+    }
 }
 
 void ActivityLog::put(base::AlExtent first, base::AlExtent last) {
+    bool freed = false;
     for (std::uint32_t extent = first.value; extent <= last.value; ++extent) {
         const auto found = by_extent_.find(extent);
         REQUIRE(found != by_extent_.end());
@@ -62,38 +73,41 @@ void ActivityLog::put(base::AlExtent first, base::AlExtent last) {
         if (--slot.references == 0) {
             unused_.push_back(found->second);
             slot.unused = std::prev(unused_.end());
+            freed = true;
         }
     }
-    pump();
+    if (freed && !transaction_running_) {
+        pump();
+    }
 }
 
 std::vector<std::uint64_t> ActivityLog::take_ready() {
     return std::exchange(ready_, {});
 }
 
-// Gives references to as many waiters as possible. A waiter that must wait for a slot stops all
-// that come after it; one that only waits for the running transaction stops nobody.
+// Gives references to the queued ones, in their order, until one has to wait for a slot or for room
+// in the next transaction.
 void ActivityLog::pump() {
-    bool blocked = false;
-    for (auto it = waiting_.begin(); it != waiting_.end();) {
-        if (!it->holds && !blocked) {
-            it->holds = try_hold(*it);
-            blocked = !it->holds && !transaction_running_;
-        } else if (!it->holds) {
-            ++it;
-            continue;
-        }
-        if (it->holds && all_committed(*it)) {
-            ready_.push_back(it->key);
-            it = waiting_.erase(it);
-        } else {
-            ++it;
-        }
+    while (!queued_.empty() && try_hold(queued_.front())) {
+        holds(queued_.front());
+        queued_.pop_front();
+    }
+}
+
+// It has its references; it is ready once they are on stable storage.
+void ActivityLog::holds(const Waiter& waiter) {
+    if (all_committed(waiter)) {
+        ready_.push_back(waiter.key);
+    } else {
+        holding_.push_back(waiter);
     }
 }
 
 // All or nothing: references on every extent, with slots for those that have none yet.
 bool ActivityLog::try_hold(const Waiter& waiter) {
+    if (work_ != nullptr) {
+        work_->add(waiter.last - waiter.first + 1);
+    }
     std::size_t missing = 0;
     std::size_t own_unused = 0;  // slots that are unused but belong to this very request
     for (std::uint32_t extent = waiter.first; extent <= waiter.last; ++extent) {
@@ -157,6 +171,14 @@ bool ActivityLog::all_committed(const Waiter& waiter) const {
 const std::vector<ActivityLog::Change>& ActivityLog::begin_transaction() {
     REQUIRE(wants_transaction());
     transaction_running_ = true;
+    // Those that need no new slot do not have to wait for those that do.
+    std::erase_if(queued_, [this](const Waiter& waiter) {
+        const bool held = try_hold(waiter);
+        if (held) {
+            holds(waiter);
+        }
+        return held;
+    });
     return changing_;
 }
 
@@ -194,11 +216,16 @@ void ActivityLog::commit() {
         }
     }
     changing_.clear();
+    for (const Waiter& waiter : std::exchange(holding_, {})) {
+        REQUIRE(all_committed(waiter));  // whatever it waited for was in this transaction
+        ready_.push_back(waiter.key);
+    }
     pump();
 }
 
 void ActivityLog::abandon() {
-    waiting_.clear();
+    queued_.clear();
+    holding_.clear();
     references_ = 0;
     reset(slots());
 }

@@ -6,6 +6,7 @@
 #pragma once
 
 #include "base/units.h"
+#include "drbdd/engine/work.h"
 #include "meta/activity_log.h"
 
 #include <cstdint>
@@ -18,15 +19,22 @@ namespace engine {
 
 class ActivityLog {
 public:
+    // `work` outlives this; without one nothing is counted.
+    explicit ActivityLog(Work* work = nullptr) : work_(work) {}
+
     // `slots` is the effective number of al-extents. Empties the set: nothing may hold a reference.
     void reset(std::uint32_t slots);
 
     std::uint32_t slots() const { return static_cast<std::uint32_t>(slots_.size()); }
 
-    // Queues a request for references on the extents first..last. `key` comes back from
-    // take_ready() once all are active. Strictly first come first served as soon as one has to wait
-    // for a free slot, so that nobody starves; requests that find all their extents active pass
-    // otherwise.
+    // Extents that one request may ask for: what does not fit into one transaction, or into the
+    // slots, would never be ready, and keep all others waiting. Half of that leaves room for them.
+    std::uint32_t most_extents() const;
+
+    // Queues a request for references on the extents first..last, at most most_extents(). `key`
+    // comes back from take_ready() once all are active. Strictly first come first served as soon as
+    // one has to wait for a free slot, so that nobody starves; requests that find all their extents
+    // active pass otherwise.
     void request(std::uint64_t key, base::AlExtent first, base::AlExtent last);
     void put(base::AlExtent first, base::AlExtent last);
 
@@ -63,7 +71,7 @@ public:
 
     bool any_reference() const { return references_ > 0; }
 
-    bool any_waiting() const { return !waiting_.empty() || !ready_.empty(); }
+    bool any_waiting() const { return !queued_.empty() || !holding_.empty() || !ready_.empty(); }
 
 private:
     struct Slot {
@@ -79,10 +87,10 @@ private:
         std::uint64_t key;
         std::uint32_t first;
         std::uint32_t last;
-        bool holds = false;  // has its references, waits for the transaction
     };
 
     bool try_hold(const Waiter& waiter);
+    void holds(const Waiter& waiter);
     bool all_committed(const Waiter& waiter) const;
     void hold(std::uint16_t slot);
     void pump();
@@ -91,7 +99,9 @@ private:
     std::unordered_map<std::uint32_t, std::uint16_t> by_extent_;  // new_extent -> slot
     std::list<std::uint16_t>
         unused_;  // no references; least recently used first, free ones in front
-    std::deque<Waiter> waiting_;
+    Work* work_;
+    std::deque<Waiter> queued_;    // without references yet, first come first served
+    std::vector<Waiter> holding_;  // have their references, wait for the transaction
     std::vector<std::uint64_t> ready_;
     std::size_t free_ = 0;  // of those in unused_: slots without an extent
     std::vector<Change> changing_;

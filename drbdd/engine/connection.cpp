@@ -442,7 +442,7 @@ base::Result<void> Connection::handle_data_volume(const Packet& packet, Device& 
                         [&](const auto& p) { peer.on_state_request(p); });
         case proto::Command::OutOfSync:
             return with(proto::decode_block_desc(body),
-                        [&](const auto& p) { peer.on_out_of_sync(p); });
+                        [&](const auto& p) { return peer.on_out_of_sync(p); });
         case proto::Command::Data:
             return with(proto::decode_data(body), [&](const auto& p) {
                 return peer_writes.on_write(
@@ -524,6 +524,13 @@ base::Result<void> Connection::handle_ack(const Packet& packet, Device& device) 
         return decoded.error();
     }
     const proto::BlockAck& ack = *decoded;
+    if (!device.covers(ack.sector, ack.size)) {
+        return base::Error{base::ErrorCode::Invalid,
+                           base::format("an ack for %u bytes at sector %llu, which are not on the "
+                                        "device",
+                                        ack.size,
+                                        static_cast<unsigned long long>(ack.sector.value))};
+    }
     const bool resync = ack.block_id == proto::kIdSyncer;
     switch (command) {
         case proto::Command::RecvAck:
@@ -620,11 +627,13 @@ base::Result<void> Connection::on_read_request(const Packet& packet, Device& dev
     if (!request) {
         return request.error();
     }
-    const std::uint64_t size = device.size_sectors();
     if (request->size == 0 || request->size > proto::kMaxDataBytes ||
-        request->sector.value > size ||
-        request->size / base::kSectorBytes > size - request->sector.value) {
-        return base::Error{base::ErrorCode::Invalid, "a read beyond the end of the device"};
+        !device.covers(request->sector, request->size)) {
+        return base::Error{base::ErrorCode::Invalid,
+                           base::format("a read of %u bytes at sector %llu: beyond the end of the "
+                                        "device, too long or not aligned",
+                                        request->size,
+                                        static_cast<unsigned long long>(request->sector.value))};
     }
     waiting_reads_.push_back({&device, *request});
     return {};

@@ -7,6 +7,7 @@
 #include "base/require.h"
 #include "drbdd/engine/effects.h"
 #include "drbdd/engine/settings.h"
+#include "drbdd/engine/work.h"
 #include "drbdd/io/buffer.h"
 #include "drbdd/io/time.h"
 
@@ -29,6 +30,7 @@ struct Core {
     Effects* effects = nullptr;      // set during a step
     bool progress = false;           // something happened that may let another part go on
     std::uint64_t handler_runs = 0;  // of handlers whose answer is waited for
+    Work work;                       // of the current step
 
     template <typename T>
     void emit(T effect) {

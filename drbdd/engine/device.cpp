@@ -21,9 +21,11 @@ Device::Device(Core& core,
                Connection& connection,
                PeerWrites& writes)
     : disk(core, settings.number),
+      log(&core.work),
       store(core, disk, bitmap, log),
       requests(core, *this),
       peer(core, *this, connection),
+      peer_ranges(&core.work),
       core_(core),
       settings_(settings),
       connection_(connection),
@@ -542,6 +544,11 @@ std::uint64_t Device::own_max_sectors() const {
     const std::uint64_t usable = store.layout().usable_sectors;
     const std::uint64_t wanted = settings_.disk.size_sectors;
     return wanted != 0 ? std::min(usable, wanted) : usable;
+}
+
+bool Device::covers(base::Sector sector, std::uint64_t bytes) const {
+    return bytes % base::kSectorBytes == 0 && sector.value <= size_sectors_ &&
+           bytes / base::kSectorBytes <= size_sectors_ - sector.value;
 }
 
 void Device::set_size(std::uint64_t sectors) {

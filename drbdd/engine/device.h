@@ -143,6 +143,9 @@ public:
 
     std::uint64_t size_sectors() const { return size_sectors_; }
 
+    // Whole sectors of the device: nothing else that a peer names is listened to.
+    bool covers(base::Sector sector, std::uint64_t bytes) const;
+
     void set_size(std::uint64_t sectors);
     // The largest size that this node can offer; 0 without a disk.
     std::uint64_t own_max_sectors() const;

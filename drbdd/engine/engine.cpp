@@ -30,6 +30,10 @@ bool Engine::is_out_of_sync(VolumeNumber volume, std::uint64_t bit) const {
     return device != nullptr && bit < device->bitmap.bits() && device->bitmap.test(bit);
 }
 
+std::uint64_t Engine::last_step_work() const {
+    return resource_->last_step_work();
+}
+
 bool Engine::is_al_active(VolumeNumber volume, std::uint32_t al_extent) const {
     const Device* device = resource_->find(volume);
     return device != nullptr && device->log.is_active(al_extent);

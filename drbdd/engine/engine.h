@@ -27,7 +27,9 @@ public:
     Engine& operator=(const Engine&) = delete;
 
     // Handles one event at time `now` (never going back) and appends what is to be done to
-    // `effects`.
+    // `effects`. Whatever is due at `now` is done: afterwards next_deadline() lies in the future,
+    // or whoever waits for it would spin. The simulator checks that, and last_step_work(), after
+    // every step.
     void step(io::Instant now, Event event, Effects& effects);
 
     // When step(Tick) is wanted at the latest; io::kNever if nothing is pending.
@@ -39,6 +41,8 @@ public:
     bool is_out_of_sync(VolumeNumber volume, std::uint64_t bit) const;
     // True if the 4 MiB extent is in the active set of the activity log.
     bool is_al_active(VolumeNumber volume, std::uint32_t al_extent) const;
+    // What the last step has cost, in passes of loops over things that may be many.
+    std::uint64_t last_step_work() const;
 
 private:
     std::unique_ptr<Resource> resource_;

@@ -53,7 +53,7 @@ public:
     void on_uuids(const proto::Uuids& packet);
     base::Result<void> on_state(const proto::State& packet);
     void on_sync_uuid(const proto::SyncUuid& packet);
-    void on_out_of_sync(const proto::BlockDesc& block);
+    base::Result<void> on_out_of_sync(const proto::BlockDesc& block);
     void on_state_request(const proto::StateChgReq& packet);
     void on_state_reply(const proto::StateChgReply& packet);
     void on_resync_write_acked(const proto::BlockAck& packet, bool ok);

@@ -16,8 +16,12 @@ void PeerDevice::start_full_sync(ConnState conn) {
     starting_sync_ = true;
 }
 
-void PeerDevice::on_out_of_sync(const proto::BlockDesc& block) {
+base::Result<void> PeerDevice::on_out_of_sync(const proto::BlockDesc& block) {
+    if (!device_.covers(block.sector, block.size)) {
+        return base::Error{base::ErrorCode::Invalid, "blocks that are not on the device"};
+    }
     device_.mark_out_of_sync(block.sector, block.size);
+    return {};
 }
 
 // One that was on its way when our disk failed belongs to no resync.

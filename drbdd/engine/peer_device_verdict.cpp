@@ -55,6 +55,13 @@ base::Result<std::uint64_t> PeerDevice::agree_on_size(const proto::Sizes& packet
 
 base::Result<void> PeerDevice::on_sizes(const proto::Sizes& packet) {
     heard_ = true;
+    for (const std::uint64_t sectors : {packet.d_size, packet.u_size, packet.c_size}) {
+        if (sectors > meta::kMaxDeviceBytes / base::kSectorBytes) {
+            return base::Error{
+                base::ErrorCode::Invalid,
+                base::format("a size of %llu sectors: the limit is 1 PiB", ull(sectors))};
+        }
+    }
     peer_max_bio_ = packet.max_bio_size;
     const base::Result<std::uint64_t> agreed = agree_on_size(packet);
     if (!agreed) {

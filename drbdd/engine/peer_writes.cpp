@@ -17,6 +17,8 @@ constexpr std::size_t kManyEpochs = 512;
 // Two of the largest packets: one on its way to the disk, one arriving.
 constexpr std::uint64_t kLeastMemory = 2u << 20;
 constexpr std::uint64_t kPageBytes = 4096;  // the unit of max-buffers
+// What a write costs beside its payload: a trim has none, and a peer may send any number of them.
+constexpr std::uint64_t kWriteBytes = 256;
 // Set in keys of the activity log, which the application's writes use too.
 constexpr std::uint64_t kLogKey = std::uint64_t{1} << 63;
 
@@ -44,6 +46,7 @@ void PeerWrites::on_connection_lost() {
             write.device->mark_out_of_sync(write.data.sector, write.length);
         }
     };
+    core_.work.add(queue_.size() + active_.size());
     for (Write& write : queue_) {
         forget(write);
     }
@@ -56,6 +59,7 @@ void PeerWrites::on_connection_lost() {
 }
 
 bool PeerWrites::drained(const Device& device) const {
+    core_.work.add(queue_.size() + active_.size());
     const auto of_device = [&device](const Write& write) { return write.device == &device; };
     return std::none_of(queue_.begin(), queue_.end(), of_device) &&
            std::none_of(active_.begin(), active_.end(), [&](const auto& entry) {
@@ -65,6 +69,7 @@ bool PeerWrites::drained(const Device& device) const {
 
 bool PeerWrites::queued(const Device& device, base::Sector sector, std::uint64_t bytes) const {
     const std::uint64_t end = sector.value + bytes / base::kSectorBytes;
+    core_.work.add(queue_.size());
     return std::any_of(queue_.begin(), queue_.end(), [&](const Write& write) {
         const std::uint64_t first = write.data.sector.value;
         return write.device == &device && first < end &&
@@ -87,8 +92,7 @@ base::Result<void> PeerWrites::on_write(
     const bool flush_only = length == 0 && kind == Kind::Write && data.has(proto::kDataFlush);
     const std::uint64_t size = device.size_sectors();
     if (!flush_only &&
-        (length == 0 || length % base::kSectorBytes != 0 || length > largest(kind) ||
-         data.sector.value > size || length / base::kSectorBytes > size - data.sector.value)) {
+        (length == 0 || length > largest(kind) || !device.covers(data.sector, length))) {
         return base::Error{
             base::ErrorCode::Invalid,
             base::format("a write of %llu bytes at sector %llu is beyond the device's "
@@ -97,10 +101,15 @@ base::Result<void> PeerWrites::on_write(
                          static_cast<unsigned long long>(data.sector.value),
                          static_cast<unsigned long long>(size))};
     }
+    // The application's writes here are not ordered with a peer's: two Primaries do not exist for
+    // us.
+    if (!flush_only && device.state().role == Role::Primary) {
+        return base::Error{base::ErrorCode::Invalid, "the peer writes while this node is Primary"};
+    }
     Epoch& epoch = epochs_.back();
     ++epoch.received;
     ++epoch.active;
-    memory_bytes_ += payload.length;
+    memory_bytes_ += payload.length + kWriteBytes;
     if (memory_bytes_ > most_memory()) {
         connection_.pause_reading(true);
     }
@@ -194,11 +203,7 @@ void PeerWrites::submit(Write write) {
                active.length > 0) {
         leave_to_resync(key, device);
     } else if (active.must_log) {
-        active.holds_log = active.waits_log = true;
-        const base::Sector last{active.data.sector.value + active.length / base::kSectorBytes - 1};
-        device.log.request(key | kLogKey,
-                           base::al_extent_rounding_down(active.data.sector),
-                           base::al_extent_rounding_down(last));
+        request_log(key, active);
     } else {
         submit_write(key, active);
     }
@@ -212,6 +217,48 @@ void PeerWrites::leave_to_resync(std::uint64_t key, const Device& device) {
     finish(key, all_marked ? 0 : EAGAIN);
 }
 
+// What goes to the disk next. Where the log must have it, no more than fits there beside the writes
+// of others; the peer may trim the whole device with one packet.
+std::uint64_t PeerWrites::piece_bytes(const Write& write) {
+    const std::uint64_t left = write.length - write.done;
+    if (!write.must_log) {
+        return left;
+    }
+    constexpr std::uint64_t kExtentBytes = base::kSectorsPerAlExtent * base::kSectorBytes;
+    const std::uint64_t at = base::to_bytes(write.data.sector) + write.done;
+    const std::uint64_t most = write.device->log.most_extents() * kExtentBytes;
+    return std::min(left, most - at % kExtentBytes);
+}
+
+base::AlExtent PeerWrites::piece_first(const Write& write) {
+    return base::al_extent_rounding_down(write.data.sector +
+                                         base::sectors_rounding_down(write.done));
+}
+
+base::AlExtent PeerWrites::piece_last(const Write& write) {
+    const std::uint64_t end = write.done + piece_bytes(write);
+    return base::al_extent_rounding_down(write.data.sector + base::sectors_rounding_down(end - 1));
+}
+
+void PeerWrites::request_log(std::uint64_t key, Write& write) {
+    write.holds_log = write.waits_log = true;
+    write.device->log.request(key | kLogKey, piece_first(write), piece_last(write));
+}
+
+// True if there was one: the write is not over yet.
+bool PeerWrites::next_piece(std::uint64_t key, Write& write) {
+    const std::uint64_t bytes = piece_bytes(write);
+    if (write.done + bytes >= write.length) {
+        return false;
+    }
+    if (write.holds_log) {
+        write.device->log.put(piece_first(write), piece_last(write));
+    }
+    write.done += bytes;
+    request_log(key, write);
+    return true;
+}
+
 void PeerWrites::on_log_ready(std::uint64_t key) {
     const auto found = active_.find(key & ~kLogKey);
     REQUIRE(found != active_.end());
@@ -221,8 +268,8 @@ void PeerWrites::on_log_ready(std::uint64_t key) {
 
 void PeerWrites::submit_write(std::uint64_t key, Write& write) {
     io::DiskOp op;
-    op.sector = write.data.sector;
-    op.length = write.length;
+    op.sector = write.data.sector + base::sectors_rounding_down(write.done);
+    op.length = piece_bytes(write);
     if (!write.flushed) {
         op.kind = io::DiskOp::Kind::Flush;
         op.length = 0;
@@ -253,6 +300,9 @@ void PeerWrites::on_write_done(Device& device, const DiskTicket& ticket, int err
         submit_write(ticket.key, write);
         return;
     }
+    if (error == 0 && next_piece(ticket.key, write)) {
+        return;
+    }
     const bool flush = ticket.op.kind == io::DiskOp::Kind::Flush;
     finish(ticket.key, error);
     if (error != 0 && flush) {
@@ -265,7 +315,7 @@ void PeerWrites::on_write_done(Device& device, const DiskTicket& ticket, int err
 void PeerWrites::finish(std::uint64_t key, int error) {
     Write write = std::move(active_.at(key));
     active_.erase(key);
-    memory_bytes_ -= write.payload.length;
+    memory_bytes_ -= write.payload.length + kWriteBytes;
     if (memory_bytes_ <= most_memory() / 2) {
         connection_.pause_reading(false);
     }
@@ -278,9 +328,7 @@ void PeerWrites::finish(std::uint64_t key, int error) {
     }
     acknowledge(write, error);
     if (write.holds_log && device.disk.accepts()) {
-        device.log.put(base::al_extent_rounding_down(write.data.sector),
-                       base::al_extent_rounding_down(base::Sector{
-                           write.data.sector.value + write.length / base::kSectorBytes - 1}));
+        device.log.put(piece_first(write), piece_last(write));
     }
     Epoch* epoch = find_epoch(write.epoch);
     REQUIRE(epoch != nullptr && epoch->active > 0);
@@ -344,6 +392,7 @@ void PeerWrites::start_flush() {
             break;
         }
         flush_covers_ = epoch.serial;
+        core_.work.add(epoch.unflushed.size());
         for (const Range& range : epoch.unflushed) {
             const bool seen =
                 std::find(devices.begin(), devices.end(), range.device) != devices.end();

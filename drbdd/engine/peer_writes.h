@@ -85,7 +85,8 @@ private:
         std::uint64_t length = 0;
         io::Slice payload;
         std::uint64_t epoch = 0;
-        bool flushed = false;  // the flush that DP_FLUSH asks for is done
+        std::uint64_t done = 0;  // bytes on the disk; a long trim goes there in pieces
+        bool flushed = false;    // the flush that DP_FLUSH asks for is done
         bool must_log = false;
         // What our superblock must say before: that the peer works with our disk.
         MetaStore::Generation logged_after = 0;
@@ -98,6 +99,11 @@ private:
     bool may_submit(const Write& write) const;
     void submit(Write write);
     void leave_to_resync(std::uint64_t key, const Device& device);
+    static std::uint64_t piece_bytes(const Write& write);
+    static base::AlExtent piece_first(const Write& write);
+    static base::AlExtent piece_last(const Write& write);
+    void request_log(std::uint64_t key, Write& write);
+    bool next_piece(std::uint64_t key, Write& write);
     void submit_write(std::uint64_t key, Write& write);
     bool must_log(const Write& write) const;
     void finish(std::uint64_t key, int error);

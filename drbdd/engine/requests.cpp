@@ -316,7 +316,7 @@ void Requests::replicate(std::uint64_t key, Write& write) {
     }
     write.replicated = true;
     write.protocol = protocol;
-    write.net = Net::Sent;
+    set_net(key, write, Net::Sent);
     write.in_log = true;
     write.sent_at = core_.now;
     write.position = connection.data_position();
@@ -432,17 +432,18 @@ base::Result<void> Requests::on_ack(Ack ack, const proto::BlockAck& packet) {
     Write& write = found->second;
     switch (ack) {
         case Ack::Received:
-            write.net =
-                write.net == Net::Sent || write.net == Net::Left ? Net::Received : write.net;
+            if (write.net == Net::Sent || write.net == Net::Left) {
+                set_net(found->first, write, Net::Received);
+            }
             break;
         case Ack::Written:
-            write.net = Net::Written;
+            set_net(found->first, write, Net::Written);
             break;
         case Ack::InSync:
-            write.net = Net::InSync;
+            set_net(found->first, write, Net::InSync);
             break;
         case Ack::Negative:
-            write.net = Net::Negative;
+            set_net(found->first, write, Net::Negative);
             device_.on_peer_refused_write();  // before the write is completed from our copy alone
             break;
     }
@@ -455,7 +456,7 @@ void Requests::on_barrier_acked(std::uint64_t key) {
     write.in_log = false;
     write.durable = write.net != Net::Negative;
     if (write.net == Net::Sent || write.net == Net::Left) {
-        write.net = Net::Received;
+        set_net(key, write, Net::Received);
     }
     check(key);
 }
@@ -466,7 +467,7 @@ void Requests::on_sent(std::uint64_t position) {
         leaving_.pop_front();
         const auto found = writes_.find(key);
         if (found != writes_.end() && found->second.net == Net::Sent) {
-            found->second.net = Net::Left;
+            set_net(key, found->second, Net::Left);
             check(key);
         }
     }
@@ -480,7 +481,7 @@ void Requests::on_connection_lost(std::uint64_t key) {
     if (write.completed && !is_flush(write) && !safe && !device_.local_usable()) {
         device_.note_write_lost_with_disk();
     }
-    write.net = Net::Lost;
+    set_net(key, write, Net::Lost);
     check(key);
 }
 
@@ -491,6 +492,7 @@ void Requests::on_disk_lost() {
         held.completion.error = held.ours_alone ? EIO : held.completion.error;
     }
     std::vector<std::uint64_t> undecided;
+    core_.work.add(writes_.size());
     for (auto& [key, write] : writes_) {
         write.holds_log = false;
         if (write.waits_log) {
@@ -553,6 +555,7 @@ bool Requests::net_satisfied(const Write& write) const {
 // Completes the write, or lets go of it, as far as it is.
 void Requests::check(std::uint64_t key) {
     Write& write = writes_.at(key);
+    core_.work.add();
     if (write.local_pending) {
         return;
     }
@@ -574,6 +577,7 @@ bool Requests::has_own_copy(const Write& write) const {
 // Not completed yet, and of no use on our disk: the peer's word decides.
 std::vector<std::uint64_t> Requests::undecided() const {
     std::vector<std::uint64_t> keys;
+    core_.work.add(writes_.size());
     for (const auto& [key, write] : writes_) {
         if (!write.completed && write.local_failed && !is_flush(write)) {
             keys.push_back(key);
@@ -592,7 +596,7 @@ void Requests::give_up_undecided() {
     }
     for (const std::uint64_t key : undecided()) {
         Write& write = writes_.at(key);
-        write.net = Net::Lost;
+        set_net(key, write, Net::Lost);
         write.durable = false;
         check(key);
     }
@@ -655,6 +659,10 @@ void Requests::complete(std::uint64_t key, Write& write) {
 void Requests::release(std::uint64_t key, Write& write) {
     settle_bits(write);
     unsettled_ -= write.started ? 1 : 0;
+    set_net(key, write, Net::None);
+    if (write.in_sync) {
+        in_sync_.remove(write.app.sector, key);
+    }
     if (write.holds_log) {
         device_.log.put(first_extent(write.app), last_extent(write.app));
     }
@@ -676,17 +684,31 @@ void Requests::settle_bits(const Write& write) {
     }
 }
 
+void Requests::set_net(std::uint64_t key, Write& write, Net net) {
+    const auto waits = [](Net at) { return at == Net::Sent || at == Net::Left; };
+    if (waits(write.net)) {
+        --unacknowledged_;
+        unacknowledged_bytes_ -= write.app.length;
+    }
+    if (waits(net)) {
+        ++unacknowledged_;
+        unacknowledged_bytes_ += write.app.length;
+    }
+    write.net = net;
+    if (net == Net::InSync && !std::exchange(write.in_sync, true)) {
+        in_sync_.add(write.app.sector, write.app.length, key);
+    }
+}
+
 // An older write that was part of a resync gets its barrier ack later: it must not clear the bits.
 void Requests::keep_marked(const AppRequest& newer) {
-    const auto end = [](const AppRequest& app) {
-        return app.sector.value + app.length / base::kSectorBytes;
-    };
-    for (auto& [key, older] : writes_) {
-        if (older.net == Net::InSync && older.app.sector.value < end(newer) &&
-            newer.sector.value < end(older.app)) {
-            older.net = Net::Written;
+    in_sync_.take_overlapping(newer.sector, newer.length, [this](std::uint64_t key) {
+        Write& older = writes_.at(key);
+        older.in_sync = false;
+        if (older.net == Net::InSync) {
+            set_net(key, older, Net::Written);
         }
-    }
+    });
 }
 
 void Requests::advance() {
@@ -710,6 +732,7 @@ void Requests::advance() {
         waiting_.pop_front();
     }
     if (!waiting_reads_.empty()) {
+        core_.work.add(waiting_reads_.size());
         for (const std::uint64_t key : std::exchange(waiting_reads_, {})) {
             start_read(key);
         }
@@ -735,23 +758,9 @@ bool Requests::idle() const {
     return writes_.empty() && reads_.empty() && waiting_flushes_.empty() && held_.empty();
 }
 
-std::uint64_t Requests::unacknowledged() const {
-    return static_cast<std::uint64_t>(
-        std::count_if(writes_.begin(), writes_.end(), [](const auto& entry) {
-            return entry.second.net == Net::Sent || entry.second.net == Net::Left;
-        }));
-}
-
-std::uint64_t Requests::unacknowledged_bytes() const {
-    std::uint64_t bytes = 0;
-    for (const auto& [key, write] : writes_) {
-        bytes += write.net == Net::Sent || write.net == Net::Left ? write.app.length : 0;
-    }
-    return bytes;
-}
-
 io::Instant Requests::oldest_unacknowledged() const {
     for (const auto& [key, write] : writes_) {
+        core_.work.add();
         if (write.replicated && !write.completed && write.in_log && !net_satisfied(write)) {
             return write.sent_at;
         }

@@ -21,7 +21,8 @@ class Device;
 
 class Requests {
 public:
-    Requests(Core& core, Device& device) : core_(core), device_(device) {}
+    Requests(Core& core, Device& device)
+        : core_(core), device_(device), ranges_(&core.work), in_sync_(&core.work) {}
 
     void submit(AppRequest request);
 
@@ -69,8 +70,10 @@ public:
 
     std::uint64_t pending() const { return writes_.size() + reads_.size(); }  // not completed
 
-    std::uint64_t unacknowledged() const;  // sent to the peer, no answer yet
-    std::uint64_t unacknowledged_bytes() const;
+    std::uint64_t unacknowledged() const { return unacknowledged_; }  // sent, no answer yet
+
+    std::uint64_t unacknowledged_bytes() const { return unacknowledged_bytes_; }
+
     io::Instant oldest_unacknowledged() const;
 
     io::Instant last_activity() const { return last_activity_; }
@@ -86,8 +89,9 @@ private:
         bool local = false;
         bool local_pending = false;
         bool local_failed = false;
-        Net net = Net::None;
+        Net net = Net::None;                                    // changed by set_net()
         ReplicationProtocol protocol = ReplicationProtocol::C;  // that it was sent under
+        bool in_sync = false;                                   // entered in in_sync_
         bool durable = false;                                   // barrier ack received
         bool in_log = false;                                    // the transfer log has it
         bool completed = false;
@@ -129,6 +133,7 @@ private:
     void give_up_undecided();
     void complete(std::uint64_t key, Write& write);
     void release(std::uint64_t key, Write& write);
+    void set_net(std::uint64_t key, Write& write, Net net);
     void keep_marked(const AppRequest& newer);
     void settle_bits(const Write& write);
     bool remote_ok(const Write& write) const;
@@ -141,6 +146,7 @@ private:
     std::map<std::uint64_t, Write> writes_;
     std::map<std::uint64_t, Read> reads_;
     Ranges<std::uint64_t> ranges_;             // of writes admitted and not completed
+    Ranges<std::uint64_t> in_sync_;            // of writes that will clear bits with their ack
     std::deque<std::uint64_t> waiting_;        // writes not admitted yet
     std::deque<std::uint64_t> logged_;         // have their log extents, wait for the gate
     std::deque<std::uint64_t> waiting_reads_;  // for an overlapping write
@@ -155,6 +161,8 @@ private:
     bool telling_peer_ = false;    // the flush under way follows the announcement
     std::uint64_t started_ = 0;    // and not completed
     std::uint64_t unsettled_ = 0;  // started and not released
+    std::uint64_t unacknowledged_ = 0;
+    std::uint64_t unacknowledged_bytes_ = 0;
     io::Instant last_activity_{};
 };
 

@@ -50,6 +50,7 @@ void Resource::step(io::Instant now, Event event, Effects& effects) {
     REQUIRE(now >= core_.now);
     core_.now = now;
     core_.effects = &effects;
+    core_.work = {};
     dispatch(std::move(event));
     // Every part looks whether it can go on, until none can.
     int rounds = 0;
@@ -63,6 +64,7 @@ void Resource::step(io::Instant now, Event event, Effects& effects) {
         fencer_.advance();
         advance_admin();
         connection_.handle_drop();
+        core_.work.add();
         REQUIRE(++rounds < kMaxRounds);
     } while (core_.progress);
     core_.effects = nullptr;

@@ -32,6 +32,8 @@ public:
 
     Fencer& fencer() { return fencer_; }
 
+    std::uint64_t last_step_work() const { return core_.work.done; }
+
     Role role() const;
     Device* find(VolumeNumber volume);
     const Device* find(VolumeNumber volume) const;

@@ -18,9 +18,7 @@ constexpr io::Duration kBusyFor = std::chrono::milliseconds(100);
 constexpr io::Duration kRefill = std::chrono::milliseconds(10);
 
 bool on_device(const Device& device, base::Sector sector, std::uint64_t bytes) {
-    return bytes > 0 && bytes % base::kSectorBytes == 0 && bytes <= proto::kMaxDataBytes &&
-           sector.value <= device.size_sectors() &&
-           bytes / base::kSectorBytes <= device.size_sectors() - sector.value;
+    return bytes > 0 && bytes <= proto::kMaxDataBytes && device.covers(sector, bytes);
 }
 
 }  // namespace
@@ -58,11 +56,8 @@ bool ResyncPacer::gives_way(io::Instant now, const DiskSettings& settings, bool 
     return application_busy && rate != 0 && owed_ <= 0;
 }
 
-bool ResyncPacer::may_send(io::Instant now, const DiskSettings& settings) {
+void ResyncPacer::refill(io::Instant now, const DiskSettings& settings) {
     const std::uint64_t rate = rate_limit(settings);
-    if (rate == 0) {
-        return true;
-    }
     const auto elapsed = std::min<io::Duration>(now - last_refill_, std::chrono::seconds(1));
     if (elapsed >= kRefill) {
         const double gained =
@@ -71,7 +66,6 @@ bool ResyncPacer::may_send(io::Instant now, const DiskSettings& settings) {
                            static_cast<std::int64_t>(rate / 10 + proto::kMaxDataBytes));
         last_refill_ = now;
     }
-    return tokens_ > 0;
 }
 
 io::Instant ResyncPacer::next_refill(const DiskSettings& settings) const {
@@ -110,17 +104,22 @@ bool ResyncTarget::application_busy() const {
     return core_.now - device_.requests.last_activity() < kBusyFor;
 }
 
+// It may ask and write.
+bool ResyncTarget::active() const {
+    return running_ && device_.state().conn == ConnState::SyncTarget && device_.local_usable();
+}
+
 void ResyncTarget::advance() {
-    const VolumeState& state = device_.state();
-    if (!running_ || state.conn != ConnState::SyncTarget || !device_.local_usable()) {
+    if (!active()) {
         return;
     }
     write_deferred();
     const DiskSettings& settings = device_.settings().disk;
     const bool busy = application_busy();
+    pacer_.refill(core_.now, settings);
     bool narrow = pacer_.gives_way(core_.now, settings, busy);
-    while (in_flight_ < ResyncPacer::window(settings, narrow) &&
-           pacer_.may_send(core_.now, settings) && request_next(narrow)) {
+    while (in_flight_ < ResyncPacer::window(settings, narrow) && pacer_.may_send(settings) &&
+           request_next(narrow)) {
         narrow = pacer_.gives_way(core_.now, settings, busy);
     }
 }
@@ -136,6 +135,7 @@ bool ResyncTarget::request_next(bool busy) {
         cursor_ = again ? 0 : bitmap.bits();
         return again && request_next(busy);
     }
+    cursor_ = bit;  // what was passed over is not looked at again
     const base::Sector sector = base::first_sector(base::BitIndex{bit});
     const std::uint64_t most = ResyncPacer::largest_request(busy);
     const std::uint64_t bits = extend(bit, most / base::kBytesPerBit);
@@ -144,6 +144,7 @@ bool ResyncTarget::request_next(bool busy) {
     if (device_.requests.busy(sector, bytes) || device_.peer_busy(sector, bytes)) {
         return false;  // an application write is under way there: it comes first
     }
+    core_.work.add();
     cursor_ = bit + bits;
     requested_[sector] = bytes;
     in_flight_ += bytes;
@@ -169,10 +170,14 @@ std::uint64_t ResyncTarget::extend(std::uint64_t first, std::uint64_t most) cons
 }
 
 io::Instant ResyncTarget::next_deadline() const {
-    if (!running_) {
+    if (!active()) {
         return io::kNever;
     }
-    io::Instant next = pacer_.next_refill(device_.settings().disk);
+    // With a full window it is a reply that lets it go on, not time.
+    const DiskSettings& settings = device_.settings().disk;
+    io::Instant next = in_flight_ < ResyncPacer::window(settings, false)
+                           ? pacer_.next_refill(settings)
+                           : io::kNever;
     if (in_flight_ == 0) {
         next = std::min(next, core_.now + kBusyFor);  // look again for what was busy
     }
@@ -241,22 +246,26 @@ void ResyncTarget::write(io::DiskOp op) {
 }
 
 void ResyncTarget::write_deferred() {
-    for (auto it = deferred_.begin(); it != deferred_.end();) {
-        if (device_.peer_ranges.overlaps(it->sector, it->length)) {
-            ++it;
-            continue;
+    core_.work.add(deferred_.size());
+    std::erase_if(deferred_, [this](io::DiskOp& op) {
+        if (device_.peer_ranges.overlaps(op.sector, op.length)) {
+            return false;
         }
-        io::DiskOp op = std::move(*it);
-        it = deferred_.erase(it);
         device_.disk.submit(DiskUser::ResyncWrite, serial_, std::move(op));
-    }
+        return true;
+    });
 }
 
+// What it names is what we asked for there, whatever size it tells.
 void ResyncTarget::on_in_sync(const proto::BlockAck& packet) {
-    if (requested_.erase(packet.sector) > 0) {
-        device_.mark_in_sync(packet.sector, packet.size);
-        forget(packet.sector, packet.size);
+    const auto found = requested_.find(packet.sector);
+    if (found == requested_.end()) {
+        return;
     }
+    const std::uint64_t bytes = found->second;
+    requested_.erase(found);
+    device_.mark_in_sync(packet.sector, bytes);
+    forget(packet.sector, bytes);
 }
 
 void ResyncTarget::on_refused(const proto::BlockAck& packet, bool failed) {

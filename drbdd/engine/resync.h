@@ -35,7 +35,12 @@ public:
     static std::uint64_t largest_request(bool application_busy);
     // Bytes per second allowed by the user's settings; 0: no limit.
     static std::uint64_t rate_limit(const DiskSettings& settings);
-    bool may_send(io::Instant now, const DiskSettings& settings);
+    // What has been gained since the last time; after it next_refill() lies in the future.
+    void refill(io::Instant now, const DiskSettings& settings);
+
+    bool may_send(const DiskSettings& settings) const {
+        return rate_limit(settings) == 0 || tokens_ > 0;
+    }
 
     void spend(std::uint64_t bytes) {
         tokens_ -= static_cast<std::int64_t>(bytes);
@@ -53,7 +58,8 @@ private:
 
 class ResyncTarget {
 public:
-    ResyncTarget(Core& core, Device& device) : core_(core), device_(device) {}
+    ResyncTarget(Core& core, Device& device)
+        : core_(core), device_(device), fetching_(&core.work), writing_(&core.work) {}
 
     void start();
     // Forgets what was asked for; writes under way still reach the disk.
@@ -90,6 +96,7 @@ public:
     std::uint64_t failed_bits() const { return failed_bits_; }
 
 private:
+    bool active() const;
     bool request_next(bool busy);
     std::uint64_t extend(std::uint64_t first_bit, std::uint64_t most) const;
     bool application_busy() const;
@@ -113,7 +120,7 @@ private:
 
 class ResyncSource {
 public:
-    ResyncSource(Core& core, Device& device) : core_(core), device_(device) {}
+    ResyncSource(Core& core, Device& device) : core_(core), device_(device), reading_(&core.work) {}
 
     void stop();
     base::Result<void> on_request(const proto::BlockReq& request);

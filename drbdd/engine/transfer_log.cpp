@@ -103,6 +103,7 @@ base::Result<std::vector<TransferLog::Entry>> TransferLog::on_barrier_ack(
 
 std::vector<TransferLog::Entry> TransferLog::take_all() {
     std::vector<Entry> all;
+    core_.work.add(writes_);
     for (const Epoch& epoch : epochs_) {
         all.insert(all.end(), epoch.writes.begin(), epoch.writes.end());
     }

@@ -12,6 +12,9 @@ using namespace std::chrono_literals;
 namespace {
 
 constexpr std::uint64_t kMaxStepsAtOneInstant = 100'000;
+// Passes of loops in one step, whatever is pending: a few for each write that the transfer log may
+// hold. A walk over all of them for each of a thousand is more.
+constexpr std::uint64_t kMaxStepWork = 100'000;
 
 template <typename... Ts>
 struct Overloaded : Ts... {
@@ -189,10 +192,25 @@ void Host::step(engine::Event event) {
     stepping_ = true;
     engine_->step(world_.now(), std::move(event), effects);
     stepping_ = false;
+    check_step();
     carry_out(effects);
     if (running()) {
         schedule_tick();
         observer_.on_step_done(node_);
+    }
+}
+
+// What must be true of any step, whatever it was.
+void Host::check_step() {
+    most_work_ = std::max(most_work_, engine_->last_step_work());
+    if (engine_->last_step_work() > kMaxStepWork) {
+        world_.fail(base::format("a step that cost %llu operations",
+                                 static_cast<unsigned long long>(engine_->last_step_work())));
+    }
+    if (engine_->next_deadline() <= world_.now()) {
+        world_.fail(base::format(
+            "the next deadline is not in the future, but %lld ns ago",
+            static_cast<long long>((world_.now() - engine_->next_deadline()).count())));
     }
 }
 

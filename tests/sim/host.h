@@ -89,6 +89,9 @@ public:
     bool fail_listen = false;  // the port is taken
     bool no_address = false;   // the local address is not there yet
 
+    // Of the most expensive step so far.
+    std::uint64_t most_work() const { return most_work_; }
+
     // Counts effects carried out, for placing crashes.
     std::uint64_t effects_done() const { return effects_done_; }
 
@@ -103,6 +106,7 @@ private:
     class Doer;  // carries out one effect
 
     void trace_event(const engine::Event& event);
+    void check_step();
     void carry_out(engine::Effects& effects);
     bool crash_is_due();
     void process_gone();
@@ -124,6 +128,7 @@ private:
     std::optional<std::uint64_t> effects_until_crash_;
     std::optional<PowerCut> crash_cut_;
     std::uint64_t effects_done_ = 0;
+    std::uint64_t most_work_ = 0;
     io::Instant busy_since_{-1};
     std::uint64_t steps_at_once_ = 0;
     std::vector<std::string> log_;

@@ -204,6 +204,9 @@ void SimDisk::land(const InFlight& entry, const std::function<bool(std::uint64_t
         if (!keeps(s - first)) {
             continue;
         }
+        if (entry.op.kind != Kind::Write && !blocks_.contains(s / 8)) {
+            continue;  // zeroes on what was never written: large discards are cheap
+        }
         const SectorBytes bytes = new_content(entry.op, s);
         Dirty& dirty = dirty_[s];
         if (dirty.versions.empty()) {

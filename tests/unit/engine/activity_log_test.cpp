@@ -141,6 +141,36 @@ TEST(ActivityLog, ForgetsWhatNobodyUsesAnyMore) {
     EXPECT_EQ(log.take_ready(), (std::vector<std::uint64_t>{2}));
 }
 
+// Eight thousand that wait for a slot: each one that is let go costs a look at the first of them.
+TEST(ActivityLog, ManyWhoWaitCostLittle) {
+    Work work;
+    ActivityLog log(&work);
+    log.reset(67);
+    for (std::uint32_t i = 0; i < 67; ++i) {
+        log.request(i, extent(i), extent(i));
+        run_transaction(log);
+    }
+    for (std::uint32_t i = 0; i < 8000; ++i) {
+        log.request(100 + i, extent(1000 + i), extent(1000 + i));
+    }
+    for (std::uint32_t i = 0; i < 67; ++i) {
+        log.put(extent(i), extent(i));
+    }
+    run_transaction(log);
+    EXPECT_EQ(log.take_ready().size(), 67u + 64u);
+    EXPECT_LT(work.done, 10'000u);
+}
+
+TEST(ActivityLog, AskingForAllThatIsAllowedAtOnceSucceeds) {
+    ActivityLog log;
+    log.reset(67);
+    EXPECT_EQ(log.most_extents(), 32u);
+    log.request(1, extent(100), extent(131));
+    log.request(2, extent(200), extent(231));
+    run_transaction(log);
+    EXPECT_EQ(log.take_ready(), (std::vector<std::uint64_t>{1, 2}));
+}
+
 TEST(ActivityLog, AbandonForgetsEverything) {
     ActivityLog log;
     log.reset(67);
