@@ -14,7 +14,7 @@ struct Export {
     std::string name;  // "drbd0"; the empty name means it too
     std::string description;
     std::uint64_t size_bytes = 0;
-    std::uint32_t block_bytes = 512;  // power of two; smaller or unaligned requests get EINVAL
+    std::uint32_t block_bytes = 512;  // announced as the minimum; a power of two
     std::uint32_t preferred_bytes = 4096;
     bool read_only = false;
     bool rotational = false;

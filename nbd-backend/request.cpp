@@ -1,5 +1,7 @@
 #include "nbd-backend/request.h"
 
+#include "base/units.h"
+
 namespace nbd {
 
 namespace {
@@ -26,8 +28,8 @@ bool carries_data(Command command) {
     return command == Command::Read || command == Command::Write;
 }
 
-bool is_aligned(const Request& request, const Export& volume) {
-    return ((request.offset | request.length) & (volume.block_bytes - 1)) == 0;
+bool is_aligned(const Request& request, std::uint32_t block_bytes) {
+    return ((request.offset | request.length) & (block_bytes - 1)) == 0;
 }
 
 // Clients expect "no space" from what would extend the device, "invalid" from the rest.
@@ -95,11 +97,13 @@ Refusal check_request(const Request& request, const Session& session) {
         return {WireError::Invalid, "more than 32 MiB in one request"};
     }
     if (command == Command::WriteZeroes && request.has(kFastZero) &&
-        (!session.volume.fast_zeroes || !is_aligned(request, session.volume))) {
+        (!session.volume.fast_zeroes || !is_aligned(request, session.volume.block_bytes))) {
         return {WireError::NotSupported, "zeroing is not faster than writing here"};
     }
-    if (!is_aligned(request, session.volume)) {
-        return {WireError::Invalid, "not aligned to the minimum block size"};
+    // The announced minimum may have grown since a client, or a loop device above it, came to know
+    // it: any multiple of a sector is served.
+    if (!is_aligned(request, base::kSectorBytes)) {
+        return {WireError::Invalid, "not aligned to sectors of 512 bytes"};
     }
     if (command == Command::BlockStatus && request.length == 0) {
         return {WireError::Invalid, "block status of nothing"};

@@ -24,6 +24,13 @@ void Attacher::start(const DiskSettings& settings) {
         fail(kErrMdDiskTooSmall, layout.error().text);
         return;
     }
+    if (geometry.logical_block_bytes > kLargestBlock) {
+        fail(kErrMdInvalid,
+             base::format("the disk has sectors of %u bytes: DRBD's metadata need %u or less",
+                          geometry.logical_block_bytes,
+                          kLargestBlock));
+        return;
+    }
     phase_ = Phase::ReadSuperblock;
     read(base::sectors_rounding_down(meta::internal_superblock_byte(geometry.size_bytes)),
          meta::kBlockBytes);

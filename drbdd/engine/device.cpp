@@ -498,41 +498,47 @@ void Device::finish_detach() {
 }
 
 void Device::on_disk_done(const DiskDone& done) {
-    const DiskTicket ticket = disk.take(done.id);
+    disk.on_done(done.id, done.error);
     core_.progress = true;
+    while (const std::optional<LocalDisk::Ended> ended = disk.take_ended()) {
+        on_disk_ended(ended->ticket, ended->error);
+    }
+}
+
+void Device::on_disk_ended(const DiskTicket& ticket, int error) {
     switch (ticket.user) {
         case DiskUser::AppWrite:
         case DiskUser::AppRead:
         case DiskUser::AppFlush:
-            requests.on_disk_done(ticket, done.error);
+            requests.on_disk_done(ticket, error);
             break;
         case DiskUser::PeerWrite:
-            peer_writes_.on_write_done(*this, ticket, done.error);
+            peer_writes_.on_write_done(*this, ticket, error);
             break;
         case DiskUser::PeerFlush:
-            peer_writes_.on_flush_done(*this, done.error);
+            peer_writes_.on_flush_done(*this, error);
             break;
         case DiskUser::PeerRead:
-            connection_.on_peer_read_done(*this, ticket, done.error);
+            connection_.on_peer_read_done(*this, ticket, error);
             break;
         case DiskUser::ResyncRead:
-            peer.source.on_disk_done(ticket, done.error);
+            peer.source.on_disk_done(ticket, error);
             break;
         case DiskUser::ResyncWrite:
-            peer.target.on_disk_done(ticket, done.error);
+            peer.target.on_disk_done(ticket, error);
             break;
         case DiskUser::MetaStore:
-            if (done.error != 0) {
+            if (error != 0) {
                 disk_failed(true,
                             base::format("meta-data I/O error at sector %llu, errno %d",
                                          static_cast<unsigned long long>(ticket.op.sector.value),
-                                         done.error));
+                                         error));
             } else {
                 store.on_disk_done(ticket);
             }
             break;
         case DiskUser::Attach:
-            attacher_.on_disk_done(ticket, done.error);
+            attacher_.on_disk_done(ticket, error);
             break;
     }
 }
@@ -544,6 +550,11 @@ std::uint64_t Device::own_max_sectors() const {
     const std::uint64_t usable = store.layout().usable_sectors;
     const std::uint64_t wanted = settings_.disk.size_sectors;
     return wanted != 0 ? std::min(usable, wanted) : usable;
+}
+
+std::uint32_t Device::block_bytes() const {
+    const std::uint32_t own = disk.is_open() ? disk.geometry().logical_block_bytes : 0;
+    return std::max({own, peer.block_bytes(), std::uint32_t{base::kSectorBytes}});
 }
 
 bool Device::covers(base::Sector sector, std::uint64_t bytes) const {
@@ -668,8 +679,8 @@ VolumeStatus Device::status(io::Instant now) const {
     s.rs_in_flight_sectors = peer.target.in_flight_bytes() / base::kSectorBytes;
     s.was_alone = store.is_open() && store.was_alone();
     s.usable = usable();
+    s.logical_block_bytes = block_bytes();
     if (disk.is_open()) {
-        s.logical_block_bytes = disk.geometry().logical_block_bytes;
         s.rotational = disk.geometry().rotational;
         s.fast_zeroes = disk.geometry().can_discard;
     }

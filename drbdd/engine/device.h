@@ -150,6 +150,10 @@ public:
     // The largest size that this node can offer; 0 without a disk.
     std::uint64_t own_max_sectors() const;
 
+    // What users are told to keep to: the larger one of both disks' sectors. Any multiple of 512
+    // works, at the price of reading the rest of the block.
+    std::uint32_t block_bytes() const;
+
     Connection& peer_connection() { return connection_; }
 
     bool usable() const;
@@ -185,6 +189,7 @@ private:
     void after_change(const VolumeState& old);
     void update_flags();
     void begin_generation(GenerationIds next);
+    void on_disk_ended(const DiskTicket& ticket, int error);
     void finish_attach();
     void finish_detach();
     void remember_exposed_data();

@@ -111,6 +111,9 @@ public:
 
     std::uint64_t peer_max_bio() const { return peer_max_bio_; }
 
+    // Of the peer's disk, as it last told; 0: nothing yet.
+    std::uint32_t block_bytes() const { return peer_block_bytes_; }
+
     std::optional<ResyncProgress> progress(io::Instant now) const;
 
 private:
@@ -130,6 +133,7 @@ private:
     base::Result<bool> end_of_resync(const VolumeState& peer, DiskState& peer_disk);
     SyncDecision decide(const VolumeState& peer, DiskState peer_disk) const;
     base::Result<std::uint64_t> agree_on_size(const proto::Sizes& packet) const;
+    void note_block_size(const proto::Sizes& packet);
     void advance_bitmaps();
     void advance_starting_sync();
     void advance_sync_source();
@@ -165,6 +169,7 @@ private:
     std::uint64_t peer_dirty_bits_ = 0;
     std::uint64_t sent_dirty_bits_ = 0;
     std::uint64_t peer_max_bio_ = 0;
+    std::uint32_t peer_block_bytes_ = 0;  // kept over connections: users keep to it
 
     bool request_pending_ = false;
     std::uint32_t request_mask_ = 0;

@@ -6,6 +6,7 @@
 #include "drbdd/engine/state_rules.h"
 
 #include <algorithm>
+#include <bit>
 
 namespace engine {
 
@@ -53,6 +54,16 @@ base::Result<std::uint64_t> PeerDevice::agree_on_size(const proto::Sizes& packet
     return size;
 }
 
+// A node without a disk has nothing to tell.
+void PeerDevice::note_block_size(const proto::Sizes& packet) {
+    const std::uint32_t bytes = packet.logical_block_size;
+    if (packet.has_limits && packet.d_size != 0 && std::has_single_bit(bytes) &&
+        bytes >= base::kSectorBytes && bytes <= kLargestBlock && bytes != peer_block_bytes_) {
+        peer_block_bytes_ = bytes;
+        core_.emit(StatusChanged{});
+    }
+}
+
 base::Result<void> PeerDevice::on_sizes(const proto::Sizes& packet) {
     heard_ = true;
     for (const std::uint64_t sectors : {packet.d_size, packet.u_size, packet.c_size}) {
@@ -63,6 +74,7 @@ base::Result<void> PeerDevice::on_sizes(const proto::Sizes& packet) {
         }
     }
     peer_max_bio_ = packet.max_bio_size;
+    note_block_size(packet);
     const base::Result<std::uint64_t> agreed = agree_on_size(packet);
     if (!agreed) {
         return agreed.error();

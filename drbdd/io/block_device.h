@@ -18,7 +18,7 @@ struct BlockRequest {
     Op op = Op::Read;
     bool fua = false;          // Write, WriteZeroes, Discard: durable when completed
     bool may_unmap = true;     // WriteZeroes
-    std::uint64_t offset = 0;  // bytes; a multiple of BlockDeviceInfo::block_bytes
+    std::uint64_t offset = 0;  // bytes; a multiple of 512, better of BlockDeviceInfo::block_bytes
     std::uint64_t length = 0;  // bytes; likewise; any size, the device splits as it needs
     Slice payload;             // Write: the data. Read: `length` bytes of room
 
@@ -35,7 +35,7 @@ struct BlockDeviceInfo {
     std::uint32_t volume = 0;
     std::uint32_t minor = 0;
     std::uint64_t size_bytes = 0;     // 0 while unknown
-    std::uint32_t block_bytes = 512;  // smallest unit
+    std::uint32_t block_bytes = 512;  // smallest unit that new users are told of
     std::uint32_t preferred_bytes = 4096;
     bool rotational = false;
     bool can_discard = true;

@@ -38,7 +38,7 @@ struct DiskOp {
     bool fua = false;          // Write: durable before it is done
     bool may_unmap = true;     // WriteZeroes: holes are fine
     base::Sector sector;       // ignored for Flush
-    std::uint64_t length = 0;  // bytes; a multiple of logical_block_bytes
+    std::uint64_t length = 0;  // bytes; a multiple of logical_block_bytes, as the position is
     Slice buffer;              // Read, Write: `length` bytes; kept alive until done
 };
 

@@ -122,8 +122,10 @@ int VolumePort::check(const io::BlockRequest& request) const {
     if (request.op == Op::Flush) {
         return 0;
     }
-    const std::uint64_t block = status_.logical_block_bytes;
-    if (request.length == 0 || request.offset % block != 0 || request.length % block != 0) {
+    // A peer with larger blocks may come while a user keeps to the smaller ones that it was told of
+    // first: those go on working.
+    if (request.length == 0 || request.offset % base::kSectorBytes != 0 ||
+        request.length % base::kSectorBytes != 0) {
         return EINVAL;
     }
     if (has_payload(request.op) && request.payload.length != request.length) {

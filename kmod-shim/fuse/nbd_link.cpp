@@ -57,8 +57,13 @@ void NbdLink::connect(Instant now) {
     nbd_handle* nbd = handle_.get();
     // Simple replies carry a read's data in one piece with the least framing; they cannot leave
     // parts of the buffer untouched, so that it needs no clearing beforehand.
+    // The minimum block of the export may have grown since the loop device above got its own, with
+    // a peer whose disk has larger sectors: the server takes the smaller ones as well.
+    const std::uint32_t strict =
+        nbd_get_strict_mode(nbd) & ~static_cast<std::uint32_t>(LIBNBD_STRICT_ALIGN);
     const bool prepared = nbd_set_request_structured_replies(nbd, false) == 0 &&
                           nbd_set_pread_initialize(nbd, false) == 0 &&
+                          nbd_set_strict_mode(nbd, strict) == 0 &&
                           nbd_set_opt_mode(nbd, true) == 0 &&
                           nbd_set_export_name(nbd, settings_.export_name.c_str()) == 0;
     go_error_.reset();

@@ -34,6 +34,9 @@ Cluster::Cluster(ClusterOptions options)
                                   ? options.bobs_device_bytes
                                   : options.device_bytes;
         geometry.can_discard = options.can_discard;
+        geometry.logical_block_bytes = node == Node::Bob && options.bobs_block_bytes != 0
+                                           ? options.bobs_block_bytes
+                                           : options.block_bytes;
         for (std::size_t i = 0; i < options.volumes; ++i) {
             host->add_volume(geometry);
             host->volume(i).disk->set_latency(options.latency);

@@ -34,6 +34,8 @@ struct ClusterOptions {
     DiskLatency latency;
     bool can_discard = true;
     std::uint64_t bobs_device_bytes = 0;  // 0: as Alice's
+    std::uint32_t block_bytes = 512;      // sectors of the disks
+    std::uint32_t bobs_block_bytes = 0;   // 0: as Alice's
 };
 
 struct AdminResult {

@@ -40,6 +40,9 @@ void SimDisk::check(const io::DiskOp& op) {
                          : "metadata operation that reaches into the data");
     }
     const bool moves_bytes = op.kind == Kind::Write || op.kind == Kind::Read;
+    if (moves_bytes && op.buffer.offset % geometry_.logical_block_bytes != 0) {
+        world_.fail("disk operation whose memory is not aligned to the logical block");
+    }
     if (moves_bytes && (op.buffer.length != op.length || op.length > geometry_.max_io_bytes)) {
         world_.fail("disk operation with a wrong buffer or above the device's largest request");
     }
@@ -59,6 +62,10 @@ void SimDisk::check(const io::DiskOp& op) {
 }
 
 int SimDisk::draw_error(const io::DiskOp& op) {
+    if (op.kind != Kind::Flush &&
+        (op.length % least_ != 0 || op.sector.value * kSector % least_ != 0)) {
+        return EINVAL;
+    }
     if (const auto n = failing_numbers_.find(operations_); n != failing_numbers_.end()) {
         return n->second;
     }
@@ -135,7 +142,7 @@ void SimDisk::finish_read(InFlight& entry) {
 
 void SimDisk::finish_write(InFlight& entry) {
     if (entry.error != 0) {
-        if (entry.error != EOPNOTSUPP) {
+        if (entry.error != EOPNOTSUPP && entry.error != EINVAL) {
             land(entry, [this](std::uint64_t) { return world_.prng.chance(0.5); });
         }
     } else if (!entry.landed) {

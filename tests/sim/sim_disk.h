@@ -66,6 +66,9 @@ public:
 
     void add_bad_sector(base::Sector sector) { bad_sectors_.insert(sector.value); }
 
+    // What is no multiple of this is refused, whatever the geometry tells.
+    void refuse_parts_of(std::uint32_t bytes) { least_ = bytes; }
+
     void heal();
     // Operations stay outstanding until released.
     void set_stuck(bool stuck);
@@ -141,6 +144,7 @@ private:
     std::map<io::DiskOp::Kind, int> failing_;
     std::map<std::uint64_t, int> failing_numbers_;
     int data_write_error_ = 0;
+    std::uint32_t least_ = 512;
     bool stuck_ = false;
     std::uint64_t operations_ = 0;
     std::uint64_t completions_ = 0;

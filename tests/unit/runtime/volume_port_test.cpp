@@ -136,6 +136,17 @@ TEST_F(VolumePortTest, FeedsALargeDiscardInBoundedPortions) {
     EXPECT_EQ(result_, 0);
 }
 
+// A peer with larger sectors may come while users keep to the smaller ones.
+TEST_F(VolumePortTest, TakesSectorsWhateverBlockItAnnounces) {
+    status_.logical_block_bytes = 4096;
+    port_.update(status_);
+    EXPECT_EQ(port_.info().block_bytes, 4096u);
+    submit(Op::Write, 512, 1024, pool_.allocate_slice(1024));
+    ASSERT_EQ(requests_.list.size(), 1u);
+    EXPECT_EQ(requests_.list[0].sector.value, 1u);
+    EXPECT_EQ(requests_.list[0].length, 1024u);
+}
+
 TEST_F(VolumePortTest, RefusesWhatDoesNotFitTheDevice) {
     const std::uint64_t end = 64 * kMebibyte;
     const io::Slice block = pool_.allocate_slice(4096);

@@ -1,0 +1,33 @@
+// What an operation on the backing disk is for, so that its completion finds the part that waits.
+#pragma once
+
+#include "drbdd/io/disk.h"
+
+#include <cstdint>
+
+namespace engine {
+
+enum class DiskUser : std::uint8_t {
+    AppWrite,
+    AppRead,
+    AppFlush,
+    PeerWrite,
+    PeerFlush,
+    PeerRead,
+    ResyncRead,
+    ResyncWrite,
+    MetaStore,
+    Attach,
+};
+
+struct DiskTicket {
+    DiskUser user = DiskUser::Attach;
+    std::uint64_t key = 0;  // of the user's own
+    io::DiskOp op;
+};
+
+inline bool is_aligned(const io::DiskOp& op, std::uint64_t block) {
+    return base::to_bytes(op.sector) % block == 0 && op.length % block == 0;
+}
+
+}  // namespace engine
