@@ -170,6 +170,8 @@ struct SyncParam89 {
     std::uint32_t c_max_rate = 102400;  // KiB/s
 };
 
+enum SizesFlag : std::uint16_t { kSizesForced = 1, kSizesNoResync = 2 };
+
 struct Sizes {
     static constexpr std::size_t kSize = 32;
     static constexpr std::size_t kSizeWithLimits = 56;  // when kFeatureWsame was agreed

@@ -436,7 +436,7 @@ base::Result<void> Connection::handle_data_volume(const Packet& packet, Device& 
             return with(proto::decode_state(body), [&](const auto& p) { return peer.on_state(p); });
         case proto::Command::SyncUuid:
             return with(proto::decode_sync_uuid(body),
-                        [&](const auto& p) { peer.on_sync_uuid(p); });
+                        [&](const auto& p) { return peer.on_sync_uuid(p); });
         case proto::Command::StateChgReq:
             return with(proto::decode_state_chg_req(body),
                         [&](const auto& p) { peer.on_state_request(p); });

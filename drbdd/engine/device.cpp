@@ -562,13 +562,13 @@ bool Device::covers(base::Sector sector, std::uint64_t bytes) const {
            bytes / base::kSectorBytes <= size_sectors_ - sector.value;
 }
 
-void Device::set_size(std::uint64_t sectors) {
+void Device::set_size(std::uint64_t sectors, NewBits bits) {
     log_line(base::LogLevel::Info,
              base::format("size = %llu KB", static_cast<unsigned long long>(sectors / 2)));
     const bool grows = sectors > size_sectors_;
     size_sectors_ = sectors;
     if (attached()) {
-        bitmap.resize(base::Sector{sectors}, true);
+        bitmap.resize(base::Sector{sectors}, bits == NewBits::Set);
         store.superblock().la_size_sectors = sectors;
         if (grows) {
             store.start_full_sync(false);

@@ -146,7 +146,10 @@ public:
     // Whole sectors of the device: nothing else that a peer names is listened to.
     bool covers(base::Sector sector, std::uint64_t bytes) const;
 
-    void set_size(std::uint64_t sectors);
+    enum class NewBits : std::uint8_t { Set, Clear };
+
+    // What is added is out of sync, unless somebody vouches for it.
+    void set_size(std::uint64_t sectors, NewBits bits = NewBits::Set);
     // The largest size that this node can offer; 0 without a disk.
     std::uint64_t own_max_sectors() const;
 

@@ -86,7 +86,7 @@ void PeerDevice::announce_attached() {
     announce_state();
 }
 
-void PeerDevice::announce_sizes() {
+void PeerDevice::announce_sizes(std::uint16_t flags) {
     if (!connection_.up()) {
         return;
     }
@@ -96,6 +96,7 @@ void PeerDevice::announce_sizes() {
     sizes.u_size = disk ? device_.settings().disk.size_sectors : 0;
     sizes.c_size = device_.size_sectors();
     sizes.max_bio_size = proto::kMaxDataBytes;
+    sizes.dds_flags = flags;
     sizes.has_limits = connection_.has(proto::kFeatureWsame);
     if (disk) {
         sizes.logical_block_size = device_.disk.geometry().logical_block_bytes;

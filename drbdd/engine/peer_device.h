@@ -34,7 +34,7 @@ public:
     // Of a disk that is attached to a connected resource. The peer answers with its identifiers:
     // those that we know of may be older than the state that it sent before it heard of our disk.
     void announce_attached();
-    void announce_sizes();
+    void announce_sizes(std::uint16_t flags = 0);
     void announce_uuids();
     void announce_state();
 
@@ -52,7 +52,7 @@ public:
     base::Result<void> on_sizes(const proto::Sizes& packet);
     void on_uuids(const proto::Uuids& packet);
     base::Result<void> on_state(const proto::State& packet);
-    void on_sync_uuid(const proto::SyncUuid& packet);
+    base::Result<void> on_sync_uuid(const proto::SyncUuid& packet);
     base::Result<void> on_out_of_sync(const proto::BlockDesc& block);
     void on_state_request(const proto::StateChgReq& packet);
     void on_state_reply(const proto::StateChgReply& packet);
@@ -134,6 +134,8 @@ private:
     SyncDecision decide(const VolumeState& peer, DiskState peer_disk) const;
     base::Result<std::uint64_t> agree_on_size(const proto::Sizes& packet) const;
     void note_block_size(const proto::Sizes& packet);
+    base::Result<void> follow_growth(std::uint64_t sectors, const proto::Sizes& packet);
+    void resync_what_was_added();
     void advance_bitmaps();
     void advance_starting_sync();
     void advance_sync_source();

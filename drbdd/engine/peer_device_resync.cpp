@@ -24,11 +24,33 @@ base::Result<void> PeerDevice::on_out_of_sync(const proto::BlockDesc& block) {
     return {};
 }
 
-// One that was on its way when our disk failed belongs to no resync.
-void PeerDevice::on_sync_uuid(const proto::SyncUuid& packet) {
-    if (device_.state().disk >= DiskState::Inconsistent) {
-        held_sync_uuid_ = packet.uuid;
-        core_.progress = true;
+// One that was on its way when our disk failed belongs to no resync. One that we know nothing of
+// would never end: the next handshake finds out together what is to be copied.
+base::Result<void> PeerDevice::on_sync_uuid(const proto::SyncUuid& packet) {
+    const VolumeState& state = device_.state();
+    if (state.disk < DiskState::Inconsistent) {
+        return {};
+    }
+    // An answer on the other socket that lets it begin may still be on its way.
+    if (state.conn == ConnState::Connected && !request_pending_ && given_up_.empty()) {
+        return base::Error{base::ErrorCode::Invalid,
+                           "the peer begins a resync that was not agreed on"};
+    }
+    held_sync_uuid_ = packet.uuid;
+    core_.progress = true;
+    return {};
+}
+
+// As both nodes do after one was resized: the Primary's is copied, no bitmaps are exchanged, since
+// both know what was added.
+void PeerDevice::resync_what_was_added() {
+    const VolumeState& state = device_.state();
+    const bool copied_from_us =
+        state.role != state.peer ? state.role == Role::Primary : connection_.resolve_conflicts();
+    if (copied_from_us) {
+        become_source();
+    } else {
+        device_.change_conn(ConnState::WFSyncUUID);
     }
 }
 

@@ -81,21 +81,45 @@ base::Result<void> PeerDevice::on_sizes(const proto::Sizes& packet) {
     }
     const std::uint64_t current = device_.size_sectors();
     const bool diskless = device_.own_max_sectors() == 0;
-    if (!left_handshake_ && *agreed != 0 && *agreed < current &&
+    if (*agreed != 0 && *agreed < current &&
         (diskless ? device_.state().role == Role::Primary
                   : device_.state().disk >= DiskState::Outdated)) {
         return refusal(base::format("The peer's disk size is too small! (%llu < %llu sectors)",
                                     ull(*agreed),
                                     ull(current)));
     }
-    // Growing or shrinking while connected is a command of its own; only the handshake sizes a
-    // device.
     const bool may_size = !left_handshake_ || current == 0;
     if (may_size && *agreed != 0 && *agreed != current) {
         device_.set_size(*agreed);
+    } else if (!may_size && *agreed > current && (packet.c_size == 0 || packet.c_size > current)) {
+        return follow_growth(*agreed, packet);
     }
     if (left_handshake_ && packet.c_size == 0) {
         announce_sizes();  // asked for
+    }
+    return {};
+}
+
+// An administrator has resized the device at the peer, which took from our last P_SIZES that we
+// have the room: it goes ahead, and expects us to do the same (3.5). Room alone, as a larger disk
+// that is attached brings it, changes nothing.
+base::Result<void> PeerDevice::follow_growth(std::uint64_t sectors, const proto::Sizes& packet) {
+    const VolumeState& state = device_.state();
+    if (state.conn != ConnState::Connected || device_.store.full_sync_running()) {
+        return base::Error{base::ErrorCode::Invalid, "the peer resizes the device during a resync"};
+    }
+    const bool clean = (packet.dds_flags & proto::kSizesNoResync) != 0;
+    const bool disks = state.disk >= DiskState::Inconsistent &&
+                       state.pdsk >= DiskState::Inconsistent && state.pdsk != DiskState::DUnknown;
+    device_.log_line(base::LogLevel::Info,
+                     base::format("the peer resizes the device from %llu to %llu sectors%s",
+                                  ull(device_.size_sectors()),
+                                  ull(sectors),
+                                  clean ? "; it vouches for what is added (assume-clean)" : ""));
+    device_.set_size(sectors, clean ? Device::NewBits::Clear : Device::NewBits::Set);
+    announce_sizes(packet.dds_flags);
+    if (disks && !clean) {
+        resync_what_was_added();
     }
     return {};
 }
