@@ -3,6 +3,7 @@
 #include "drbdd/engine/error_numbers.h"
 #include "meta/activity_log.h"
 #include "meta/bitmap_area.h"
+#include "meta/old_ends.h"
 #include "meta/recovery.h"
 
 #include <algorithm>
@@ -31,6 +32,7 @@ void Attacher::start(const DiskSettings& settings) {
                           kLargestBlock));
         return;
     }
+    layout_ = *layout;
     phase_ = Phase::ReadSuperblock;
     read(base::sectors_rounding_down(meta::internal_superblock_byte(geometry.size_bytes)),
          meta::kBlockBytes);
@@ -61,7 +63,8 @@ void Attacher::read(base::Sector sector, std::uint64_t bytes) {
 void Attacher::read_next() {
     io::DiskOp op;
     op.kind = io::DiskOp::Kind::Read;
-    op.area = io::DiskOp::Area::Meta;
+    const bool in_data = phase_ == Phase::SearchOldEnds && position_.value < layout_.usable_sectors;
+    op.area = in_data ? io::DiskOp::Area::Data : io::DiskOp::Area::Meta;
     op.sector = position_;
     op.length = std::min<std::uint64_t>(
         left_, std::min<std::uint32_t>(disk_.geometry().max_io_bytes, 256u << 10));
@@ -72,6 +75,10 @@ void Attacher::read_next() {
 
 void Attacher::on_disk_done(const DiskTicket& ticket, int error) {
     if (!running()) {
+        return;
+    }
+    if (error != 0 && phase_ == Phase::SearchOldEnds) {
+        fail(search_code_, search_text_);  // the verdict stands
         return;
     }
     if (error != 0) {
@@ -87,6 +94,9 @@ void Attacher::on_disk_done(const DiskTicket& ticket, int error) {
     switch (phase_) {
         case Phase::ReadSuperblock:
             on_superblock(ticket.op.buffer.bytes());
+            return;
+        case Phase::SearchOldEnds:
+            on_old_end(ticket.op.buffer.bytes());
             return;
         case Phase::ReadLog: {
             const base::Bytes bytes = ticket.op.buffer.bytes();
@@ -125,9 +135,15 @@ void Attacher::on_disk_done(const DiskTicket& ticket, int error) {
 
 void Attacher::on_superblock(base::ConstBytes block) {
     base::Result<meta::Superblock> superblock = meta::decode_superblock(block);
+    if (!superblock && superblock.error().code == base::ErrorCode::Unsupported) {
+        fail(kErrMdInvalid, superblock.error().text + "; see `drbdadm create-md`");
+        return;
+    }
     if (!superblock) {
-        fail(superblock.error().code == base::ErrorCode::Unsupported ? kErrMdInvalid : kErrNoMd,
-             superblock.error().text + "; see `drbdadm create-md`");
+        search_old_ends(kErrNoMd,
+                        superblock.error().text +
+                            "; if the disk has been in use and was resized since, do not run "
+                            "create-md: give it its old size back");
         return;
     }
     const base::Result<meta::Layout> layout = meta::internal_layout(
@@ -138,7 +154,7 @@ void Attacher::on_superblock(base::ConstBytes block) {
     }
     const base::Result<void> fits = meta::check_against(*superblock, *layout);
     if (!fits) {
-        fail(kErrMdInvalid, fits.error().text);
+        search_old_ends(kErrMdInvalid, fits.error().text);
         return;
     }
     layout_ = *layout;
@@ -156,6 +172,44 @@ void Attacher::on_superblock(base::ConstBytes block) {
     }
     phase_ = Phase::ReadLog;
     read(layout_.al_sector, layout_.al_sectors * base::kSectorBytes);
+}
+
+// Nothing usable at the end of the disk. If it has grown, all that is needed lies at its old end:
+// whoever is told to create new metadata then destroys good ones.
+void Attacher::search_old_ends(int code, std::string text) {
+    search_code_ = code;
+    search_text_ = std::move(text);
+    old_ends_ = meta::old_superblock_bytes(disk_.geometry().size_bytes);
+    std::reverse(old_ends_.begin(), old_ends_.end());
+    phase_ = Phase::SearchOldEnds;
+    read_old_end();
+}
+
+void Attacher::read_old_end() {
+    if (old_ends_.empty()) {
+        fail(search_code_, search_text_);
+        return;
+    }
+    read(base::sectors_rounding_down(old_ends_.back()), meta::kBlockBytes);
+}
+
+void Attacher::on_old_end(base::ConstBytes block) {
+    const std::uint64_t place = old_ends_.back();
+    old_ends_.pop_back();
+    const std::optional<std::uint64_t> size = meta::size_that_ended_here(block, place);
+    if (!size) {
+        read_old_end();
+        return;
+    }
+    old_ends_.clear();
+    fail(kErrMdInvalid,
+         base::format("the backing disk has grown to %llu bytes; its metadata are still where it "
+                      "ended when it had %llu bytes (sector %llu), and they are good. Do not run "
+                      "create-md, which would destroy them: give the disk its old size back, or "
+                      "have `drbdmeta check-resize` of drbd-utils move them",
+                      static_cast<unsigned long long>(disk_.geometry().size_bytes),
+                      static_cast<unsigned long long>(*size),
+                      static_cast<unsigned long long>(place / base::kSectorBytes)));
 }
 
 // Section 2.5: what of the device is replicated, as far as we can tell without the peer.

@@ -52,6 +52,7 @@ private:
     enum class Phase : std::uint8_t {
         Idle,
         ReadSuperblock,
+        SearchOldEnds,
         ReadLog,
         ReadBitmap,
         WriteBitmap,
@@ -65,6 +66,9 @@ private:
     void read(base::Sector sector, std::uint64_t bytes);
     void read_next();
     void on_superblock(base::ConstBytes block);
+    void search_old_ends(int code, std::string text);
+    void on_old_end(base::ConstBytes block);
+    void read_old_end();
     void on_log();
     void prepare_bitmap();
     void on_bitmap_chunk(base::ConstBytes bytes);
@@ -94,6 +98,10 @@ private:
     bool set_all_ = false;
     std::uint64_t size_sectors_ = 0;
     std::uint64_t marked_kib_ = 0;
+
+    std::vector<std::uint64_t> old_ends_;  // places still to be looked at, the last one first
+    int search_code_ = 0;                  // the verdict if nothing is found there
+    std::string search_text_;
 
     base::Sector position_;   // of the area being read or written
     std::uint64_t left_ = 0;  // bytes of it still to go

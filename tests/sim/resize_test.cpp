@@ -1,5 +1,8 @@
-// Sizes that change under us: the peer's administrator resizes the device. Wire specification, 3.5.
+// Sizes that change under us: the peer's administrator resizes the device (wire
+// specification, 3.5), or the backing disk has grown while nobody looked (metadata specification,
+// section 13).
 
+#include "tests/sim/disk_metadata.h"
 #include "tests/sim/rogue_peer.h"
 #include "tests/sim/sim_test.h"
 
@@ -120,6 +123,30 @@ TEST(SimResize, AResyncThatNobodyAgreedOnEndsTheConnection) {
     cluster.run_for(200ms);
     EXPECT_TRUE(cluster.alice.logged("a resync that was not agreed on"));
     EXPECT_EQ(cluster.status().state.disk, DiskState::UpToDate);
+}
+
+// --- The backing disk ---
+
+TEST(SimResize, MetadataAtTheOldEndOfAGrownDiskAreFoundAndNobodyIsToldToCreateNewOnes) {
+    for (const std::uint64_t before : {32u << 20, 60u << 20, 63u << 20}) {
+        RogueCluster cluster(roomy(1));
+        Host::Volume& volume = cluster.alice.volume(0);
+        create_metadata(*volume.disk, *meta::internal_layout(before), RogueCluster::kGeneration);
+        cluster.boot();
+        const engine::AdminDone answer = cluster.first_answer();
+        EXPECT_EQ(answer.code, 116);
+        EXPECT_NE(answer.text.find("has grown"), std::string::npos) << answer.text;
+        EXPECT_NE(answer.text.find(std::to_string(before)), std::string::npos) << answer.text;
+        EXPECT_NE(answer.text.find("Do not run create-md"), std::string::npos) << answer.text;
+        EXPECT_EQ(cluster.world.violation(), "");
+    }
+}
+
+TEST(SimResize, ADiskWithoutMetadataSaysSo) {
+    RogueCluster cluster(roomy(1));
+    cluster.boot();
+    EXPECT_EQ(cluster.first_answer().code, 119);
+    EXPECT_NE(cluster.first_answer().text.find("resized since"), std::string::npos);
 }
 
 }  // namespace
