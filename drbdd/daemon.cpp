@@ -38,6 +38,9 @@ control::Outcome outcome_of(const runtime::AdminReply& reply) {
     control::Outcome outcome;
     outcome.code = reply.code;
     outcome.text = reply.code == 0 ? reply.text : full_text(reply.code, reply.text);
+    if (reply.still_running) {
+        outcome.data["still-running"] = true;
+    }
     return outcome;
 }
 
@@ -55,13 +58,14 @@ std::shared_ptr<Steps> steps_of_up(const config::ResourceSettings& settings,
         if (only && *only != volume.number) {
             continue;
         }
-        steps->add(std::to_string(volume.minor),
+        steps->add(0,
+                   std::to_string(volume.minor),
                    [number = engine::VolumeNumber{volume.number}](runtime::ResourceCore& core,
                                                                   runtime::AdminCallback done) {
                        core.attach(number, std::nullopt, std::move(done));
                    });
     }
-    steps->add(settings.name, [only](runtime::ResourceCore& core, runtime::AdminCallback done) {
+    steps->add(1, settings.name, [only](runtime::ResourceCore& core, runtime::AdminCallback done) {
         core.connect(
             false, std::nullopt, [only, done = std::move(done)](runtime::AdminReply reply) {
                 const bool no_news = only && reply.code == err::kLocalAddress;
@@ -95,6 +99,10 @@ Daemon::Daemon(DaemonOptions options, base::LogSink& log, std::function<void()> 
 Daemon::~Daemon() {
     server_.stop();
     resources_.clear();
+    for (std::shared_ptr<runtime::ResourceThread>& thread : lingering_) {
+        // Only the end of the process gets rid of these.
+        new std::shared_ptr<runtime::ResourceThread>(std::move(thread));
+    }
 }
 
 base::Result<void> Daemon::start() {
@@ -119,7 +127,9 @@ void Daemon::execute(const control::Request& request, Done done) {
         }
     } else if (found == resources_.end()) {
         done(failed(err::kResourceNotKnown));
-    } else if (found->second.thread == nullptr || found->second.going_down) {
+    } else if (found->second.thread == nullptr ||
+               (found->second.going_down && request.command != control::Command::Detach)) {
+        // A down that waits for a disk which hangs is helped by a forced detach.
         done(failed(-18,
                     "the resource is just being " +
                         std::string(found->second.going_down ? "taken down" : "brought up")));
@@ -249,42 +259,71 @@ void Daemon::start_resource(const config::ResourceSettings& settings, Done done)
 void Daemon::down(const std::string& resource, Done done) {
     Entry& entry = resources_.at(resource);
     entry.going_down = true;
-    const auto finish = [this, resource, done = std::move(done)](runtime::AdminReply reply) {
-        server_.post([this, resource, reply = std::move(reply), done]() mutable {
-            on_down(resource, std::move(reply), done);
+    const auto tell = [this, resource, done = std::move(done)](runtime::AdminReply reply,
+                                                               bool disks_free) {
+        server_.post([this, resource, reply = std::move(reply), disks_free, done]() mutable {
+            on_down(resource, std::move(reply), disks_free, done);
         });
     };
-    entry.thread->post([finish](runtime::ResourceCore& core) {
-        core.demote([&core, finish](runtime::AdminReply demoted) {
-            if (demoted.code != 0) {
-                finish(std::move(demoted));
+    entry.thread->post([tell](runtime::ResourceCore& core) {
+        core.demote([&core, tell](runtime::AdminReply demoted) {
+            if (demoted.code != 0 && !demoted.still_running) {
+                tell(std::move(demoted), true);
                 return;
             }
-            core.command(engine::Down{}, [&core, finish](runtime::AdminReply down) {
+            core.command_to_its_end(engine::Down{}, [&core, tell](runtime::AdminReply down) {
                 if (down.code != 0) {
-                    finish(std::move(down));
+                    tell(std::move(down), true);
                 } else {
-                    core.stop([finish] { finish({}); });
+                    core.stop([&core, tell] { tell({}, core.disks_free()); });
                 }
             });
         });
     });
 }
 
-void Daemon::on_down(const std::string& resource, runtime::AdminReply reply, Done done) {
+// Told when it is still running, and in the end.
+void Daemon::on_down(const std::string& resource,
+                     runtime::AdminReply reply,
+                     bool disks_free,
+                     const Done& done) {
     const auto found = resources_.find(resource);
     if (reply.code != 0) {
-        found->second.going_down = false;
+        found->second.going_down = reply.still_running;
         done(outcome_of(reply));
         return;
     }
     std::shared_ptr<runtime::ResourceThread> thread = std::move(found->second.thread);
     resources_.erase(found);
+    if (!disks_free) {
+        linger(std::move(thread));
+        server_.update(resource, std::nullopt);
+        done({});
+        return;
+    }
     // Joining a thread takes its time; the tool is answered when nothing of the resource is left.
-    worker_.post([this, resource, thread = std::move(thread), done = std::move(done)]() mutable {
+    worker_.post([this, resource, thread = std::move(thread), done]() mutable {
         thread.reset();
         server_.update(resource, std::nullopt);
         done({});
+    });
+}
+
+// The kernel has not answered yet for disks that the resource has given up: what it may still read
+// and write is kept until then, and nothing else of the resource.
+void Daemon::linger(std::shared_ptr<runtime::ResourceThread> thread) {
+    lingering_.push_back(thread);
+    thread->post([this, left = thread.get()](runtime::ResourceCore& core) {
+        core.when_disks_free([this, left] {
+            server_.post([this, left] {
+                const auto found =
+                    std::find_if(lingering_.begin(), lingering_.end(), [left](const auto& other) {
+                        return other.get() == left;
+                    });
+                worker_.post([free = std::move(*found)]() mutable { free.reset(); });
+                lingering_.erase(found);
+            });
+        });
     });
 }
 
@@ -381,8 +420,12 @@ void Daemon::stop(std::function<void(std::string left)> done) {
         }
         for (const std::string& name : names) {
             ++ending->waiting;
-            down(name, [this, name, ending, one_less](const control::Outcome& outcome) {
-                server_.post([name, ending, one_less, outcome] {
+            const auto first = std::make_shared<bool>(true);
+            down(name, [this, name, ending, one_less, first](const control::Outcome& outcome) {
+                server_.post([name, ending, one_less, first, outcome] {
+                    if (!std::exchange(*first, false)) {
+                        return;  // it was still running, and has ended now
+                    }
                     if (outcome.code != 0) {
                         ending->left +=
                             (ending->left.empty() ? "" : "\n") + name + ": " + outcome.text;

@@ -18,6 +18,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 namespace drbdd {
 
@@ -59,7 +60,11 @@ private:
             Done done);
     void start_resource(const config::ResourceSettings& settings, Done done);
     void down(const std::string& resource, Done done);
-    void on_down(const std::string& resource, runtime::AdminReply reply, Done done);
+    void on_down(const std::string& resource,
+                 runtime::AdminReply reply,
+                 bool disks_free,
+                 const Done& done);
+    void linger(std::shared_ptr<runtime::ResourceThread> thread);
     void run_on(Entry& entry, const control::Request& request, Done done);
     control::Outcome conflict(const config::ResourceSettings& settings) const;
 
@@ -70,6 +75,7 @@ private:
     control::AdminServer server_;
     runtime::Surroundings surroundings_;
     std::map<std::string, Entry> resources_;
+    std::vector<std::shared_ptr<runtime::ResourceThread>> lingering_;
     runtime::Worker worker_;
 };
 

@@ -22,7 +22,8 @@ public:
     using Done = std::function<void(Outcome)>;
 
     // Starts any command but version, status and events2. Called on the server's thread; returns at
-    // once. `done` may be called from any thread, once, at any time or never.
+    // once. `done` may be called from any thread, at any time or never; the first call is the
+    // answer.
     virtual void execute(const Request& request, Done done) = 0;
 
     // Asks the resources (empty: all) for an AdminServer::update() with the newest counters;

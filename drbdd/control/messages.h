@@ -7,7 +7,9 @@
 // "resource", "volume" and "options" may be missing. `code` is 0 (done), a negative SS_* or a
 // positive ERR_* number with the original's text (section 11 of the configuration specification);
 // further lines of `text` are the original's "additional info from kernel". Every command is
-// answered within a second, whatever is broken.
+// answered within a second, whatever is broken: one that takes longer and goes on to its end is
+// answered with -18 and {"still-running": true}; all else that is answered with a failure has not
+// happened.
 //
 // command       resource  volume   options                       data of the reply
 // version       -         -        -                             Version

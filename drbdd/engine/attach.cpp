@@ -40,6 +40,7 @@ void Attacher::start(const DiskSettings& settings) {
 
 void Attacher::fail(int code, std::string text) {
     phase_ = Phase::Idle;
+    finished_ = false;
     error_code_ = code;
     error_ = std::move(text);
     ring_.clear();

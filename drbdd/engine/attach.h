@@ -35,6 +35,9 @@ public:
     // ones.
     bool take_finished();
 
+    // Begun, and not ended by take_finished() or a failure.
+    bool unfinished() const { return running() || finished_; }
+
     bool crashed_primary() const { return crashed_primary_; }
 
     std::uint64_t size_sectors() const { return size_sectors_; }
@@ -46,7 +49,8 @@ public:
     void on_disk_done(const DiskTicket& ticket, int error);
     void advance();
 
-    void abort(const std::string& why) { fail(0, why); }
+    // Of no use after all: the operations that are under way lead to nothing more.
+    void abort(int code, const std::string& why) { fail(code, why); }
 
 private:
     enum class Phase : std::uint8_t {

@@ -1,9 +1,11 @@
 #include "drbdd/engine/device.h"
 
 #include "drbdd/engine/connection.h"
+#include "drbdd/engine/error_numbers.h"
 #include "drbdd/engine/state_rules.h"
 
 #include <algorithm>
+#include <cerrno>
 
 namespace engine {
 
@@ -268,7 +270,9 @@ void Device::finish_attach() {
     const bool primaries = state_.role == Role::Primary || state_.peer == Role::Primary;
     if (primaries && state_.pdsk != DiskState::UpToDate && exposed != 0 &&
         ((exposed ^ superblock.current_uuid) & ~kUuidPrimaryBit) != 0) {
-        disk_failed(true, "Can only attach to data with current UUID=" + base::hex64(exposed));
+        const std::string why = "Can only attach to data with current UUID=" + base::hex64(exposed);
+        attacher_.abort(kErrDataNotCurrent, why);
+        disk_failed(true, why);
         return;
     }
     GenerationIds next = ids();
@@ -305,8 +309,8 @@ void Device::finish_attach() {
 
 void Device::begin_detach() {
     REQUIRE(disk.is_open());
-    if (attacher_.running()) {
-        attacher_.abort("detached");
+    if (attacher_.unfinished()) {
+        attacher_.abort(kErrIoMdDisk, "detached while attaching");
         disk_failed(true, "detached while attaching");
         return;
     }
@@ -332,6 +336,16 @@ void Device::leave() {
     peer.announce_state();
 }
 
+void Device::force_detach() {
+    REQUIRE(disk.is_open());
+    disk_failed(true, "forced detach");
+    // In the order in which they were submitted, as if the disk had refused each.
+    for (const DiskTicket& ticket : disk.abandon()) {
+        on_disk_ended(ticket, EIO);
+    }
+    finish_detach();
+}
+
 void Device::disk_failed(bool metadata, const std::string& what) {
     if (!disk.accepts()) {
         return;  // known already
@@ -353,8 +367,8 @@ void Device::disk_failed(bool metadata, const std::string& what) {
     remember_exposed_data();
     draining_ = false;
     disk.refuse_new();
-    if (attacher_.running()) {
-        attacher_.abort(what);
+    if (attacher_.unfinished()) {
+        attacher_.abort(kErrIoMdDisk, what);
     }
     change_disk(DiskState::Failed);
     peer.announce_state();
@@ -487,7 +501,9 @@ void Device::finish_detach() {
         store.close();
     }
     bitmap = Bitmap{};
-    disk.close();
+    if (disk.is_open()) {
+        disk.close();
+    }
     change_disk(DiskState::Diskless);
     peer.announce_state();
     if (state_.role == Role::Secondary && state_.conn < ConnState::Connected) {

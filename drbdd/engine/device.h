@@ -57,6 +57,10 @@ public:
     // has the data.
     void begin_detach();
 
+    // Now, whatever the disk still has to answer: from here on this copy is none. What waited for
+    // the disk goes on with an error of it.
+    void force_detach();
+
     bool detaching() const { return draining_ || detaching_; }
 
     // Before it leaves: no write is started.

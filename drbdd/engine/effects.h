@@ -23,6 +23,13 @@ struct CloseDisk {
     VolumeNumber volume;
 };
 
+// The engine has done with the device although I/O is outstanding, and wants to hear no more of it.
+// What that still does to the device counts for nobody: until it has ended, buffers and device are
+// kept, and nobody else gets the device.
+struct AbandonDisk {
+    VolumeNumber volume;
+};
+
 struct CompleteApp {
     RequestId id;
     int error = 0;   // 0 or errno
@@ -65,6 +72,13 @@ struct AdminDone {
     std::string text;  // the reason in words when code is not 0
 };
 
+// The command takes longer than an administrator waits. It goes on to its end, and AdminDone tells
+// of that.
+struct AdminStillRunning {
+    AdminId id;
+    std::string text;  // what is waited for
+};
+
 // Runs `drbdadm NAME minor-N` (or the configured command) outside the engine.
 struct RunHandler {
     VolumeNumber volume;
@@ -92,6 +106,7 @@ struct StatusChanged {};
 
 using Effect = std::variant<SubmitDisk,
                             CloseDisk,
+                            AbandonDisk,
                             CompleteApp,
                             StartListening,
                             StopListening,
@@ -100,6 +115,7 @@ using Effect = std::variant<SubmitDisk,
                             Send,
                             PauseReading,
                             AdminDone,
+                            AdminStillRunning,
                             RunHandler,
                             SettingsAdopted,
                             VolumeChanged,

@@ -51,7 +51,7 @@ struct AppRequest {
     io::Slice payload;         // Write: the data. Read: room for it
 };
 
-struct DiskDone {  // exactly one for each SubmitDisk
+struct DiskDone {  // exactly one for each SubmitDisk, unless AbandonDisk comes first
     VolumeNumber volume;
     io::IoId id;
     int error = 0;  // errno
@@ -99,16 +99,19 @@ struct SocketWritten {
     std::uint64_t bytes_total = 0;
 };
 
-// --- Administrator's commands: each is answered by exactly one AdminDone within about a second ---
+// --- Administrator's commands: each ends with exactly one AdminDone. One that takes longer than
+// about a second is answered before, by AdminStillRunning, or is taken back. ---
 
+// The runtime has opened and claimed the device. It is the engine's from now on: given back by
+// CloseDisk or AbandonDisk, also where the command is refused.
 struct Attach {
     VolumeNumber volume;
-    io::DiskGeometry geometry;  // the runtime has opened and claimed the device
+    io::DiskGeometry geometry;
 };
 
 struct Detach {
     VolumeNumber volume;
-    bool force = false;
+    bool force = false;  // at once, whatever the disk still has to answer
 };
 
 struct ConnectCommand {

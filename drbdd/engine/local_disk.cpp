@@ -3,6 +3,7 @@
 #include "base/require.h"
 
 #include <cerrno>
+#include <utility>
 
 namespace engine {
 
@@ -18,6 +19,25 @@ void LocalDisk::close() {
     REQUIRE(open_ && outstanding() == 0);
     open_ = false;
     core_.emit(CloseDisk{volume_});
+}
+
+std::vector<DiskTicket> LocalDisk::abandon() {
+    REQUIRE(open_ && refusing_);
+    open_ = false;
+    if (outstanding() == 0) {
+        core_.emit(CloseDisk{volume_});
+    } else {
+        core_.emit(AbandonDisk{volume_});
+    }
+    std::vector<DiskTicket> left;
+    for (Ended& ended : std::exchange(ended_, {})) {
+        left.push_back(std::move(ended.ticket));
+    }
+    for (auto& [id, ticket] : std::exchange(tickets_, {})) {
+        left.push_back(std::move(ticket));
+    }
+    blocks_.abandon(left);
+    return left;
 }
 
 io::IoId LocalDisk::issue(io::DiskOp op) {

@@ -12,6 +12,7 @@
 #include <deque>
 #include <map>
 #include <optional>
+#include <vector>
 
 namespace engine {
 
@@ -26,6 +27,9 @@ public:
     void open(const io::DiskGeometry& geometry);
     // After the last completion: the runtime may close the device.
     void close();
+    // At once. Completions of what was outstanding are no more told; the caller ends what waits for
+    // them.
+    std::vector<DiskTicket> abandon();
 
     bool is_open() const { return open_; }
 

@@ -170,9 +170,25 @@ std::optional<StateCode> PeerDevice::take_reply() {
     return std::exchange(reply_, std::nullopt);
 }
 
+// It waits for what has to be on our disk before the peer hears more of us.
+std::deque<PeerDevice::Announcement>::const_iterator PeerDevice::unsent_request() const {
+    return std::find_if(announcements_.begin(), announcements_.end(), [](const auto& announcement) {
+        return announcement.command == proto::Command::StateChgReq;
+    });
+}
+
+bool PeerDevice::request_unsent() const {
+    return request_pending_ && unsent_request() != announcements_.end();
+}
+
 void PeerDevice::forget_request() {
     if (request_pending_) {
-        given_up_.push_back(request_mask_);
+        const auto unsent = unsent_request();
+        if (unsent != announcements_.end()) {
+            announcements_.erase(unsent);
+        } else {
+            given_up_.push_back(request_mask_);
+        }
     }
     request_pending_ = false;
     reply_.reset();

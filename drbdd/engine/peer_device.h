@@ -63,6 +63,9 @@ public:
 
     bool request_pending() const { return request_pending_; }
 
+    // It has not left: our own disk is waited for, not the peer.
+    bool request_unsent() const;
+
     std::optional<StateCode> take_reply();
     void forget_request();
 
@@ -126,6 +129,7 @@ private:
     enum class Handler : std::uint8_t { NotRun, Running, Passed };
 
     void announce(proto::Command command, std::vector<std::uint8_t> body);
+    std::deque<Announcement>::const_iterator unsent_request() const;
     proto::Uuids own_uuids() const;
     bool resync_decision_wanted(const VolumeState& peer) const;
     std::optional<std::string> why_unusable() const;

@@ -9,8 +9,9 @@ namespace engine {
 
 namespace {
 
-// Everything is answered before the second is over, transport to the administrator included.
-constexpr io::Duration kAnswerWithin = std::chrono::milliseconds(850);
+// Everything is answered before the second is over, transport to the administrator and the opening
+// of a disk included.
+constexpr io::Duration kAnswerWithin = std::chrono::milliseconds(800);
 constexpr int kLeaving = 9;         // stage of a disconnect
 constexpr int kMaxRounds = 100000;  // of one step; more means that two parts chase each other
 
@@ -121,6 +122,9 @@ io::Instant Resource::next_deadline() const {
         next = std::min(next, device->next_deadline());
     }
     for (const Running& running : commands_) {
+        if (running.answered) {
+            continue;
+        }
         next = std::min(next, running.deadline);
         for (const io::Instant at : {running.not_before, running.look_again}) {
             if (at > core_.now) {
@@ -140,6 +144,13 @@ Role Resource::role() const {
 
 StateCode Resource::check(const VolumeState& from, const VolumeState& to) const {
     return check_change(from, to, connection_.in_handshake(), core_.settings.fencing);
+}
+
+// A disk whose data we do not know yet.
+bool Resource::attaching() const {
+    return std::any_of(devices_.begin(), devices_.end(), [](const auto& device) {
+        return device->state().disk == DiskState::Attaching;
+    });
 }
 
 // All that the volumes' superblocks should say is on disk, here or where the data are.
@@ -171,30 +182,6 @@ ResourceStatus Resource::status(io::Instant now) const {
 
 // --- Commands ---
 
-void Resource::advance_admin() {
-    while (!commands_.empty()) {
-        Running& running = commands_.front();
-        if (running.not_before > core_.now && core_.now < running.deadline) {
-            break;
-        }
-        if (run(running)) {
-            commands_.pop_front();
-            core_.progress = true;
-        } else {
-            break;
-        }
-    }
-    for (auto it = commands_.begin(); it != commands_.end();) {
-        if (it->deadline <= core_.now) {
-            give_up(*it);
-            it = commands_.erase(it);
-            core_.progress = true;
-        } else {
-            ++it;
-        }
-    }
-}
-
 bool Resource::run(Running& running) {
     return std::visit([&](const auto& command) { return run(running, command); }, running.command);
 }
@@ -208,129 +195,10 @@ void Resource::done(const Running& running, StateCode code) {
     done(running, good ? 0 : static_cast<int>(code), good ? "" : text(code));
 }
 
-// The deadline has come. What was begun goes on (a detach, a down) or is taken back (a request to
-// the peer); the answer says what it waited for.
-void Resource::give_up(const Running& running) {
-    bool asked_peer = false;
-    for (const auto& device : devices_) {
-        if (device->peer.request_pending()) {
-            device->peer.forget_request();
-            device->peer.announce_state();
-            asked_peer = true;
-        }
-    }
-    std::string what = "no answer from the peer in time";
-    if (!asked_peer && std::holds_alternative<Attach>(running.command)) {
-        what = "still reading the metadata: the backing disk is slow";
-    } else if (!asked_peer &&
-               (running.stage == kLeaving || std::holds_alternative<Detach>(running.command) ||
-                std::holds_alternative<Down>(running.command))) {
-        what = "still waiting for the backing disk; it goes on in the background";
-    } else if (std::holds_alternative<Demote>(running.command)) {
-        what = "requests are still waiting for the disk or the peer; try again";
-    }
-    const bool promotion = std::holds_alternative<Promote>(running.command);
-    const bool fencing = promotion && fencer_.running();
-    if (fencing) {
-        what = "the fence-peer handler is still running";
-    }
-    const bool transient = fencing || (promotion && connection_.in_handshake());
-    const StateCode code = transient ? StateCode::InTransientState : StateCode::CwFailedByPeer;
-    done(running, static_cast<int>(code), std::string(text(code)) + ": " + what);
-}
-
-bool Resource::run(Running& running, const Attach& command) {
-    Device* device = find(command.volume);
-    if (device == nullptr) {
-        done(running, kErrMinorInvalid, "Device minor not allocated");
-        return true;
-    }
-    if (running.stage == 0) {
-        if (device->state().disk != DiskState::Diskless || device->disk.is_open()) {
-            done(running, kErrDiskConfigured, "Device is attached to a disk (use detach first)");
-            return true;
-        }
-        running.stage = 1;
-        device->attach(command.geometry);
-        return false;
-    }
-    if (device->state().disk <= DiskState::Failed && !device->attaching()) {
-        const Attacher& attacher = device->attacher();
-        if (!attacher.failed()) {
-            return false;
-        }
-        if (device->disk.is_open()) {
-            return false;  // answered once the device may be opened by others again
-        }
-        done(running, attacher.error_code(), attacher.error());
-        return true;
-    }
-    if (device->state().disk < DiskState::Negotiating || !device->store.clean()) {
-        return false;
-    }
-    done(running, 0);
-    return true;
-}
-
-bool Resource::run(Running& running, const Detach& command) {
-    Device* device = find(command.volume);
-    if (device == nullptr) {
-        done(running, kErrMinorInvalid, "Device minor not allocated");
-        return true;
-    }
-    const VolumeState& state = device->state();
-    if (running.stage == 0) {
-        if (!device->disk.is_open()) {
-            done(running, 0);
-            return true;
-        }
-        if (command.force) {
-            device->disk_failed(true, "forced detach");
-            running.stage = 2;
-            return false;
-        }
-        VolumeState next = state;
-        next.disk = DiskState::Failed;
-        const StateCode code = check(state, sanitise(next));
-        if (!succeeded(code)) {
-            done(running, code);
-            return true;
-        }
-        running.stage = 1;
-        if (state.conn >= ConnState::Connected) {
-            device->peer.request(0x1e00, 0x400);
-            return false;
-        }
-        device->begin_detach();
-        running.stage = 2;
-    }
-    if (running.stage == 1) {
-        const std::optional<StateCode> reply = device->peer.take_reply();
-        if (reply && !succeeded(*reply)) {
-            done(running, StateCode::CwFailedByPeer);
-            return true;
-        }
-        if (!reply) {
-            return false;
-        }
-        if (device->disk.is_open()) {
-            device->begin_detach();
-        }
-        running.stage = 2;
-    }
-    if (device->disk.is_open() && !device->detaching()) {
-        done(running, StateCode::NoUpToDateDisk);  // the peer has gone away meanwhile
-        return true;
-    }
-    if (device->disk.is_open()) {
-        return false;
-    }
-    done(running, 0);
-    return true;
-}
-
 bool Resource::run(Running& running, const ConnectCommand& command) {
-    if (connection_.conn() != ConnState::StandAlone) {
+    if (taking_down()) {
+        refuse_going_down(running);
+    } else if (connection_.conn() != ConnState::StandAlone) {
         done(running, kErrNetConfigured, "Device has a net-config (use disconnect first)");
     } else if (command.discard_my_data && role() == Role::Primary) {
         done(running, kErrDiscardImpossible, "--discard-my-data not allowed when primary.");
@@ -346,6 +214,7 @@ bool Resource::run(Running& running, const ConnectCommand& command) {
 bool Resource::leave(Running& running, Outdating outdate) {
     connection_.disconnect(outdate);
     running.stage = kLeaving;
+    running.decided = true;
     core_.progress = true;
     return false;
 }
@@ -437,7 +306,14 @@ StateCode Resource::check_promotion(const Promote& command) const {
 bool Resource::run(Running& running, const Promote& command) {
     if (running.stage == 0) {
         if (role() == Role::Primary) {
+            if (still_running<Promote>(running)) {
+                return false;  // that one has answered late: it is done when that one is
+            }
             done(running, 0);
+            return true;
+        }
+        if (taking_down()) {
+            refuse_going_down(running);
             return true;
         }
         // What the peer sent before it went away is ours first; and a handshake decides first.
@@ -459,6 +335,9 @@ bool Resource::run(Running& running, const Promote& command) {
         }
         if (fence_before_promotion(running, code, command)) {
             return false;
+        }
+        if (code == StateCode::NoUpToDateDisk && attaching()) {
+            return false;  // the data may be on the disk that is being read
         }
         if (!succeeded(code)) {
             refuse_promotion(running, code, command);
@@ -507,6 +386,11 @@ bool Resource::run(Running& running, const Promote& command) {
         }
         finish_promotion(command);
         running.stage = 2;
+        running.decided = true;
+    }
+    if (role() != Role::Primary) {
+        done(running, StateCode::ConcurrentStChg);  // taken back since, by somebody else
+        return true;
     }
     if (!stored()) {
         return false;
@@ -583,6 +467,9 @@ void Resource::finish_promotion(const Promote& command) {
 bool Resource::run(Running& running, const Demote&) {
     if (running.stage == 0) {
         if (role() == Role::Secondary) {
+            if (still_running<Demote>(running)) {
+                return false;
+            }
             done(running, 0);
             return true;
         }
@@ -603,6 +490,11 @@ bool Resource::run(Running& running, const Demote&) {
             device->peer.announce_state();
         }
         running.stage = 1;
+        running.decided = true;
+    }
+    if (role() != Role::Secondary) {
+        done(running, StateCode::ConcurrentStChg);
+        return true;
     }
     if (!stored()) {
         return false;
@@ -686,6 +578,7 @@ bool Resource::run(Running& running, const Down&) {
             return true;
         }
         running.stage = 1;
+        running.decided = true;
         if (connection_.up() && !connection_.in_handshake()) {
             connection_.request_disconnect(0x1f0, 0x010);
         }

@@ -7,10 +7,12 @@
 #include "drbdd/engine/fencer.h"
 #include "drbdd/engine/status.h"
 
+#include <algorithm>
 #include <cstdint>
-#include <deque>
+#include <list>
 #include <memory>
 #include <optional>
+#include <string>
 #include <vector>
 
 namespace engine {
@@ -39,13 +41,17 @@ public:
     const Device* find(VolumeNumber volume) const;
 
 private:
-    // A command that may take more than one step. They run one after the other; each is answered by
-    // its deadline, so that no administrator waits for ever.
+    // A command that may take more than one step. Each is answered by its deadline, so that no
+    // administrator waits for ever: what has been decided goes on to its end, all else is taken
+    // back. Commands that touch the same thing are begun one after the other; one that has been
+    // answered holds up no other.
     struct Running {
         AdminId id{};
         AdminCommand command{};
         io::Instant deadline{};
-        int stage = 0;  // of the command's own
+        bool decided = false;   // its change has been made: a time-out is only an answer
+        bool answered = false;  // with "still running"
+        int stage = 0;          // of the command's own
         bool retried = false;
         int fence_calls = 0;
         Outdating outdate{};
@@ -62,6 +68,7 @@ private:
     void done(const Running& running, StateCode code);
     bool run(Running& running, const Attach& command);
     bool run(Running& running, const Detach& command);
+    std::optional<StateCode> may_detach(Running& running, Device& device);
     bool run(Running& running, const ConnectCommand& command);
     bool leave(Running& running, Outdating outdate);
     bool run(Running& running, const Disconnect& command);
@@ -74,7 +81,25 @@ private:
     bool run(Running& running, const PeerDead& command);
     bool run(Running& running, const Down& command);
     bool run(Running& running, const ChangeSettings& command);
-    void give_up(const Running& running);
+    bool must_wait(const Running& running) const;
+    bool taking_down() const;
+
+    // A command of this kind was answered late and has not ended.
+    template <typename Command>
+    bool still_running(const Running& running) const {
+        return std::any_of(commands_.begin(), commands_.end(), [&](const Running& other) {
+            return &other != &running && other.answered &&
+                   std::holds_alternative<Command>(other.command);
+        });
+    }
+
+    void give_back_disk(const Running& running);
+    void refuse_going_down(const Running& running);
+    void answer_late(Running& running);
+    void take_back(const Running& running);
+    std::string why_not(const Running& running) const;
+    std::string what_is_awaited(const Running& running) const;
+    std::string volumes_where(bool (*holds)(const Device&)) const;
 
     VolumeState promoted(const Device& device, bool force) const;
     StateCode check_promotion(const Promote& command) const;
@@ -84,12 +109,13 @@ private:
     bool full_sync(Running& running, Device& device, ConnState conn);
     StateCode check(const VolumeState& from, const VolumeState& to) const;
     bool stored() const;
+    bool attaching() const;
 
     Core core_;
     Connection connection_;
     Fencer fencer_;
     std::vector<std::unique_ptr<Device>> devices_;
-    std::deque<Running> commands_;
+    std::list<Running> commands_;  // oldest first
 };
 
 }  // namespace engine

@@ -70,6 +70,7 @@ bool Resource::run(Running& running, const Outdate& command) {
         }
         device->change_state(next);
         running.stage = 1;
+        running.decided = true;
     }
     if (!stored()) {
         return false;

@@ -230,4 +230,14 @@ void WholeBlocks::finish(std::uint64_t number, int error) {
     disk_.end(std::move(job.ticket), error);
 }
 
+void WholeBlocks::abandon(std::vector<DiskTicket>& left) {
+    for (auto& [number, job] : jobs_) {
+        left.push_back(std::move(job.ticket));
+    }
+    jobs_.clear();
+    parts_.clear();
+    ready_.clear();
+    ranges_ = Ranges<std::uint64_t>(&core_.work);
+}
+
 }  // namespace engine

@@ -37,6 +37,9 @@ public:
 
     std::size_t outstanding() const { return jobs_.size(); }
 
+    // Nothing of the disk is told any more: what the jobs were for goes to `left`.
+    void abandon(std::vector<DiskTicket>& left);
+
 private:
     enum class Phase : std::uint8_t { ReadBlock, WriteBlock, Whole };
 

@@ -30,20 +30,6 @@ std::uint64_t seed() {
     return value;
 }
 
-// ERR_* numbers of drbdsetup for a backing disk that cannot be had.
-int open_error_code(base::ErrorCode code) {
-    switch (code) {
-        case base::ErrorCode::Busy:
-            return 114;  // claimed: usually mounted
-        case base::ErrorCode::TooSmall:
-            return 111;
-        case base::ErrorCode::Unsupported:
-            return 107;  // not a block device
-        default:
-            return 104;  // cannot be opened
-    }
-}
-
 // Of what waitpid() says; -1: there is none.
 int exit_code_of(int wait_status) {
     return wait_status >= 0 && WIFEXITED(wait_status) ? WEXITSTATUS(wait_status) : -1;
@@ -52,7 +38,7 @@ int exit_code_of(int wait_status) {
 }  // namespace
 
 ResourceCore::ResourceCore(asio::io_context& context,
-                           Ring& ring,
+                           OperationRing& ring,
                            RingBufferPool& pool,
                            Worker& worker,
                            const config::ResourceSettings& settings,
@@ -87,6 +73,7 @@ ResourceCore::ResourceCore(asio::io_context& context,
                                          settings.name,
                                          engine::VolumeSettings{{volume.number}, volume.minor, {}});
         unit.node = surroundings_.frontends.make_node(unit.identity);
+        unit.disk_worker = std::make_unique<Worker>();
     }
 }
 
@@ -239,9 +226,16 @@ void ResourceCore::perform(engine::CompleteApp& effect) {
 void ResourceCore::perform(engine::AdminDone& effect) {
     const auto found = admin_.find(effect.id.value);
     REQUIRE(found != admin_.end());
-    AdminCallback done = std::move(found->second);
+    const AdminCallback told = std::move(found->second);
     admin_.erase(found);
-    answer(std::move(done), {effect.code, std::move(effect.text)});
+    told({effect.code, std::move(effect.text)});
+}
+
+void ResourceCore::perform(engine::AdminStillRunning& effect) {
+    const auto found = admin_.find(effect.id.value);
+    REQUIRE(found != admin_.end());
+    const AdminCallback told = found->second;
+    told({static_cast<int>(engine::StateCode::InTransientState), std::move(effect.text), true});
 }
 
 void ResourceCore::perform(engine::VolumeChanged& effect) {
@@ -352,116 +346,9 @@ void ResourceCore::publish() {
     surroundings_.published(snapshot);
 }
 
-// --- Backing disks ------------------------------------------------------------------------------
-
-void ResourceCore::attach(engine::VolumeNumber volume,
-                          const std::optional<config::ResourceSettings>& wanted,
-                          AdminCallback done) {
-    if (!units_.contains(volume)) {
-        done({127, "the resource was brought up without this volume: take it down and up again"});
-        return;
-    }
-    VolumeUnit& target = unit(volume);
-    if (target.disk || target.disk_opening) {
-        done({124, "Device is attached to a disk (use detach first)"});
-        return;
-    }
-    if (wanted && !is_for_our_volumes(*wanted, done)) {
-        return;
-    }
-    if (wanted) {
-        put_in_force(with_volume_of(*settings_, *wanted, volume.value));
-        for (const config::VolumeSettings& settings : settings_->volumes) {
-            if (settings.number == volume.value) {
-                target.disk_path = settings.disk;
-                target.identity.disk = settings.disk;
-            }
-        }
-    }
-    target.disk_opening = true;
-    const auto opened = std::make_shared<std::optional<base::Result<BackingDevice>>>();
-    on_worker([path = target.disk_path, opened] { opened->emplace(open_backing_device(path)); },
-              [this, volume, opened, done = std::move(done)]() mutable {
-                  on_opened(volume, std::move(**opened), std::move(done));
-              });
-}
-
-void ResourceCore::on_opened(engine::VolumeNumber volume,
-                             base::Result<BackingDevice> device,
-                             AdminCallback done) {
-    VolumeUnit& target = unit(volume);
-    if (!device) {
-        target.disk_opening = false;
-        surroundings_.log.write(base::LogLevel::Error, device.error().text);
-        done({open_error_code(device.error().code), device.error().text});
-        return;
-    }
-    const io::DiskGeometry geometry = device->geometry;
-    target.disk = std::make_unique<UringDisk>(
-        context_, ring_, pool_, std::move(*device), [this, &target](io::IoId id, int error) {
-            on_disk_done(target, id, error);
-        });
-    command(engine::Attach{volume, geometry},
-            [this, &target, done = std::move(done)](AdminReply reply) {
-                target.disk_opening = false;
-                if (reply.code != 0 && target.disk && !target.disk_closing) {
-                    target.disk_closing = true;
-                    ++disks_closing_;
-                    close_disk_if_idle(target);
-                }
-                answer(done, std::move(reply));
-            });
-}
-
-void ResourceCore::perform(engine::SubmitDisk& effect) {
-    VolumeUnit& target = unit(effect.volume);
-    REQUIRE(target.disk != nullptr);  // only between Attach and CloseDisk
-    target.disk->submit(effect.op);
-}
-
-void ResourceCore::on_disk_done(VolumeUnit& target, io::IoId id, int error) {
-    on_event(engine::DiskDone{{target.identity.volume}, id, error});
-    if (target.disk_closing) {
-        // Not from here: we are called by the disk.
-        asio::post(context_, [this, &target] { close_disk_if_idle(target); });
-    }
-}
-
-void ResourceCore::perform(engine::CloseDisk& effect) {
-    VolumeUnit& target = unit(effect.volume);
-    if (target.disk == nullptr || target.disk_closing) {
-        return;
-    }
-    target.disk_closing = true;
-    target.disk->close();
-    ++disks_closing_;
-    close_disk_if_idle(target);
-}
-
-// Closing a device may take its time: the worker does it. Who asked for a detach is answered when
-// the device is free for others.
-void ResourceCore::close_disk_if_idle(VolumeUnit& target) {
-    if (!target.disk || !target.disk_closing || target.disk->outstanding() != 0) {
-        return;
-    }
-    const auto device = std::make_shared<BackingDevice>(target.disk->release());
-    target.disk.reset();
-    target.disk_closing = false;
-    on_worker([device] { device->fd = FileDescriptor(); }, [this] { on_disk_closed(); });
-}
-
-void ResourceCore::on_disk_closed() {
-    if (--disks_closing_ > 0) {
-        return;
-    }
-    publish();
-    for (const auto& then : std::exchange(after_closing_, {})) {
-        then();
-    }
-}
-
 // --- Administrator's commands -------------------------------------------------------------------
 
+// Whoever asked for a detach is answered when the device is free for others.
 void ResourceCore::answer(AdminCallback done, AdminReply reply) {
     if (disks_closing_ == 0) {
         done(std::move(reply));
@@ -470,9 +357,34 @@ void ResourceCore::answer(AdminCallback done, AdminReply reply) {
     after_closing_.push_back([done = std::move(done), reply = std::move(reply)] { done(reply); });
 }
 
+// The first reply is the answer. What comes of a command that was still running then is only
+// logged: nobody waits for it.
+AdminCallback ResourceCore::answered_once(AdminCallback done) {
+    const auto waiting = std::make_shared<AdminCallback>(std::move(done));
+    return [this, waiting](AdminReply reply) {
+        AdminCallback first = std::exchange(*waiting, nullptr);
+        if (first && reply.still_running) {
+            first(std::move(reply));
+        } else if (first) {
+            answer(std::move(first), std::move(reply));
+        } else if (reply.code != 0) {
+            surroundings_.log.write(base::LogLevel::Error,
+                                    base::format("drbd %s: a command that was still running has "
+                                                 "failed: (%d) %s",
+                                                 settings_->name.c_str(),
+                                                 reply.code,
+                                                 reply.text.c_str()));
+        }
+    };
+}
+
 void ResourceCore::command(engine::AdminCommand command, AdminCallback done) {
+    command_to_its_end(std::move(command), answered_once(std::move(done)));
+}
+
+void ResourceCore::command_to_its_end(engine::AdminCommand command, AdminCallback told) {
     const std::uint64_t id = ++last_admin_;
-    admin_.emplace(id, std::move(done));
+    admin_.emplace(id, std::move(told));
     on_event(engine::Admin{{id}, std::move(command)});
 }
 
@@ -523,24 +435,26 @@ void ResourceCore::put_in_force(config::ResourceSettings settings) {
     publish();
 }
 
+// A promotion that is answered late gets its nodes all the same, when it has come to its end.
 void ResourceCore::promote(engine::Promote how, AdminCallback done) {
     const bool was_primary = engine_.status(now()).role == engine::Role::Primary;
-    command(how, [this, was_primary, done = std::move(done)](AdminReply reply) {
-        if (reply.code != 0) {
-            done(std::move(reply));
-            return;
-        }
-        nodes_wanted_ = true;
-        attach_nodes([this, was_primary, done](const std::string& trouble) {
-            if (trouble.empty()) {
-                done({});
-            } else if (was_primary) {
-                done({kNoDeviceNode, trouble});  // whoever uses it already goes on
-            } else {
-                take_back_promotion(trouble, done);
+    command_to_its_end(
+        how, [this, was_primary, once = answered_once(std::move(done))](AdminReply reply) {
+            if (reply.code != 0) {
+                once(std::move(reply));
+                return;
             }
+            nodes_wanted_ = true;
+            attach_nodes([this, was_primary, once](const std::string& trouble) {
+                if (trouble.empty()) {
+                    once({});
+                } else if (was_primary) {
+                    once({kNoDeviceNode, trouble});  // whoever uses it already goes on
+                } else {
+                    take_back_promotion(trouble, once);
+                }
+            });
         });
-    });
 }
 
 // A Primary whose device is missing is of no use to whoever asked for it, and in the way of the
@@ -560,7 +474,7 @@ void ResourceCore::demote(AdminCallback done) {
         }
         command(engine::Demote{}, [this, done](AdminReply reply) {
             forbid_open(false);
-            if (reply.code != 0) {
+            if (reply.code != 0 && !reply.still_running) {
                 attach_nodes([done, reply](const std::string&) { done(reply); });
                 return;
             }
@@ -571,6 +485,7 @@ void ResourceCore::demote(AdminCallback done) {
 }
 
 void ResourceCore::stop(std::function<void()> stopped) {
+    stopping_ = true;
     const auto left = std::make_shared<std::size_t>(1);
     const auto one_less = [left, stopped = std::move(stopped)] {
         if (--*left == 0) {

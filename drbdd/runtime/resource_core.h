@@ -33,6 +33,7 @@ namespace runtime {
 struct AdminReply {
     int code = 0;  // 0, a negative StateCode or a positive ERR_* number
     std::string text;
+    bool still_running = false;  // it takes longer than somebody waits: it goes on to its end
 };
 
 // On the resource's thread, exactly once; never while the resource hangs.
@@ -61,7 +62,7 @@ class ResourceCore : public EventSink {
 public:
     // All references outlive the core.
     ResourceCore(boost::asio::io_context& context,
-                 Ring& ring,
+                 OperationRing& ring,
                  RingBufferPool& pool,
                  Worker& worker,
                  const config::ResourceSettings& settings,
@@ -93,12 +94,20 @@ public:
     void promote(engine::Promote how, AdminCallback done);
     // Any other command, straight to the engine.
     void command(engine::AdminCommand command, AdminCallback done);
+    // `told` hears of its end, and before that, if it takes long, that it is still running.
+    void command_to_its_end(engine::AdminCommand command, AdminCallback told);
 
     // Brings the published snapshot up to date.
     void publish();
 
     // After a Down: stops the exports, then calls `stopped`.
     void stop(std::function<void()> stopped);
+
+    // The kernel may still work on a disk that was detached by force, or open or close one: until
+    // it has ended, this must not be destroyed.
+    bool disks_free() const;
+    // After stop(): calls `free` when they are.
+    void when_disks_free(std::function<void()> free);
 
     // For the parts of this resource.
     void on_event(engine::Event event) override;
@@ -128,7 +137,9 @@ private:
     void perform(engine::SubmitDisk& effect);
     void perform(engine::CloseDisk& effect);
     void perform(engine::CompleteApp& effect);
+    void perform(engine::AbandonDisk& effect);
     void perform(engine::AdminDone& effect);
+    void perform(engine::AdminStillRunning& effect);
     void perform(engine::RunHandler& effect);
     void perform(engine::SettingsAdopted& effect);
     void perform(engine::VolumeChanged& effect);
@@ -137,11 +148,16 @@ private:
     void on_opened(engine::VolumeNumber volume,
                    base::Result<BackingDevice> device,
                    AdminCallback done);
-    void on_disk_done(VolumeUnit& unit, io::IoId id, int error);
-    void close_disk_if_idle(VolumeUnit& unit);
+    void close_device(VolumeUnit& unit, BackingDevice device, std::function<void()> then);
+    void forget_completions_of(engine::VolumeNumber volume);
     void on_disk_closed();
+    void on_abandoned_idle(VolumeUnit& unit, UringDisk* disk);
+    bool works_for_the_one_before(const std::string& path) const;
+    void look_whether_free();
+    AdminCallback answered_once(AdminCallback done);
     void answer(AdminCallback done, AdminReply reply);
 
+    void on_worker(Worker& worker, std::function<void()> job, std::function<void()> then);
     void on_worker(std::function<void()> job, std::function<void()> then);
     void attach_nodes(std::function<void(std::string trouble)> then);
     void release_volumes(std::function<void(std::string who)> then);
@@ -159,7 +175,7 @@ private:
     TcpSettings transport_settings() const;
 
     boost::asio::io_context& context_;
-    Ring& ring_;
+    OperationRing& ring_;
     Worker& worker_;
     const Surroundings& surroundings_;
     PublishedSnapshot& snapshot_;
@@ -186,6 +202,10 @@ private:
     std::map<std::uint64_t, AdminCallback> admin_;
     unsigned disks_closing_ = 0;  // closed for the engine, not yet free for others
     std::vector<std::function<void()>> after_closing_;
+    unsigned disk_jobs_ = 0;                             // with the volumes' disk workers
+    std::vector<std::unique_ptr<UringDisk>> abandoned_;  // the kernel still works on them
+    bool stopping_ = false;
+    std::function<void()> when_free_;
     bool status_changed_ = false;
     bool nodes_wanted_ = false;
 };

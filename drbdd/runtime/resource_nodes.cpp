@@ -22,7 +22,13 @@ constexpr int kUsersTurns = 30;
 
 // `then` on this thread, after `job` on the worker's.
 void ResourceCore::on_worker(std::function<void()> job, std::function<void()> then) {
-    worker_.post([&context = context_, job = std::move(job), then = std::move(then)] {
+    on_worker(worker_, std::move(job), std::move(then));
+}
+
+void ResourceCore::on_worker(Worker& worker,
+                             std::function<void()> job,
+                             std::function<void()> then) {
+    worker.post([&context = context_, job = std::move(job), then = std::move(then)] {
         job();
         asio::post(context, then);
     });

@@ -26,20 +26,30 @@ public:
     virtual void on_complete(int result) = 0;
 };
 
-class Ring {
+// Where operations are handed in; a test has one of its own.
+class OperationRing {
 public:
-    static base::Result<std::unique_ptr<Ring>> create(boost::asio::io_context& context);
-    ~Ring();
-    Ring(const Ring&) = delete;
-    Ring& operator=(const Ring&) = delete;
+    virtual ~OperationRing() = default;
 
     // A submission entry to be filled with an io_uring_prep_* call and then given to start(), with
     // nothing else in between.
-    io_uring_sqe* entry();
-    void start(io_uring_sqe* sqe, RingOperation& operation);
+    virtual io_uring_sqe* entry() = 0;
+    virtual void start(io_uring_sqe* sqe, RingOperation& operation) = 0;
 
     // Whoever has started operations calls this before its turn of the loop ends.
-    void submit();
+    virtual void submit() = 0;
+};
+
+class Ring : public OperationRing {
+public:
+    static base::Result<std::unique_ptr<Ring>> create(boost::asio::io_context& context);
+    ~Ring() override;
+    Ring(const Ring&) = delete;
+    Ring& operator=(const Ring&) = delete;
+
+    io_uring_sqe* entry() override;
+    void start(io_uring_sqe* sqe, RingOperation& operation) override;
+    void submit() override;
 
     std::size_t in_flight() const { return in_flight_; }
 

@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <linux/falloc.h>
 #include <linux/fs.h>
+#include <utility>
 
 namespace runtime {
 
@@ -51,7 +52,7 @@ private:
 };
 
 UringDisk::UringDisk(boost::asio::io_context& context,
-                     Ring& ring,
+                     OperationRing& ring,
                      io::BufferPool& pool,
                      BackingDevice device,
                      Done done)
@@ -87,6 +88,16 @@ void UringDisk::submit(const io::DiskOp& op) {
 
 void UringDisk::close() {
     closed_ = true;
+}
+
+void UringDisk::abandon(std::function<void()> idle) {
+    REQUIRE(outstanding_ > 0 && !idle_);
+    closed_ = true;
+    idle_ = std::move(idle);
+    // The kernel has not been asked for these yet. At least the flush before them is under way.
+    for (Operation* operation : std::exchange(flush_next_, {})) {
+        finish(*operation, ECANCELED);
+    }
 }
 
 BackingDevice UringDisk::release() {
@@ -166,6 +177,10 @@ void UringDisk::start_zeroing(Operation& operation) {
 }
 
 void UringDisk::on_complete(Operation& operation, int result) {
+    if (idle_) {
+        finish(operation, ECANCELED);  // nothing is continued
+        return;
+    }
     const int error = advance(operation, result);
     if (error != 0) {
         finish(operation, error);
@@ -236,7 +251,7 @@ void UringDisk::start_flush() {
 }
 
 void UringDisk::on_flushed(int result) {
-    if (result == -EINTR || result == -EAGAIN) {
+    if (!idle_ && (result == -EINTR || result == -EAGAIN)) {
         io_uring_sqe* sqe = ring_.entry();
         io_uring_prep_fsync(sqe, device_.fd.get(), IORING_FSYNC_DATASYNC);
         ring_.start(sqe, *flush_);
@@ -256,7 +271,11 @@ void UringDisk::finish(Operation& operation, int error) {
     operation.op.buffer = {};
     free_operations_.push_back(&operation);
     --outstanding_;
-    done_(id, error);
+    if (!idle_) {
+        done_(id, error);
+    } else if (outstanding_ == 0) {
+        boost::asio::post(context_, idle_);
+    }
 }
 
 }  // namespace runtime

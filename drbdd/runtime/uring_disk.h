@@ -25,7 +25,7 @@ public:
     // `ring`, `pool` and `context` outlive the disk. Operations become visible to the kernel with
     // Ring::submit(). `pool` lends the zeroes to be written where the device cannot zero by itself.
     UringDisk(boost::asio::io_context& context,
-              Ring& ring,
+              OperationRing& ring,
               io::BufferPool& pool,
               BackingDevice device,
               Done done);
@@ -37,6 +37,11 @@ public:
 
     void submit(const io::DiskOp& op) override;
     void close() override;
+
+    // Nobody waits for what is outstanding any more: no completion of it is told. The device and
+    // the buffers stay until the kernel has answered all of it; then `idle` is called, never from
+    // inside.
+    void abandon(std::function<void()> idle);
 
     // Operations whose completion has not been told yet.
     std::size_t outstanding() const { return outstanding_; }
@@ -65,11 +70,12 @@ private:
     void finish(Operation& operation, int error);
 
     boost::asio::io_context& context_;
-    Ring& ring_;
+    OperationRing& ring_;
     io::BufferPool& pool_;
     BackingDevice device_;
     Done done_;
     bool closed_ = false;
+    std::function<void()> idle_;  // set: abandoned
     bool can_punch_hole_ = true;  // until the device has refused it once
     bool can_zero_range_ = true;
     std::size_t outstanding_ = 0;

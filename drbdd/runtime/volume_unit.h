@@ -5,6 +5,7 @@
 #include "drbdd/runtime/frontends.h"
 #include "drbdd/runtime/uring_disk.h"
 #include "drbdd/runtime/volume_port.h"
+#include "drbdd/runtime/worker.h"
 
 #include <memory>
 #include <string>
@@ -16,8 +17,8 @@ struct VolumeUnit {
     std::string disk_path;  // to be opened at the next attach
     std::unique_ptr<VolumePort> port;
     std::unique_ptr<UringDisk> disk;
-    bool disk_closing = false;  // CloseDisk has come; operations may still be outstanding
-    bool disk_opening = false;  // an attach is on its way
+    bool attach_running = false;          // from the opening of the disk to the end of the command
+    std::unique_ptr<Worker> disk_worker;  // opens and closes: a device that hangs holds up no other
     std::unique_ptr<Export> export_;
     std::shared_ptr<DeviceNode> node;
     std::string frontend = "none";  // of the node, as it last said

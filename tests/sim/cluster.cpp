@@ -136,7 +136,7 @@ engine::AdminId Cluster::admin_begin(Node node, engine::AdminCommand command) {
         open_admin_[id.value] = {node, world_.now(), command};
         host(node).admin(id, std::move(command));
     } else {
-        answers_[id.value] = {true, -1, "the process is not running"};
+        answers_[id.value] = {true, false, -1, "the process is not running"};
     }
     return id;
 }
@@ -366,7 +366,7 @@ void Cluster::check_patience() {
         }
     }
     for (const auto& [id, command] : open_admin_) {
-        if (world_.now() - command.issued > admin_limit) {
+        if (!command.answered && world_.now() - command.issued > admin_limit) {
             return world_.fail(base::format("command %llu of %s (kind %zu) is not answered",
                                             static_cast<unsigned long long>(id),
                                             name(command.node),
@@ -524,11 +524,26 @@ void Cluster::on_admin_done(Node node, const engine::AdminDone& done) {
     if (found == open_admin_.end()) {
         return world_.fail(std::string(name(node)) + " answered a command twice");
     }
+    const OpenAdmin command = found->second;
     open_admin_.erase(found);
-    answers_[done.id.value] = {true, done.code, done.text};
+    answers_[done.id.value] = {true, false, done.code, done.text};
+    if (done.code == 0) {
+        just_done_[index(node)].push_back(command.command);
+    }
     if (!done.text.empty()) {
         world_.trace.text(world_.now(), node, "admin: " + done.text);
     }
+}
+
+void Cluster::on_admin_still_running(Node node, const engine::AdminStillRunning& answer) {
+    const auto found = open_admin_.find(answer.id.value);
+    if (found == open_admin_.end() || found->second.answered) {
+        return world_.fail(std::string(name(node)) + " answered a command twice");
+    }
+    found->second.answered = true;
+    answers_[answer.id.value] = {
+        true, true, static_cast<int>(engine::StateCode::InTransientState), answer.text};
+    world_.trace.text(world_.now(), node, "admin: " + answer.text);
 }
 
 void Cluster::on_handler(Node node, const engine::RunHandler& handler) {
@@ -650,13 +665,55 @@ void Cluster::note_promotion(Node node) {
         });
 }
 
+// Of a command of this kind that is under way on the node, or has just come to a good end.
+template <typename Command>
+bool Cluster::asked_for(Node node, const std::function<bool(const Command&)>& fits) const {
+    const auto is_it = [&](const engine::AdminCommand& command) {
+        const auto* wanted = std::get_if<Command>(&command);
+        return wanted != nullptr && fits(*wanted);
+    };
+    return std::any_of(open_admin_.begin(),
+                       open_admin_.end(),
+                       [&](const auto& entry) {
+                           return entry.second.node == node && is_it(entry.second.command);
+                       }) ||
+           std::any_of(just_done_[index(node)].begin(), just_done_[index(node)].end(), is_it);
+}
+
+// What was answered with a failure has not happened, and does not happen later.
+void Cluster::check_that_it_was_asked_for(Node node) {
+    const engine::ResourceStatus now = host(node).status();
+    const std::size_t i = index(node);
+    const bool promoted = now.role == Role::Primary && !was_primary_[i];
+    if (promoted && !asked_for<engine::Promote>(node, [](const auto&) { return true; })) {
+        world_.fail(std::string(name(node)) + " is Primary, and no promotion was under way");
+    }
+    for (std::size_t v = 0; v < options_.volumes; ++v) {
+        const bool has_disk = now.volumes[v].state.disk != DiskState::Diskless;
+        const bool got_it = has_disk && !had_disk_[i].contains(v);
+        if (got_it && !asked_for<engine::Attach>(
+                          node, [v](const auto& attach) { return attach.volume.value == v; })) {
+            world_.fail(std::string(name(node)) + " has a disk again, and no attach was under way");
+        }
+        if (has_disk) {
+            had_disk_[i].insert(v);
+        } else {
+            had_disk_[i].erase(v);
+        }
+    }
+    just_done_[i].clear();
+}
+
 void Cluster::on_step_done(Node node) {
+    check_that_it_was_asked_for(node);
     note_promotion(node);
     oracles_->after_step(node);
 }
 
 void Cluster::on_process_gone(Node node) {
     was_primary_[index(node)] = false;
+    had_disk_[index(node)].clear();
+    just_done_[index(node)].clear();
     const bool receiving = std::exchange(receiving_[index(node)], false);
     for (auto it = open_.begin(); it != open_.end();) {
         if (it->second.node != node) {
@@ -674,7 +731,7 @@ void Cluster::on_process_gone(Node node) {
     }
     for (auto it = open_admin_.begin(); it != open_admin_.end();) {
         if (it->second.node == node) {
-            answers_[it->first] = {true, -1, "the process died"};
+            answers_[it->first] = {true, false, -1, "the process died"};
         }
         it = it->second.node == node ? open_admin_.erase(it) : std::next(it);
     }

@@ -15,6 +15,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -40,10 +41,11 @@ struct ClusterOptions {
 
 struct AdminResult {
     bool answered = false;
+    bool still_running = false;  // that was the answer; the end is still to come
     int code = 0;
     std::string text;
 
-    bool ok() const { return answered && code == 0; }
+    bool ok() const { return answered && !still_running && code == 0; }
 };
 
 using RequestNumber = std::uint64_t;
@@ -224,6 +226,7 @@ private:
         Node node = Node::Alice;
         io::Instant issued{};
         engine::AdminCommand command;
+        bool answered = false;  // with "still running"
     };
 
     engine::ResourceSettings make_settings() const;
@@ -242,6 +245,10 @@ private:
     // --- HostObserver ---
     void on_app_done(Node node, const engine::CompleteApp& done) override;
     void on_admin_done(Node node, const engine::AdminDone& done) override;
+    void on_admin_still_running(Node node, const engine::AdminStillRunning& answer) override;
+    template <typename Command>
+    bool asked_for(Node node, const std::function<bool(const Command&)>& fits) const;
+    void check_that_it_was_asked_for(Node node);
     void on_handler(Node node, const engine::RunHandler& handler) override;
     void fence_peer_of(Node node, std::uint64_t incarnation);
     void handler_done(Node node, std::uint64_t incarnation, int exit_code);
@@ -263,7 +270,9 @@ private:
     std::map<std::uint64_t, OpenAdmin> open_admin_;
     std::map<std::uint64_t, AdminResult> answers_;
     std::array<bool, 2> was_primary_{};
-    std::array<bool, 2> receiving_{};  // connected to a Primary
+    std::array<std::set<std::size_t>, 2> had_disk_;
+    std::array<std::vector<engine::AdminCommand>, 2> just_done_;  // in this step
+    std::array<bool, 2> receiving_{};                             // connected to a Primary
     io::Instant next_patience_check_{};
 };
 

@@ -118,6 +118,12 @@ void Host::open_disk(std::size_t i) {
 
 void Host::admin(engine::AdminId id, engine::AdminCommand command) {
     if (const auto* attach = std::get_if<engine::Attach>(&command)) {
+        // As the runtime: one disk at a time, and none that still works for the one before.
+        const Volume& volume = volumes_.at(attach->volume.value);
+        if (running() && (volume.attached || volume.disk->outstanding() != 0)) {
+            observer_.on_admin_done(node_, {id, volume.attached ? 124 : 114, "in use"});
+            return;
+        }
         open_disk(attach->volume.value);
     }
     step(engine::Admin{id, std::move(command)});
@@ -235,8 +241,18 @@ public:
     void operator()(engine::CloseDisk& e) {
         trace("< close-disk", e.volume.value);
         Volume& volume = host_.volumes_.at(e.volume.value);
-        if (volume.disk->outstanding() != 0) {
-            host_.world_.fail("CloseDisk while disk operations are outstanding");
+        if (!volume.attached || volume.disk->outstanding() != 0) {
+            host_.world_.fail("CloseDisk of a closed disk, or with operations outstanding");
+        }
+        volume.attached = false;
+        volume.disk->close();
+    }
+
+    void operator()(engine::AbandonDisk& e) {
+        trace("< abandon-disk", e.volume.value);
+        Volume& volume = host_.volumes_.at(e.volume.value);
+        if (!volume.attached || volume.disk->outstanding() == 0) {
+            host_.world_.fail("AbandonDisk of a disk that is closed or has nothing to do");
         }
         volume.attached = false;
         volume.disk->close();
@@ -288,6 +304,11 @@ public:
     void operator()(engine::AdminDone& e) {
         trace("< admin-done id code", e.id.value, static_cast<std::uint64_t>(e.code));
         host_.observer_.on_admin_done(host_.node_, e);
+    }
+
+    void operator()(engine::AdminStillRunning& e) {
+        trace("< admin-still-running id", e.id.value);
+        host_.observer_.on_admin_still_running(host_.node_, e);
     }
 
     void operator()(engine::RunHandler& e) {

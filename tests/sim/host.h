@@ -25,6 +25,7 @@ public:
     virtual ~HostObserver() = default;
     virtual void on_app_done(Node node, const engine::CompleteApp& done) = 0;
     virtual void on_admin_done(Node node, const engine::AdminDone& done) = 0;
+    virtual void on_admin_still_running(Node node, const engine::AdminStillRunning& answer) = 0;
     virtual void on_handler(Node node, const engine::RunHandler& handler) = 0;
     virtual void on_step_done(Node node) = 0;
     virtual void on_process_gone(Node node) = 0;
@@ -35,7 +36,7 @@ public:
     struct Volume {
         std::unique_ptr<SimDisk> disk;
         meta::Layout layout;
-        bool attached = false;  // between Attach and CloseDisk
+        bool attached = false;  // between Attach and CloseDisk or AbandonDisk
     };
 
     Host(World& world, SimNet& net, HostObserver& observer, Node node);

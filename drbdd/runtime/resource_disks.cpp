@@ -1,0 +1,209 @@
+// The part of ResourceCore that opens, runs and closes backing disks. A disk is the engine's from
+// its Attach until its CloseDisk or AbandonDisk, whatever administrators have been answered:
+// nothing else closes it.
+#include "drbdd/runtime/resource_core.h"
+#include "drbdd/runtime/settings_in_force.h"
+
+#include <boost/asio/post.hpp>
+
+#include <algorithm>
+#include <memory>
+#include <utility>
+
+namespace runtime {
+
+namespace asio = boost::asio;
+
+namespace {
+
+// ERR_* numbers of drbdsetup for a backing disk that cannot be had.
+int open_error_code(base::ErrorCode code) {
+    switch (code) {
+        case base::ErrorCode::Busy:
+            return 114;  // claimed: usually mounted
+        case base::ErrorCode::TooSmall:
+            return 111;
+        case base::ErrorCode::Unsupported:
+            return 107;  // not a block device
+        default:
+            return 104;  // cannot be opened
+    }
+}
+
+}  // namespace
+
+void ResourceCore::attach(engine::VolumeNumber volume,
+                          const std::optional<config::ResourceSettings>& wanted,
+                          AdminCallback done) {
+    if (!units_.contains(volume)) {
+        done({127, "the resource was brought up without this volume: take it down and up again"});
+        return;
+    }
+    VolumeUnit& target = unit(volume);
+    if (target.disk || target.attach_running) {
+        done({124, "Device is attached to a disk (use detach first)"});
+        return;
+    }
+    if (wanted && !is_for_our_volumes(*wanted, done)) {
+        return;
+    }
+    if (wanted) {
+        put_in_force(with_volume_of(*settings_, *wanted, volume.value));
+        for (const config::VolumeSettings& settings : settings_->volumes) {
+            if (settings.number == volume.value) {
+                target.disk_path = settings.disk;
+                target.identity.disk = settings.disk;
+            }
+        }
+    }
+    target.attach_running = true;
+    ++disk_jobs_;
+    const auto opened = std::make_shared<std::optional<base::Result<BackingDevice>>>();
+    on_worker(
+        *target.disk_worker,
+        [path = target.disk_path, opened] { opened->emplace(open_backing_device(path)); },
+        [this, volume, opened, done = std::move(done)]() mutable {
+            --disk_jobs_;
+            on_opened(volume, std::move(**opened), std::move(done));
+            look_whether_free();
+        });
+}
+
+void ResourceCore::on_opened(engine::VolumeNumber volume,
+                             base::Result<BackingDevice> device,
+                             AdminCallback done) {
+    VolumeUnit& target = unit(volume);
+    if (!device) {
+        target.attach_running = false;
+        std::string why = device.error().text;
+        if (works_for_the_one_before(target.disk_path)) {
+            why += "; it was detached by force, and still works on what it was given before";
+        }
+        surroundings_.log.write(base::LogLevel::Error, why);
+        done({open_error_code(device.error().code), why});
+        return;
+    }
+    if (stopping_) {
+        target.attach_running = false;
+        close_device(target, std::move(*device), [] {});
+        done({static_cast<int>(engine::StateCode::InTransientState), "taken down meanwhile"});
+        return;
+    }
+    const io::DiskGeometry geometry = device->geometry;
+    target.disk = std::make_unique<UringDisk>(
+        context_, ring_, pool_, std::move(*device), [this, &target](io::IoId id, int error) {
+            on_event(engine::DiskDone{{target.identity.volume}, id, error});
+        });
+    command_to_its_end(engine::Attach{volume, geometry},
+                       [&target, once = answered_once(std::move(done))](AdminReply reply) {
+                           target.attach_running = reply.still_running;
+                           once(std::move(reply));
+                       });
+}
+
+void ResourceCore::perform(engine::SubmitDisk& effect) {
+    VolumeUnit& target = unit(effect.volume);
+    REQUIRE(target.disk != nullptr);  // it is the engine's until CloseDisk or AbandonDisk
+    target.disk->submit(effect.op);
+}
+
+// Closing a device may take its time: the worker does it.
+void ResourceCore::perform(engine::CloseDisk& effect) {
+    VolumeUnit& target = unit(effect.volume);
+    REQUIRE(target.disk != nullptr && target.disk->outstanding() == 0);
+    BackingDevice device = target.disk->release();
+    target.disk.reset();
+    ++disks_closing_;
+    close_device(target, std::move(device), [this] { on_disk_closed(); });
+}
+
+// The kernel still works on it: that must lead to nothing here, and nobody else may have the device
+// while it could still be written. It stays claimed.
+void ResourceCore::perform(engine::AbandonDisk& effect) {
+    VolumeUnit& target = unit(effect.volume);
+    REQUIRE(target.disk != nullptr);
+    UringDisk* disk = target.disk.get();
+    forget_completions_of(effect.volume);
+    if (disk->outstanding() == 0) {  // all that the engine waited for was among these
+        engine::CloseDisk close{effect.volume};
+        perform(close);
+        return;
+    }
+    surroundings_.log.write(
+        base::LogLevel::Warning,
+        base::format("%s: %zu operations are still outstanding; it stays claimed until they end",
+                     disk->path().c_str(),
+                     disk->outstanding()));
+    abandoned_.push_back(std::move(target.disk));
+    disk->abandon([this, &target, disk] { on_abandoned_idle(target, disk); });
+}
+
+// What has completed and was not told to the engine yet.
+void ResourceCore::forget_completions_of(engine::VolumeNumber volume) {
+    const auto stale = [volume](engine::Event& event) {
+        const auto* done = std::get_if<engine::DiskDone>(&event);
+        if (done != nullptr && done->volume == volume) {
+            event = engine::Tick{};  // the batch is being walked through: nothing may move
+        }
+    };
+    std::for_each(events_.begin(), events_.end(), stale);
+    std::for_each(batch_.begin(), batch_.end(), stale);
+}
+
+void ResourceCore::on_abandoned_idle(VolumeUnit& target, UringDisk* disk) {
+    const auto found = std::find_if(abandoned_.begin(),
+                                    abandoned_.end(),
+                                    [disk](const auto& other) { return other.get() == disk; });
+    REQUIRE(found != abandoned_.end());
+    surroundings_.log.write(base::LogLevel::Info, disk->path() + ": has answered at last");
+    close_device(target, disk->release(), [] {});
+    abandoned_.erase(found);
+}
+
+bool ResourceCore::works_for_the_one_before(const std::string& path) const {
+    return std::any_of(abandoned_.begin(), abandoned_.end(), [&](const auto& disk) {
+        return disk->path() == path;
+    });
+}
+
+void ResourceCore::close_device(VolumeUnit& target,
+                                BackingDevice device,
+                                std::function<void()> then) {
+    ++disk_jobs_;
+    const auto closing = std::make_shared<BackingDevice>(std::move(device));
+    on_worker(
+        *target.disk_worker,
+        [closing] { closing->fd = FileDescriptor(); },
+        [this, then = std::move(then)] {
+            --disk_jobs_;
+            then();
+            look_whether_free();
+        });
+}
+
+void ResourceCore::on_disk_closed() {
+    if (--disks_closing_ > 0) {
+        return;
+    }
+    publish();
+    for (const auto& then : std::exchange(after_closing_, {})) {
+        then();
+    }
+}
+
+bool ResourceCore::disks_free() const {
+    return abandoned_.empty() && disk_jobs_ == 0;
+}
+
+void ResourceCore::when_disks_free(std::function<void()> free) {
+    when_free_ = std::move(free);
+    look_whether_free();
+}
+
+void ResourceCore::look_whether_free() {
+    if (disks_free() && when_free_) {
+        asio::post(context_, std::exchange(when_free_, nullptr));
+    }
+}
+
+}  // namespace runtime
