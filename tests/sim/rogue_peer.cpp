@@ -224,4 +224,11 @@ bool RogueCluster::run_until(const std::function<bool()>& condition, io::Duratio
     return true;
 }
 
+void RogueCluster::on_handler(Node, const engine::RunHandler& handler) {
+    if (handler.report) {
+        const engine::HandlerDone done{handler.volume, 0, handler.name, handler.run};
+        world.after(std::chrono::milliseconds(1), [this, done] { alice.step(done); });
+    }
+}
+
 }  // namespace sim

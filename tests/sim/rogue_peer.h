@@ -145,7 +145,10 @@ private:
 
     void on_admin_done(Node, const engine::AdminDone& done) override { answers_.push_back(done); }
 
-    void on_handler(Node, const engine::RunHandler&) override {}
+    void on_admin_still_running(Node, const engine::AdminStillRunning&) override {}
+
+    // All of them agree, a moment later.
+    void on_handler(Node node, const engine::RunHandler& handler) override;
 
     void on_step_done(Node) override {}
 

@@ -234,6 +234,7 @@ TEST_F(Drbdadm, AnOptionOfAnotherCommandIsRefused) {
         {"statistics", "--statistics"},
         {"skip-disk", "--skip-disk"},
         {"skip-net", "--skip-net"},
+        {"address-later", "--address-later"},
         {"wait-after-sb", "--wait-after-sb"},
         {"wfc-timeout", "--wfc-timeout=1"},
         {"degr-wfc-timeout", "--degr-wfc-timeout=1"},
@@ -259,7 +260,7 @@ TEST_F(Drbdadm, AnOptionOfAnotherCommandIsRefused) {
     }
     const std::map<std::string, std::vector<std::string>> with_force = {
         {"down", {}},
-        {"up", {}},
+        {"up", {"address-later"}},
         {"secondary", {}},
         {"primary", {"force", "overwrite-data-of-peer"}}};
     for (const auto& [command, options] : with_force) {
@@ -301,7 +302,7 @@ TEST_F(Drbdadm, AVolumeThatIsNotUpIsInNoState) {
 }
 
 TEST_F(Drbdadm, WhatIsPrintedHasStarsForTheSecret) {
-    for (const char* words : {"-d up r0", "-d connect r0", "-d adjust r0", "-v connect r0"}) {
+    for (const char* words : {"-d up r0", "-d connect r0", "-v connect r0"}) {
         const std::string out = adm(words).out;
         EXPECT_NE(out.find("--shared-secret=*** --cram-hmac-alg=sha1"), std::string::npos)
             << words << ": " << out;
@@ -367,7 +368,8 @@ TEST_F(Drbdadm, AnInvalidFileIs10AndNothingIsDone) {
 // else works, on it and on its neighbours.
 TEST_F(Drbdadm, AResourceThatCannotBeServedKeepsNothingElseFromWorking) {
     std::ofstream(config)
-        << "resource r0 { net { allow-two-primaries; } device minor 0; disk /dev/a; meta-disk "
+        << "global { disable-ip-verification; } resource r0 { net { allow-two-primaries; } device "
+           "minor 0; disk /dev/a; meta-disk "
            "internal; on alpha { address 10.9.9.1:1; } on beta { address 10.9.9.2:1; } }\n"
            "resource r1 { device minor 5; disk /dev/c; meta-disk internal; on alpha { address "
            "10.9.9.1:2; } on beta { address 10.9.9.2:2; } }";
@@ -490,7 +492,7 @@ TEST_F(Drbdadm, UpOfOneVolumeLeavesTheOthersAlone) {
               "drbdsetup attach 1 /dev/b /dev/b internal --size=1G --resync-rate=40M "
               "--al-extents=100\n"
               "drbdsetup connect r0 ipv4:10.9.9.1:7788 ipv4:10.9.9.2:7788 --protocol=A "
-              "--shared-secret=with\\ space --cram-hmac-alg=sha1\n");
+              "--shared-secret=*** --cram-hmac-alg=sha1\n");
     EXPECT_EQ(adm("up r0/1").exit, 0);
     EXPECT_EQ(adm("up r1/0").exit, 0);
     EXPECT_EQ(daemon.requests(), (std::vector<std::string>{"up r0/1 settings", "up r1 settings"}));
