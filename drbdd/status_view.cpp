@@ -2,6 +2,7 @@
 
 #include "base/log.h"
 #include "base/units.h"
+#include "meta/gi.h"
 
 #include <algorithm>
 #include <string>
@@ -37,6 +38,19 @@ std::string resync_suspended(const engine::VolumeState& state) {
     return text.empty() ? "no" : text;
 }
 
+// Empty without an attached disk.
+std::string generations_view(const engine::VolumeStatus& status) {
+    if (!status.has_metadata) {
+        return "";
+    }
+    meta::Superblock superblock;
+    superblock.current_uuid = status.current_uuid;
+    superblock.bitmap_uuid = status.bitmap_uuid;
+    superblock.history_uuids = {status.history_uuid[0], status.history_uuid[1]};
+    superblock.flags = status.md_flags;
+    return meta::gi_line(superblock);
+}
+
 control::DeviceStatus device_view(const engine::VolumeStatus& status,
                                   const runtime::VolumeSnapshot& volume) {
     control::DeviceStatus device;
@@ -57,6 +71,8 @@ control::DeviceStatus device_view(const engine::VolumeStatus& status,
     device.al_suspended = status.al_suspended;
     device.blocked = status.state.susp ? "upper" : "no";
     device.current_uuid = base::hex64(status.current_uuid);
+    device.generations = generations_view(status);
+    device.agreed_max_bio_bytes = status.agreed_max_bio_bytes;
     return device;
 }
 

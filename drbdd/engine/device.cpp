@@ -680,6 +680,9 @@ VolumeStatus Device::status(io::Instant now) const {
         s.bitmap_uuid = ids.bitmap;
         s.history_uuid[0] = ids.history[0];
         s.history_uuid[1] = ids.history[1];
+        s.md_flags = store.superblock().flags;
+        s.agreed_max_bio_bytes = store.superblock().la_peer_max_bio_size;
+        s.has_metadata = true;
     }
     s.read_sectors = counters.read;
     s.written_sectors = counters.written;

@@ -31,6 +31,9 @@ struct VolumeStatus {
     std::uint64_t current_uuid = 0;
     std::uint64_t bitmap_uuid = 0;
     std::uint64_t history_uuid[2] = {0, 0};
+    std::uint32_t md_flags = 0;  // MDF_*, as they are or will be in the superblock
+    std::uint32_t agreed_max_bio_bytes = 0;
+    bool has_metadata = false;  // these seven are of an attached disk
     // Counters since the volume was created, in the units of drbdsetup status --statistics.
     std::uint64_t read_sectors = 0;
     std::uint64_t written_sectors = 0;

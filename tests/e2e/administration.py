@@ -230,6 +230,31 @@ def another_on_the_old_port(cluster):
     node.run("drbdadm", "-c", other, "down", "r1")
 
 
+def generations(cluster):
+    """get-gi and show-gi of a disk in use are the daemon's to tell, and once it is down the disk says the same"""
+    alpha, bravo = cluster.alpha, cluster.bravo
+    cluster.up(primary=alpha)
+    alpha.wait_in_sync()
+    told = {}
+    for node, primary in ((alpha, "1"), (bravo, "0")):
+        told[node] = node.drbdadm("get-gi", "r0")[1].strip()
+        fields = told[node].split(":")
+        if len(fields) != 11 or fields[4:8] != ["1", "1", primary, "1"]:
+            raise Failed(f"{node.name}: {told[node]}, wanted consistent, up to date, primary {primary}, connected")
+        expect(node, "get-gi", "0", out=told[node] + "\n", program="drbdsetup")
+        shown = node.drbdadm("show-gi", "r0")[1]
+        if told[node] not in shown.splitlines() or "last agreed size: " not in shown:
+            raise Failed(f"{node.name}: {shown}")
+    # The lowest bit of the current identifier says Primary.
+    if told[alpha][:15] != told[bravo][:15]:
+        raise Failed(f"the nodes are in sync: {told}")
+    expect(bravo, "detach", "r0")
+    expect(bravo, "get-gi", "0", code=1, err=["Device has no disk"], program="drbdsetup")
+    expect(bravo, "down", "r0")
+    if bravo.drbdadm("get-gi", "r0")[1][:67] != told[bravo][:67]:
+        raise Failed(f"on disk: {bravo.drbdadm('get-gi', 'r0')[1]}, told: {told[bravo]}")
+
+
 def shell_status(cluster):
     """sh-status is for eval by the scripts of others"""
     cluster.up(primary=cluster.alpha)
@@ -264,4 +289,4 @@ def degraded(cluster):
     bravo.wait_in_sync()
 
 
-main(twice, wrong_moment, adjusted, one_after_the_other, no_device, own_address, shell_status, degraded, mib=32)
+main(twice, wrong_moment, adjusted, one_after_the_other, no_device, own_address, generations, shell_status, degraded, mib=32)
