@@ -25,7 +25,9 @@ TEST(OldEnds, TheSizesThatDisksGrowFromAreAmongThoseTried) {
     EXPECT_TRUE(tried(2048 * kGiB, 1700 * kGiB));
     EXPECT_TRUE(tried(4096 * kGiB, 1024 * kGiB));
     EXPECT_TRUE(tried(64 * kMiB, 32 * kMiB));
-    EXPECT_TRUE(tried(33 * kMiB + 512, 33 * kMiB));
+    EXPECT_TRUE(tried(33 * kMiB + kBlockBytes, 33 * kMiB));
+    EXPECT_FALSE(
+        tried(33 * kMiB + 512, 33 * kMiB));  // by less than a block: the end is where it was
 }
 
 TEST(OldEnds, AreFewAndOnTheDevice) {
