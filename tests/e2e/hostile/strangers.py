@@ -102,8 +102,8 @@ def translated_address(cluster):
     """peer-address any: a peer that comes from another address than the configured one is heard"""
     alpha, bravo = cluster.nodes
     # As bravo sees it, alpha comes from an address that is not in its configuration, and cannot be reached itself.
-    alpha.run("ip", "address", "add", "10.88.0.77/24", "dev", "eth0")
     alpha.run("ip", "address", "del", f"{alpha.address}/24", "dev", "eth0")
+    alpha.run("ip", "address", "add", "10.88.0.77/24", "dev", "eth0")
     alpha.config = os.path.join(alpha.dir, "translated.conf")
     with open(bravo.config) as file, open(alpha.config, "w") as translated:
         translated.write(file.read().replace(f"address {alpha.address}:", "address 10.88.0.77:"))
@@ -120,7 +120,8 @@ def translated_address(cluster):
     conf = os.path.join(bravo.dir, "drbdd.conf")
     with open(conf, "w") as file:
         file.write("peer-address any;\n")
-    bravo.start("drbdd", "--foreground", "--log", "stderr", "--daemon-conf", conf, stderr=subprocess.DEVNULL)
+    with open(bravo.daemon_log, "a") as log:
+        bravo.start("drbdd", "--foreground", "--log", "stderr", "--daemon-conf", conf, stderr=log)
     until(lambda: bravo.run("drbdsetup", "status", check=False, quiet=True)[0] == 0, 5, "bravo's drbdd did not start")
     bravo.drbdadm("up", "r0")
     alpha.wait(connection="Connected", seconds=20)
