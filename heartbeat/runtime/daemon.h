@@ -176,6 +176,8 @@ private:
     control::Reply refuse_reload(const std::vector<std::string>& errors);
     std::string take_in(Configuration& fresh, std::optional<FencingDevice> device);
     void use_resources_in_force();
+    void restart_when_idle();
+    void on_restart_answered(const CommandDone& answer);
     void live_on(Hold hold);
     void note_life(const wire::Message& sent);
     void write_life();
@@ -207,6 +209,8 @@ private:
     std::map<CommandId, WaitingCommand> commands_;
     std::map<std::uint64_t, ControlServer::Answer> outdates_;
     std::map<std::uint64_t, ClientQuestion> questions_;
+    CommandId restart_ = 0;  // the restart that the files ask for, until it is done; 0: none
+    boost::asio::steady_timer restart_again_;
     std::optional<config::Haresources> promised_;  // read anew; the engine may have to wait
     LifeFile life_file_;
     Life life_;

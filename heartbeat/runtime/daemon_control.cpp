@@ -231,6 +231,10 @@ control::Status Daemon::status() const {
     status.phase = snapshot.phase;
     status.standby = snapshot.standby;
     status.pending = snapshot.pending;
+    if (restart_ != 0) {
+        status.pending += std::string(status.pending.empty() ? "" : "; ") +
+                          "a restart of the daemon waits until nothing is under way";
+    }
     status.shutting_down = snapshot.shutting_down;
     status.generation = snapshot.generation;
     status.uptime_ms = ms_of(now() - started_);

@@ -250,6 +250,9 @@ void Daemon::perform(Decision& effect) {
 }
 
 void Daemon::perform(CommandDone& effect) {
+    if (effect.id == restart_) {
+        on_restart_answered(effect);
+    }
     const auto found = commands_.find(effect.id);
     if (found == commands_.end()) {
         return;  // a signal's, or answered when it was accepted

@@ -65,7 +65,7 @@ control::Reply Daemon::reload(bool may_restart) {
         log_.write(base::LogLevel::Info,
                    "ha.cf has changed: the daemon restarts as soon as nothing is under way, and "
                    "resources go on running");
-        step(Command{next_id_++, Command::Verb::restart, ""});
+        restart_when_idle();
         return answer_with(0, "the daemon restarts as soon as nothing is under way");
     }
     std::string done = take_in(fresh, std::move(*device));
@@ -77,6 +77,27 @@ control::Reply Daemon::reload(bool may_restart) {
     }
     log_.write(base::LogLevel::Info, done);
     return answer_with(0, done);
+}
+
+// The engine refuses while resources are being moved. The restart is kept, and asked for again
+// until it is done; only the end of the daemon calls it off.
+void Daemon::restart_when_idle() {
+    restart_ = next_id_++;
+    step(Command{restart_, Command::Verb::restart, ""});
+}
+
+void Daemon::on_restart_answered(const CommandDone& answer) {
+    constexpr auto kAgain = std::chrono::milliseconds(500);
+    if (answer.exit_code == 0) {
+        restart_ = 0;
+        return;
+    }
+    restart_again_.expires_after(kAgain);
+    restart_again_.async_wait([this](const boost::system::error_code& stopped) {
+        if (!stopped && !ended_ && !engine_.status().shutting_down) {
+            restart_when_idle();
+        }
+    });
 }
 
 control::Reply Daemon::refuse_reload(const std::vector<std::string>& errors) {

@@ -112,6 +112,22 @@ def restart_that_cannot_succeed(work):
     duo.stop(duo.b, duo.a)
 
 
+def restart_is_put_off(work):
+    """a SIGHUP while a service starts: the restart is kept, shown, and done when the start has ended"""
+    duo = Duo(work).up()
+    duo.note("slow", "4")
+    duo.power_off(duo.a)
+    until(lambda: duo.b.log_lines("Acquiring resource group"), DEADTIME + SOON, "no takeover")
+    append(duo.b, "ha.cf", "warntime 900ms")
+    reload(duo.b, "as soon as nothing is under way")
+    until(lambda: "restart" in duo.b.run(duo.b.tool("hb_status"))[1], SOON, "hb_status does not show it")
+    duo.holds(duo.b, SOON, "the slow start")
+    duo.until_log(duo.b, "Restarting heartbeat", seconds=SOON)
+    until(lambda: duo.b.resource_status() is not None, SOON, "the new one does not answer")
+    duo.stays(duo.b, 2, "the daemon was replaced")
+    duo.check()
+
+
 def fencing_by_a_reload(work):
     """fence_command comes with a reload: from then on the device is asked, by engine and runtime alike"""
     duo = Duo(work).up()
@@ -181,5 +197,5 @@ def children_get_nothing(work):
 
 
 main(killed_and_succeeded, killed_and_succeeded_in_legacy_mode, killed_and_nobody_comes, reload_that_would_end_it,
-     restart_that_cannot_succeed, fencing_by_a_reload, reset_at_work_outlives, reset_command_fails,
+     restart_that_cannot_succeed, restart_is_put_off, fencing_by_a_reload, reset_at_work_outlives, reset_command_fails,
      waiting_command_is_answered, children_get_nothing)

@@ -61,7 +61,8 @@ TEST_F(Messages, ACopyOverAnotherMediumIsOneMessageAndTwoLinks) {
 TEST_F(Messages, ARecordingDoesNotKeepALinkAlive) {
     const Message recorded = numbered("hello", 2);
     bench.step(hb::Received{"eth0", recorded});
-    for (std::uint64_t i = 0; i < 8; ++i) {
+    // Until the nodes have found each other a link has initdead, 12 s.
+    for (std::uint64_t i = 0; i < 30; ++i) {
         bench.pass(Time{500});
         hear(numbered("status", 3 + i));
         bench.step(hb::Received{"eth0", recorded});
