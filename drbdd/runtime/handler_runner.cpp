@@ -129,7 +129,7 @@ private:
 
     void take(HandlerCall call);
     void start(HandlerCall call);
-    void on_ended(Running& running);
+    void wait_for_end(const std::shared_ptr<Running>& running);
     void end(const HandlerCall& call, int status);
 
     base::LogSink& log_;
@@ -181,12 +181,7 @@ void HandlerRunner::Loop::start(HandlerCall call) {
         return;
     }
     running->pid = *pid;
-    running->process.async_wait(asio::posix::stream_descriptor::wait_read,
-                                [this, running](const boost::system::error_code& error) {
-                                    if (!error) {
-                                        on_ended(*running);
-                                    }
-                                });
+    wait_for_end(running);
     running->limit.expires_after(running->call.time_limit);
     running->limit.async_wait([this, running](const boost::system::error_code& error) {
         if (!error) {
@@ -198,12 +193,23 @@ void HandlerRunner::Loop::start(HandlerCall call) {
     });
 }
 
-void HandlerRunner::Loop::on_ended(Running& running) {
-    int status = -1;
-    while (::waitpid(running.pid, &status, 0) < 0 && errno == EINTR) {
-    }
-    running.limit.cancel();
-    end(running.call, status);
+// The loop also returns for what an earlier descriptor in this place of its tables had to tell:
+// only what the kernel says of the process ends it, and waiting for that here would stop all
+// others.
+void HandlerRunner::Loop::wait_for_end(const std::shared_ptr<Running>& running) {
+    running->process.async_wait(asio::posix::stream_descriptor::wait_read,
+                                [this, running](const boost::system::error_code& error) {
+                                    if (error) {
+                                        return;
+                                    }
+                                    int status = -1;
+                                    if (::waitpid(running->pid, &status, WNOHANG) == 0) {
+                                        wait_for_end(running);
+                                        return;
+                                    }
+                                    running->limit.cancel();
+                                    end(running->call, status);
+                                });
 }
 
 HandlerRunner::HandlerRunner(base::LogSink& log) : loop_(std::make_unique<Loop>(log)) {
