@@ -156,6 +156,7 @@ private:
 
     void set_conn(ConnState conn);
     void begin(const Connector::Established& established);
+    std::uint32_t our_features() const;
     void send_features();
     void on_features(const Packet& packet);
     void begin_authentication();

@@ -14,7 +14,7 @@ namespace engine {
 
 namespace {
 
-constexpr std::uint32_t kOurFeatures = proto::kFeatureTrim | proto::kFeatureThinResync |
+constexpr std::uint32_t kAllFeatures = proto::kFeatureTrim | proto::kFeatureThinResync |
                                        proto::kFeatureWsame | proto::kFeatureWzeroes |
                                        proto::kFeatureExplicitFlush;
 constexpr std::size_t kChallengeBytes = 64;
@@ -84,6 +84,11 @@ void Connection::refuse(const std::string& why) {
     }
 }
 
+std::uint32_t Connection::our_features() const {
+    const bool explicit_flush = core_.settings.net.explicit_flush;
+    return explicit_flush ? kAllFeatures : kAllFeatures & ~proto::kFeatureExplicitFlush;
+}
+
 void Connection::send_features() {
     std::vector<std::uint8_t> bytes(proto::kHeader80Size + proto::ConnectionFeatures::kSize);
     proto::encode(proto::Header{proto::HeaderKind::H80,
@@ -92,7 +97,7 @@ void Connection::send_features() {
                                 proto::ConnectionFeatures::kSize},
                   base::Bytes(bytes).first(proto::kHeader80Size));
     proto::ConnectionFeatures features;
-    features.feature_flags = kOurFeatures;
+    features.feature_flags = our_features();
     proto::encode(features, base::Bytes(bytes).subspan(proto::kHeader80Size));
     data_out_.queued += bytes.size();
     core_.emit(Send{*data_, std::move(bytes), {}});
@@ -122,7 +127,7 @@ void Connection::on_features(const Packet& packet) {
         return;
     }
     protocol_ = std::min(proto::kProtocolMax, peer_max);
-    features_ = peer->feature_flags & kOurFeatures;
+    features_ = peer->feature_flags & our_features();
     core_.log(base::LogLevel::Info,
               base::format("Handshake successful: Agreed network protocol version %u", protocol_));
     core_.log(base::LogLevel::Info,

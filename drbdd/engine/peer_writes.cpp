@@ -396,7 +396,8 @@ void PeerWrites::start_flush() {
         for (const Range& range : epoch.unflushed) {
             const bool seen =
                 std::find(devices.begin(), devices.end(), range.device) != devices.end();
-            if (!seen && range.device->local_usable() &&
+            // Also of a disk that is being detached: until it is closed its peer counts on it.
+            if (!seen && range.device->disk.accepts() &&
                 range.device->settings().disk.disk_flushes) {
                 devices.push_back(range.device);
             }

@@ -58,7 +58,8 @@ struct NetSettings {
     RrConflict rr_conflict = RrConflict::Disconnect;
     bool always_asbp = false;
     bool use_rle = true;
-    std::string cram_hmac_alg;  // empty: no authentication; else "sha1", "sha256", "md5"...
+    bool explicit_flush = true;  // offered to the peer; tests leave it out, as the kernel does
+    std::string cram_hmac_alg;   // empty: no authentication; else "sha1", "sha256", "md5"...
     std::string shared_secret;
 };
 

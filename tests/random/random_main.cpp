@@ -20,6 +20,10 @@ Arguments parse(int argc, char** argv) {
         const bool has_value = i + 1 < argc;
         if (std::strcmp(argv[i], "--verbose") == 0) {
             arguments.verbose = true;
+        } else if (std::strcmp(argv[i], "--coverage") == 0) {
+            arguments.coverage = true;
+        } else if (std::strcmp(argv[i], "--space") == 0 && has_value) {
+            arguments.space = argv[++i];
         } else if (std::strcmp(argv[i], "--seed") == 0 && has_value) {
             arguments.first = std::strtoull(argv[++i], nullptr, 0);
             arguments.runs = 1;
@@ -71,6 +75,28 @@ void tell_violation(const std::string& program,
                 static_cast<unsigned long long>(seed));
 }
 
+void Tally::add(const std::map<std::string, std::uint64_t>& reached) {
+    ++runs_;
+    for (const auto& [place, times] : reached) {
+        reached_[place] += times > 0 ? 1 : 0;
+    }
+}
+
+void Tally::print() const {
+    for (const auto& [place, runs] : reached_) {
+        if (runs > 0) {
+            std::printf("%5.1f%%  %s\n",
+                        100.0 * static_cast<double>(runs) / static_cast<double>(runs_),
+                        place.c_str());
+        }
+    }
+    for (const auto& [place, runs] : reached_) {
+        if (runs == 0) {
+            std::printf("never   %s\n", place.c_str());
+        }
+    }
+}
+
 std::vector<Seed> seeds_in(const std::string& path) {
     std::vector<Seed> seeds;
     std::ifstream file(path);
@@ -78,7 +104,11 @@ std::vector<Seed> seeds_in(const std::string& path) {
     while (std::getline(file, line)) {
         std::istringstream words(line);
         Seed seed;
-        if (!line.empty() && line[0] != '#' && words >> seed.number) {
+        if (line.empty() || line[0] == '#') {
+            continue;
+        }
+        const bool bare = line[0] >= '0' && line[0] <= '9';
+        if ((bare || words >> seed.space) && words >> seed.number) {
             seed.line = line;
             seeds.push_back(seed);
         }

@@ -2,6 +2,8 @@
 //   --seed N             one run of this seed
 //   --first F --runs K   the seeds F, F+1, ... (default: 1, 100)
 //   --verbose            the whole trace on standard error
+//   --space NAME         what is drawn from, where a program knows more than one space
+//   --coverage           at the end: what the runs have come to, and what none of them has
 // Exit code 1 if any run broke a promise; the command that replays it is printed.
 #pragma once
 
@@ -9,6 +11,7 @@
 #include <cstdint>
 #include <cstdio>
 #include <functional>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -18,6 +21,8 @@ struct Arguments {
     std::uint64_t first = 1;
     std::uint64_t runs = 100;
     bool verbose = false;
+    bool coverage = false;
+    std::string space;  // empty: the program's usual one
     bool understood = true;
 };
 
@@ -39,28 +44,58 @@ private:
     std::function<std::string()> trace_end_;
 };
 
+// `program` with what else is needed to replay a run.
 void tell_violation(const std::string& program,
                     std::uint64_t seed,
                     const std::string& trace,
                     const std::string& violation);
 
+// In how many runs each place was reached.
+class Tally {
+public:
+    void add(const std::map<std::string, std::uint64_t>& reached);
+    void print() const;
+
+private:
+    std::uint64_t runs_ = 0;
+    std::map<std::string, std::uint64_t> reached_;
+};
+
 // The main() of `program`: each seed is one RandomRun.
 template <typename RandomRun>
-int run_seeds(const std::string& program, int argc, char** argv) {
+int run_seeds(const std::string& name, int argc, char** argv) {
+    constexpr bool kSpaces = requires {
+        RandomRun(std::uint64_t{}, bool{}, std::string{});
+    };
     const Arguments arguments = parse(argc, argv);
-    if (!arguments.understood) {
-        std::fprintf(
-            stderr, "usage: %s [--seed N | --first F --runs K] [--verbose]\n", program.c_str());
+    bool known = arguments.understood && (kSpaces || arguments.space.empty());
+    if constexpr (kSpaces) {
+        known = known && RandomRun::knows_space(arguments.space);
+    }
+    if (!known) {
+        std::fprintf(stderr,
+                     "usage: %s [--seed N | --first F --runs K] [--verbose]%s\n",
+                     name.c_str(),
+                     kSpaces ? " [--space NAME] [--coverage]" : "");
         return 2;
     }
+    const std::string program =
+        arguments.space.empty() ? name : name + " --space " + arguments.space;
     std::setvbuf(stdout, nullptr, _IOLBF, 0);
     std::uint64_t failures = 0;
     std::uint64_t events = 0;
     std::string more;
     std::uint64_t resyncs = 0;
+    Tally tally;
     for (std::uint64_t i = 0; i < arguments.runs; ++i) {
         const std::uint64_t seed = arguments.first + i;
-        RandomRun run(seed, arguments.verbose);
+        auto run = [&] {
+            if constexpr (kSpaces) {
+                return RandomRun(seed, arguments.verbose, arguments.space);
+            } else {
+                return RandomRun(seed, arguments.verbose);
+            }
+        }();
         const AbortReport report(program, seed, [&run] { return run.trace_end(); });
         const auto result = run.run();
         events += result.events;
@@ -68,10 +103,16 @@ int run_seeds(const std::string& program, int argc, char** argv) {
             resyncs += result.resyncs;
             more = ", " + std::to_string(resyncs) + " resyncs";
         }
+        if constexpr (requires { result.reached; }) {
+            tally.add(result.reached);
+        }
         if (!result.violation.empty()) {
             ++failures;
             tell_violation(program, seed, result.trace, result.violation);
         }
+    }
+    if (arguments.coverage) {
+        tally.print();
     }
     std::printf("%llu runs, %llu failed, %llu events%s\n",
                 static_cast<unsigned long long>(arguments.runs),
@@ -81,8 +122,10 @@ int run_seeds(const std::string& program, int argc, char** argv) {
     return failures == 0 ? 0 : 1;
 }
 
-// A line of a file of seeds that once failed: the seed, then why.
+// A line of a file of seeds that once failed: the space, where the program has more than one; the
+// seed; then why.
 struct Seed {
+    std::string space;
     std::uint64_t number = 0;
     std::string line;
 };

@@ -146,19 +146,57 @@ std::string Lineage::read_done(std::uint64_t read, base::ConstBytes bytes) {
     return {};
 }
 
-std::vector<std::uint64_t> Lineage::lost(const Peek& peek) const {
-    std::vector<std::uint64_t> sectors;
+bool Lineage::may_hold(const SectorState& state, std::optional<Stamp> stamp) {
+    return stamp && std::any_of(state.recent.begin(), state.recent.end(), [&](const Candidate& c) {
+               return c.stamp == *stamp;
+           });
+}
+
+bool Lineage::is_recent(std::uint64_t sector, std::optional<Stamp> stamp) const {
+    const auto found = sectors_.find(sector);
+    return found == sectors_.end() || may_hold(found->second, stamp);
+}
+
+std::vector<std::uint64_t> Lineage::sectors() const {
+    std::vector<std::uint64_t> written;
     for (const auto& [sector, state] : sectors_) {
-        const auto stamp = peek(sector);
-        const bool legal =
-            stamp && std::any_of(state.recent.begin(), state.recent.end(), [&](const Candidate& c) {
-                return c.stamp == *stamp;
-            });
-        if (!legal) {
-            sectors.push_back(sector);
+        written.push_back(sector);
+    }
+    return written;
+}
+
+std::vector<std::uint64_t> Lineage::lost(const Peek& peek) const {
+    std::vector<std::uint64_t> missing;
+    for (const auto& [sector, state] : sectors_) {
+        if (!may_hold(state, peek(sector))) {
+            missing.push_back(sector);
         }
     }
-    return sectors;
+    return missing;
+}
+
+bool Lineage::all_there(const Peek& peek) const {
+    return std::all_of(sectors_.begin(), sectors_.end(), [&](const auto& entry) {
+        return may_hold(entry.second, peek(entry.first));
+    });
+}
+
+bool Lineage::shows(std::uint64_t write, const Peek& peek) const {
+    const Write& w = writes_.at(write);
+    for (std::uint64_t s = w.sector; s < w.sector + w.sectors && !w.keeps_old; ++s) {
+        const std::vector<Candidate>& recent = sectors_.at(s).recent;
+        const auto mine = std::find_if(
+            recent.begin(), recent.end(), [write](const Candidate& c) { return c.write == write; });
+        REQUIRE(mine != recent.end());
+        const auto stamp = peek(s);
+        const bool shown = stamp && std::any_of(recent.begin(), recent.end(), [&](const auto& c) {
+                               return c.stamp == *stamp && c.issued >= mine->issued;
+                           });
+        if (!shown) {
+            return false;
+        }
+    }
+    return true;
 }
 
 std::string Lineage::describe(std::uint64_t sector) const {
@@ -189,6 +227,15 @@ void Lineage::fall_back_to_flushed() {
                 read.legal[i].insert(c.stamp);
             }
         }
+    }
+}
+
+void Lineage::accept(const Peek& peek) {
+    const std::uint64_t now = clock_++;
+    for (auto& [sector, state] : sectors_) {
+        const auto stamp = peek(sector);
+        state.recent.push_back({stamp.value_or(kZeroes), 0, now, now, false, false});
+        state.possible = state.recent;
     }
 }
 

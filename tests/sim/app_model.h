@@ -58,12 +58,23 @@ public:
     using Peek = std::function<std::optional<Stamp>(std::uint64_t sector)>;
     // Sectors whose content is not what an intact node must show.
     std::vector<std::uint64_t> lost(const Peek& peek) const;
+
+    bool all_there(const Peek& peek) const;
+    // A write that has not ended: its sectors hold it, or what was issued after it.
+    bool shows(std::uint64_t write, const Peek& peek) const;
+    // One sector holds what an intact node must show.
+    bool is_recent(std::uint64_t sector, std::optional<Stamp> stamp) const;
+
+    // Sectors that were ever written.
+    std::vector<std::uint64_t> sectors() const;
     // For people: what the sector may hold.
     std::string describe(std::uint64_t sector) const;
     // A cache was lost legally: from now on what was possible counts as recent.
     void fall_back_to_flushed();
     // The content of this node is the truth from now on, whatever it is.
     void adopt(const Peek& peek);
+    // It may be: what is on its way there may still reach it, or be lost.
+    void accept(const Peek& peek);
 
     bool empty() const { return sectors_.empty(); }
 
@@ -95,6 +106,7 @@ private:
         std::vector<std::set<Stamp>> legal;
     };
 
+    static bool may_hold(const SectorState& state, std::optional<Stamp> stamp);
     static void prune(std::vector<Candidate>& list, bool durable_only);
     void end(std::uint64_t write, bool acked, bool durable);
     SectorState& state_of(std::uint64_t sector);

@@ -34,11 +34,12 @@ Cluster::Cluster(ClusterOptions options)
                                   ? options.bobs_device_bytes
                                   : options.device_bytes;
         geometry.can_discard = options.can_discard;
-        geometry.logical_block_bytes = node == Node::Bob && options.bobs_block_bytes != 0
-                                           ? options.bobs_block_bytes
-                                           : options.block_bytes;
+        const std::uint32_t block = node == Node::Bob && options.bobs_block_bytes != 0
+                                        ? options.bobs_block_bytes
+                                        : options.block_bytes;
+        geometry.logical_block_bytes = geometry.physical_block_bytes = block;
         for (std::size_t i = 0; i < options.volumes; ++i) {
-            host->add_volume(geometry);
+            host->add_volume(geometry, options.al_stripes);
             host->volume(i).disk->set_latency(options.latency);
         }
     }
@@ -74,7 +75,7 @@ void Cluster::prepare_disks(std::uint64_t current_uuid) {
     for (const Node node : kNodes) {
         for (std::size_t i = 0; i < options_.volumes; ++i) {
             Host::Volume& volume = host(node).volume(i);
-            create_metadata(*volume.disk, volume.layout, current_uuid);
+            create_metadata(*volume.disk, volume.layout, current_uuid, volume.al_stripes);
         }
     }
     for (const Node node : kNodes) {
@@ -102,13 +103,13 @@ void Cluster::start_in_sync() {
 void Cluster::replace_disk(Node node, std::size_t volume) {
     Host::Volume& side = host(node).volume(volume);
     REQUIRE(!side.attached);
-    create_metadata(*side.disk, side.layout, meta::kUuidJustCreated);
+    create_metadata(*side.disk, side.layout, meta::kUuidJustCreated, side.al_stripes);
     oracles_->disk_replaced(node, volume);
 }
 
 void Cluster::start(Node node, bool connect_too) {
     if (violation().empty() && !host(node).running()) {
-        host(node).start(settings);
+        host(node).start(own_settings[index(node)].value_or(settings));
         std::vector<engine::AdminId> attaches;
         for (std::size_t i = 0; i < options_.volumes; ++i) {
             attaches.push_back(admin_begin(
@@ -235,6 +236,10 @@ RequestNumber Cluster::flush(Node node, Io io) {
     return issue(node, Op::Flush, 0, 0, io);
 }
 
+std::uint64_t Cluster::block_sectors() const {
+    return std::max(options_.block_bytes, options_.bobs_block_bytes) / kSectorBytes;
+}
+
 // Half of the requests go to a small region, so that they overlap.
 void Cluster::random_request(Node node, bool only_writes) {
     if (!host(node).running() || host(node).status().role != Role::Primary) {
@@ -247,11 +252,15 @@ void Cluster::random_request(Node node, bool only_writes) {
     if (size < kLargestSectors) {
         return;
     }
-    const std::uint64_t sectors =
+    std::uint64_t sectors =
         prng.chance(0.5) ? 8 : 1 + prng.below(prng.chance(0.2) ? kLargestSectors : 32);
     const std::uint64_t region = prng.chance(0.5) ? std::min<std::uint64_t>(size, 512) : size;
     std::uint64_t sector = prng.below(std::max<std::uint64_t>(region, sectors) - sectors + 1);
     sector = sectors == 8 ? sector / 8 * 8 : sector;
+    const std::uint64_t end = sector + sectors;
+    const std::uint64_t block = block_sectors();
+    sector = sector / block * block;
+    sectors = std::min(size, (end + block - 1) / block * block) - sector;
     io.fua = prng.chance(0.1);
     const std::uint64_t kind = prng.below(only_writes ? 11 : 20);
     if (kind < 10) {
@@ -282,9 +291,11 @@ void Cluster::random_io(Node node, std::size_t count, io::Duration spread) {
 void Cluster::schedule_load(Node node, std::size_t count, io::Duration spread, bool only_writes) {
     scheduled_ += count;
     for (std::size_t i = 0; i < count; ++i) {
-        world_.after(world_.between(0ns, spread), [this, node, only_writes] {
+        world_.after(world_.between(0ns, spread), [this, node, only_writes, load = load_] {
             --scheduled_;
-            random_request(node, only_writes);
+            if (load == load_) {
+                random_request(node, only_writes);
+            }
         });
     }
 }
@@ -312,6 +323,16 @@ void Cluster::cut_link() {
 void Cluster::heal_link() {
     net_.set_delivers(Node::Alice, true);
     net_.set_delivers(Node::Bob, true);
+}
+
+// Whoever asked it something meanwhile goes on waiting.
+void Cluster::thaw(Node node) {
+    for (auto& [id, command] : open_admin_) {
+        if (command.node == node) {
+            command.issued = world_.now();
+        }
+    }
+    host(node).thaw();
 }
 
 // --- Time ---
@@ -366,7 +387,8 @@ void Cluster::check_patience() {
         }
     }
     for (const auto& [id, command] : open_admin_) {
-        if (!command.answered && world_.now() - command.issued > admin_limit) {
+        if (!command.answered && world_.now() - command.issued > admin_limit &&
+            !host(command.node).frozen()) {
             return world_.fail(base::format("command %llu of %s (kind %zu) is not answered",
                                             static_cast<unsigned long long>(id),
                                             name(command.node),
@@ -457,293 +479,6 @@ void Cluster::check_convergence(io::Duration limit) {
 
 std::string Cluster::replay_hint() const {
     return base::format("seed %llu", static_cast<unsigned long long>(options_.seed));
-}
-
-// --- HostObserver ---
-
-void Cluster::on_write_acked(Node node, RequestNumber id, const OpenRequest& request) {
-    const engine::VolumeState mine = status(node, request.volume).state;
-    // A sync target knows sooner than the source that it is complete.
-    const DiskState peers =
-        host(other(node)).running() ? status(other(node), request.volume).state.disk : mine.pdsk;
-    const bool replicated = mine.conn >= ConnState::Connected &&
-                            (mine.pdsk == DiskState::UpToDate ||
-                             (mine.pdsk == DiskState::Inconsistent && mine.syncing()));
-    const bool reached_peer = replicated && peers == DiskState::UpToDate;
-    const bool reached_us = mine.disk == DiskState::UpToDate;
-    if (!reached_us || !reached_peer) {
-        world_.trace.add(
-            world_.now(), node, "= acked on one; id us peer", id, reached_us, reached_peer);
-    }
-    request.lineage->acked(id, request.fua);
-    oracles_->history(request.volume).write_acked(node, reached_us, reached_peer);
-}
-
-void Cluster::on_app_done(Node node, const engine::CompleteApp& done) {
-    const auto found = open_.find(done.id.value);
-    if (found == open_.end()) {
-        return world_.fail("a request was answered twice, or one that nobody made");
-    }
-    const OpenRequest request = found->second;
-    open_.erase(found);
-    results_[done.id.value] = done.error;
-    Lineage& lineage = *request.lineage;
-    const bool ok = done.error == 0;
-    failed_requests_ += ok ? 0 : 1;
-    switch (request.op) {
-        case Op::Read: {
-            const std::string wrong =
-                ok ? lineage.read_done(done.id.value, done.data.bytes()) : std::string();
-            if (!ok) {
-                lineage.read_failed(done.id.value);
-            }
-            if (!wrong.empty()) {
-                world_.fail(std::string(name(node)) + ": " + wrong);
-            }
-            break;
-        }
-        case Op::Flush:
-            if (ok) {
-                lineage.flushed(request.flush_mark);
-            }
-            break;
-        case Op::Write:
-        case Op::Discard:
-        case Op::WriteZeroes:
-            if (ok) {
-                on_write_acked(node, done.id.value, request);
-            } else {
-                lineage.failed(done.id.value);
-            }
-            break;
-    }
-}
-
-void Cluster::on_admin_done(Node node, const engine::AdminDone& done) {
-    const auto found = open_admin_.find(done.id.value);
-    if (found == open_admin_.end()) {
-        return world_.fail(std::string(name(node)) + " answered a command twice");
-    }
-    const OpenAdmin command = found->second;
-    open_admin_.erase(found);
-    answers_[done.id.value] = {true, false, done.code, done.text};
-    if (done.code == 0) {
-        just_done_[index(node)].push_back(command.command);
-    }
-    if (!done.text.empty()) {
-        world_.trace.text(world_.now(), node, "admin: " + done.text);
-    }
-}
-
-void Cluster::on_admin_still_running(Node node, const engine::AdminStillRunning& answer) {
-    const auto found = open_admin_.find(answer.id.value);
-    if (found == open_admin_.end() || found->second.answered) {
-        return world_.fail(std::string(name(node)) + " answered a command twice");
-    }
-    found->second.answered = true;
-    answers_[answer.id.value] = {
-        true, true, static_cast<int>(engine::StateCode::InTransientState), answer.text};
-    world_.trace.text(world_.now(), node, "admin: " + answer.text);
-}
-
-void Cluster::on_handler(Node node, const engine::RunHandler& handler) {
-    if (handler.name == "before-resync-target") {
-        before_resync(node, handler);
-    } else if (handler.report) {
-        world_.after(fence_time, [this, node, incarnation = host(node).incarnation()] {
-            fence_peer_of(node, incarnation);
-        });
-    }
-}
-
-void Cluster::handler_done(Node node, std::uint64_t incarnation, int exit_code) {
-    if (host(node).running() && host(node).incarnation() == incarnation) {
-        host(node).step(engine::HandlerDone{{0}, exit_code, "fence-peer"});
-    }
-}
-
-void Cluster::before_resync(Node node, const engine::RunHandler& handler) {
-    const std::optional<int> exit_code =
-        before_resync_exit_code ? before_resync_exit_code(node, handler.volume) : 0;
-    if (!exit_code) {
-        return;
-    }
-    const engine::HandlerDone done{handler.volume, *exit_code, handler.name, handler.run};
-    world_.after(std::max<io::Duration>(before_resync_time, 1us),
-                 [this, node, done, incarnation = host(node).incarnation()] {
-                     if (host(node).running() && host(node).incarnation() == incarnation) {
-                         host(node).step(done);
-                     }
-                 });
-}
-
-// As drbd-peer-outdater does it.
-void Cluster::fence_peer_of(Node node, std::uint64_t incarnation) {
-    const Node peer = other(node);
-    if (fence_exit_code || !fence_network || !host(peer).running()) {
-        return handler_done(node, incarnation, fence_exit_code.value_or(5));
-    }
-    const auto asked = std::make_shared<std::vector<engine::AdminId>>();
-    for (std::size_t i = 0; i < options_.volumes; ++i) {
-        asked->push_back(admin_begin(peer, engine::Outdate{{static_cast<std::uint16_t>(i)}}));
-    }
-    world_.after(1s, [this, node, incarnation, asked] {
-        int verdict = 4;
-        for (const engine::AdminId id : *asked) {
-            const AdminResult result = answer(id);
-            const bool primary =
-                result.code == static_cast<int>(engine::StateCode::NoUpToDateDisk) ||
-                result.code == static_cast<int>(engine::StateCode::PrimaryNop);
-            const bool worse =
-                result.code == static_cast<int>(engine::StateCode::LowerThanOutdated);
-            // The worst of all volumes; that the peer is in use above all.
-            verdict = result.ok() || verdict == 6 ? verdict : primary ? 6 : worse ? 3 : 20;
-        }
-        handler_done(node, incarnation, verdict);
-    });
-}
-
-// The other node is Primary as well, or was after the two had parted.
-bool Cluster::is_split(Node node, std::size_t volume, const engine::VolumeStatus& status) const {
-    const Host::Volume& peers = host(other(node)).volume(volume);
-    const auto superblock = read_superblock(*peers.disk, peers.layout);
-    return was_primary_[index(other(node))] ||
-           (superblock &&
-            ((superblock->current_uuid ^ status.bitmap_uuid) & ~meta::kUuidPrimaryBit) != 0);
-}
-
-// A promotion without the peer's consent decides which history goes on.
-void Cluster::note_promotion(Node node) {
-    const engine::ResourceStatus now = host(node).status();
-    const bool primary = now.role == Role::Primary;
-    if (primary && !was_primary_[index(node)]) {
-        for (std::size_t i = 0; i < options_.volumes; ++i) {
-            const engine::VolumeState& state = now.volumes[i].state;
-            History& history = oracles_->history(i);
-            const auto look = [this, i](Node n, std::uint64_t s) { return peek(n, i, s); };
-            if (state.conn >= ConnState::Connected && state.disk < DiskState::Inconsistent &&
-                history.holds(other(node)) == Holds::Stale) {
-                // The only disk with everything is lost, and by the identifiers nobody can tell.
-                history.overrule(other(node), look);
-            }
-            if (state.conn >= ConnState::Connected && state.disk < DiskState::Inconsistent) {
-                history.works_through_peer(node);
-            }
-            // A connected peer without a disk has no say in it either.
-            const bool alone =
-                state.conn < ConnState::Connected || state.pdsk < DiskState::Inconsistent;
-            if (alone && state.disk == DiskState::UpToDate) {
-                world_.trace.add(world_.now(),
-                                 node,
-                                 "= promoted alone; volume, holds",
-                                 i,
-                                 static_cast<std::uint64_t>(history.holds(node)));
-                history.promoted_alone(node, is_split(node, i, now.volumes[i]), look);
-            }
-        }
-    }
-    for (std::size_t i = 0; i < options_.volumes && primary; ++i) {
-        const engine::VolumeState& state = now.volumes[i].state;
-        if (state.conn >= ConnState::Connected && state.disk < DiskState::Inconsistent) {
-            oracles_->history(i).only_disk_is(other(node));
-        }
-    }
-    for (std::size_t i = 0; i < options_.volumes && !primary && was_primary_[index(node)]; ++i) {
-        const engine::VolumeState& state = now.volumes[i].state;
-        if (state.conn == ConnState::Connected && state.disk == DiskState::UpToDate &&
-            state.pdsk == DiskState::UpToDate) {
-            oracles_->history(i).settled();  // a demotion waits for the peer, whatever the protocol
-        }
-    }
-    was_primary_[index(node)] = primary;
-    receiving_[index(node)] =
-        std::any_of(now.volumes.begin(), now.volumes.end(), [](const engine::VolumeStatus& volume) {
-            // A Primary without a disk waits for ours, whatever the protocol.
-            return volume.state.conn >= ConnState::Connected &&
-                   volume.state.peer == Role::Primary &&
-                   volume.state.pdsk >= DiskState::Inconsistent;
-        });
-}
-
-// Of a command of this kind that is under way on the node, or has just come to a good end.
-template <typename Command>
-bool Cluster::asked_for(Node node, const std::function<bool(const Command&)>& fits) const {
-    const auto is_it = [&](const engine::AdminCommand& command) {
-        const auto* wanted = std::get_if<Command>(&command);
-        return wanted != nullptr && fits(*wanted);
-    };
-    return std::any_of(open_admin_.begin(),
-                       open_admin_.end(),
-                       [&](const auto& entry) {
-                           return entry.second.node == node && is_it(entry.second.command);
-                       }) ||
-           std::any_of(just_done_[index(node)].begin(), just_done_[index(node)].end(), is_it);
-}
-
-// What was answered with a failure has not happened, and does not happen later.
-void Cluster::check_that_it_was_asked_for(Node node) {
-    const engine::ResourceStatus now = host(node).status();
-    const std::size_t i = index(node);
-    const bool promoted = now.role == Role::Primary && !was_primary_[i];
-    if (promoted && !asked_for<engine::Promote>(node, [](const auto&) { return true; })) {
-        world_.fail(std::string(name(node)) + " is Primary, and no promotion was under way");
-    }
-    for (std::size_t v = 0; v < options_.volumes; ++v) {
-        const bool has_disk = now.volumes[v].state.disk != DiskState::Diskless;
-        const bool got_it = has_disk && !had_disk_[i].contains(v);
-        if (got_it && !asked_for<engine::Attach>(
-                          node, [v](const auto& attach) { return attach.volume.value == v; })) {
-            world_.fail(std::string(name(node)) + " has a disk again, and no attach was under way");
-        }
-        if (has_disk) {
-            had_disk_[i].insert(v);
-        } else {
-            had_disk_[i].erase(v);
-        }
-    }
-    just_done_[i].clear();
-}
-
-void Cluster::on_step_done(Node node) {
-    check_that_it_was_asked_for(node);
-    note_promotion(node);
-    oracles_->after_step(node);
-}
-
-void Cluster::on_process_gone(Node node) {
-    was_primary_[index(node)] = false;
-    had_disk_[index(node)].clear();
-    just_done_[index(node)].clear();
-    const bool receiving = std::exchange(receiving_[index(node)], false);
-    for (auto it = open_.begin(); it != open_.end();) {
-        if (it->second.node != node) {
-            ++it;
-            continue;
-        }
-        Lineage& lineage = *it->second.lineage;
-        if (it->second.op == Op::Read) {
-            lineage.read_failed(it->first);
-        } else if (it->second.op != Op::Flush) {
-            lineage.failed(it->first);
-        }
-        results_[it->first] = ENODEV;
-        it = open_.erase(it);
-    }
-    for (auto it = open_admin_.begin(); it != open_admin_.end();) {
-        if (it->second.node == node) {
-            answers_[it->first] = {true, false, -1, "the process died"};
-        }
-        it = it->second.node == node ? open_admin_.erase(it) : std::next(it);
-    }
-    for (std::size_t i = 0; i < options_.volumes; ++i) {
-        History& history = oracles_->history(i);
-        if (host(node).powered()) {
-            history.process_killed(node, receiving);
-        } else {
-            history.power_cut(node, receiving);
-        }
-    }
-    oracles_->after_process_gone(node);
 }
 
 }  // namespace sim

@@ -37,6 +37,7 @@ struct ClusterOptions {
     std::uint64_t bobs_device_bytes = 0;  // 0: as Alice's
     std::uint32_t block_bytes = 512;      // sectors of the disks
     std::uint32_t bobs_block_bytes = 0;   // 0: as Alice's
+    std::uint32_t al_stripes = 1;
 };
 
 struct AdminResult {
@@ -132,6 +133,9 @@ public:
     void random_writes(Node node, std::size_t count);
     void random_io(Node node, std::size_t count, io::Duration spread);
 
+    // The application has gone: what it had not asked for yet will not come.
+    void stop_load() { ++load_; }
+
     // The answer to a request: nothing while it is open.
     std::optional<int> result(RequestNumber request) const;
 
@@ -148,6 +152,10 @@ public:
     void power_cut(Node node, PowerCut cut = {});
 
     void kill(Node node) { host(node).kill(); }
+
+    void freeze(Node node) { host(node).freeze(); }
+
+    void thaw(Node node);
 
     void cut_link();
 
@@ -206,6 +214,7 @@ public:
 
     std::string replay_hint() const;
     engine::ResourceSettings settings;  // for the next start of a process
+    std::array<std::optional<engine::ResourceSettings>, 2> own_settings;  // of one node, instead
 
     // Longest time that requests and commands may take.
     io::Duration request_limit = std::chrono::seconds(90);
@@ -237,8 +246,10 @@ private:
     bool step_until(io::Instant limit);
     void check_patience();
     void prepare_disks(std::uint64_t current_uuid);
+    std::uint64_t block_sectors() const;
     std::optional<Stamp> peek(Node node, std::size_t volume, std::uint64_t sector) const;
     bool is_split(Node node, std::size_t volume, const engine::VolumeStatus& status) const;
+    void check_lone_primary(Node node);
     void note_promotion(Node node);
     void on_write_acked(Node node, RequestNumber id, const OpenRequest& request);
 
@@ -264,6 +275,7 @@ private:
     std::uint64_t next_id_ = 1;
     Stamp next_stamp_ = 1;
     std::size_t scheduled_ = 0;  // requests of the random load that are still to come
+    std::uint64_t load_ = 0;     // that goes on
     std::map<RequestNumber, OpenRequest> open_;
     std::map<RequestNumber, int> results_;
     std::uint64_t failed_requests_ = 0;

@@ -6,7 +6,10 @@
 
 namespace sim {
 
-void create_metadata(SimDisk& disk, const meta::Layout& layout, std::uint64_t current_uuid) {
+void create_metadata(SimDisk& disk,
+                     const meta::Layout& layout,
+                     std::uint64_t current_uuid,
+                     std::uint32_t al_stripes) {
     std::vector<std::uint8_t> block(meta::kBlockBytes);
     for (std::uint64_t s = 0; s < layout.bitmap_sectors; s += meta::kSectorsPerBlock) {
         disk.poke({layout.bitmap_sector.value + s}, block);
@@ -15,7 +18,8 @@ void create_metadata(SimDisk& disk, const meta::Layout& layout, std::uint64_t cu
     for (std::uint64_t s = 0; s < layout.al_sectors; s += meta::kSectorsPerBlock) {
         disk.poke({layout.al_sector.value + s}, block);
     }
-    meta::Superblock superblock = meta::fresh_superblock(layout);
+    meta::Superblock superblock =
+        meta::fresh_superblock(layout, al_stripes, meta::kDefaultAlStripeSize4k);
     if (current_uuid != meta::kUuidJustCreated) {
         superblock.current_uuid = current_uuid;
         superblock.flags |= meta::kMdConsistent | meta::kMdWasUpToDate;

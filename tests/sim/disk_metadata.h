@@ -14,7 +14,10 @@ namespace sim {
 
 // What create-md does. With a current uuid other than kUuidJustCreated the disk also counts as
 // good (UpToDate) data of that generation, so that a run can start without an initial sync.
-void create_metadata(SimDisk& disk, const meta::Layout& layout, std::uint64_t current_uuid);
+void create_metadata(SimDisk& disk,
+                     const meta::Layout& layout,
+                     std::uint64_t current_uuid,
+                     std::uint32_t al_stripes = 1);
 
 std::optional<meta::Superblock> read_superblock(const SimDisk& disk, const meta::Layout& layout);
 

@@ -348,6 +348,29 @@ TEST(SimGenerations, AnInvalidatedDiskIsNoSubstituteForTheSources) {
     });
 }
 
+// The target never heard of it: both bear one identifier. The source knows that, and still does
+// after a restart.
+TEST(SimGenerations, ATargetThatNeverHeardOfItIsNoSubstituteForItsSourceAfterARestart) {
+    over_seeds(20, [](std::uint64_t seed) {
+        TestCluster cluster(with_seed(seed));
+        cluster.start_in_sync();
+        cluster.run_for(1s);
+        cluster.disk(Node::Bob).set_stuck(true);
+        cluster.admin_begin(Node::Bob, engine::Invalidate{{0}});
+        ASSERT_TRUE(cluster.run_until(
+            [&] { return cluster.conn(Node::Alice) == ConnState::SyncSource; }, 10s));
+        cluster.power_cut(Node::Bob);
+        cluster.disk(Node::Bob).set_stuck(false);
+        ASSERT_TRUE(cluster.run_until(
+            [&] { return cluster.conn(Node::Alice) < ConnState::Connected; }, 60s));
+        cluster.run_for(1s);
+        cluster.kill(Node::Alice);
+        cluster.start(Node::Alice);
+        ASSERT_TRUE(cluster.promote(Node::Alice).ok());
+        lose_the_only_good_disk(cluster);
+    });
+}
+
 TEST(SimGenerations, ATargetWhoseEndWasMissedIsNoSubstituteForTheSources) {
     for (std::uint64_t n = 0; n < 30 && !testing::Test::HasFailure(); ++n) {
         SCOPED_TRACE(n);

@@ -7,8 +7,21 @@ namespace sim {
 
 using engine::ReplicationProtocol;
 
-History::History(ReplicationProtocol protocol) : protocol_(protocol) {
+History::History(ReplicationProtocol protocol, PeekOf peek)
+    : protocol_(protocol), peek_(std::move(peek)) {
     nodes_[0].lineage = nodes_[1].lineage = std::make_shared<Lineage>();
+}
+
+Lineage::Peek History::peek_on(Node node) const {
+    return [this, node](std::uint64_t sector) { return peek_(node, sector); };
+}
+
+Holds History::holds(Node node) {
+    View& view = nodes_[index(node)];
+    if (view.holds != Holds::All && view.lineage->all_there(peek_on(node))) {
+        view.holds = Holds::All;
+    }
+    return view.holds;
 }
 
 void History::lower(Node node, Holds to) {
@@ -16,16 +29,19 @@ void History::lower(Node node, Holds to) {
     holds = std::min(holds, to);
 }
 
-void History::write_acked(Node node, bool mine, bool peers) {
-    if (!mine) {
+// By content: what state a disk is in says little of what has reached it.
+History::Reached History::write_acked(Node node, std::uint64_t write) {
+    const Lineage& on = lineage(node);
+    const Reached reached{on.shows(write, peek_on(node)),
+                          !diverged() && on.shows(write, peek_on(other(node)))};
+    if (!reached.mine) {
         lower(node, Holds::Stale);
     }
-    if (diverged()) {
-        return;  // what the peer holds is measured on its own lineage
+    // What a peer that has gone its own way holds is measured on its own lineage.
+    if (!diverged() && !reached.peers) {
+        lower(other(node), Holds::Stale);  // under A it may still be on its way
     }
-    if (!peers || (mine && protocol_ == ReplicationProtocol::A)) {
-        lower(other(node), Holds::Stale);  // A: it may still be on its way
-    }
+    return reached;
 }
 
 // The cache of the machine survives. Under protocol B what was acknowledged was in the memory of
@@ -42,14 +58,21 @@ void History::power_cut(Node node, bool receiving) {
     lower(node, Holds::Flushed);
     // Nobody is left who has it all: what was not flushed is gone for an application, too, that
     // goes on on a node without a disk.
-    if (!diverged() && nodes_[index(other(node))].holds != Holds::All) {
+    if (!diverged() && holds(other(node)) != Holds::All) {
         nodes_[index(node)].lineage->fall_back_to_flushed();
     }
 }
 
-void History::promoted_alone(Node node, bool split, const PeekOf& peek) {
+void History::flush_lost(Node node) {
+    lower(node, Holds::Flushed);
+    if (!diverged() && holds(other(node)) != Holds::All) {
+        nodes_[index(node)].lineage->fall_back_to_flushed();
+    }
+}
+
+void History::promoted_alone(Node node, bool split) {
     View& view = nodes_[index(node)];
-    view.stale_when_promoted = view.holds == Holds::Stale;
+    view.stale_when_promoted = holds(node) == Holds::Stale;
     if (split && !diverged()) {
         view.lineage = std::make_shared<Lineage>(*view.lineage);
     }
@@ -60,18 +83,28 @@ void History::promoted_alone(Node node, bool split, const PeekOf& peek) {
         if (!diverged()) {
             view.lineage = std::make_shared<Lineage>(*view.lineage);
         }
-        view.lineage->adopt([&](std::uint64_t sector) { return peek(node, sector); });
+        view.lineage->adopt(peek_on(node));
     }
     view.holds = Holds::All;
+}
+
+// Somewhere `node` holds what was acknowledged last, and the other one does not.
+bool History::only_copy_at(Node node, Node other) const {
+    const Lineage& on = *nodes_[index(node)].lineage;
+    const auto sectors = on.sectors();
+    return std::any_of(sectors.begin(), sectors.end(), [&](std::uint64_t sector) {
+        return !on.is_recent(sector, peek_(other, sector)) &&
+               on.is_recent(sector, peek_(node, sector));
+    });
 }
 
 bool History::sync_begins(Node source) {
     View& from = nodes_[index(source)];
     View& to = nodes_[index(other(source))];
-    if (from.holds == Holds::Flushed) {
+    if (holds(source) == Holds::Flushed) {
         from.lineage->fall_back_to_flushed();
     }
-    const bool loses = !diverged() && from.holds == Holds::Stale && to.holds != Holds::Stale;
+    const bool loses = !diverged() && only_copy_at(other(source), source);
     if (diverged()) {
         to.lineage = from.lineage;  // what the target had is discarded
     }
@@ -86,14 +119,19 @@ void History::target_in_sync(Node target, bool source_lost) {
     }
 }
 
-void History::overrule(Node source, const PeekOf& peek) {
-    lineage(source).adopt([&](std::uint64_t sector) { return peek(source, sector); });
+void History::overrule(Node source) {
+    lineage(source).adopt(peek_on(source));
+    nodes_[index(source)].holds = Holds::All;
+}
+
+void History::excuse(Node source) {
+    lineage(source).accept(peek_on(source));
     nodes_[index(source)].holds = Holds::All;
 }
 
 void History::only_disk_is(Node node) {
     View& view = nodes_[index(node)];
-    if (view.holds == Holds::Flushed) {
+    if (view.holds == Holds::Flushed) {  // also where all is there now: see works_through_peer()
         view.lineage->fall_back_to_flushed();
         view.holds = Holds::All;
     }

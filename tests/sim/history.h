@@ -22,13 +22,18 @@ enum class Holds : std::uint8_t {
 
 class History {
 public:
-    explicit History(engine::ReplicationProtocol protocol);
+    // What a sector of a node's disk holds for good, cache included.
+    using PeekOf = std::function<std::optional<Stamp>(Node node, std::uint64_t sector)>;
+
+    History(engine::ReplicationProtocol protocol, PeekOf peek);
 
     Lineage& lineage(Node node) { return *nodes_[index(node)].lineage; }
 
     std::shared_ptr<Lineage> shared_lineage(Node node) { return nodes_[index(node)].lineage; }
 
-    Holds holds(Node node) const { return nodes_[index(node)].holds; }
+    // By its content a node may hold more than what has happened to it lets expect: then that
+    // counts.
+    Holds holds(Node node);
 
     // When it was promoted alone the last time.
     bool stale_when_promoted(Node node) const { return nodes_[index(node)].stale_when_promoted; }
@@ -41,24 +46,33 @@ public:
 
     bool diverged() const { return nodes_[0].lineage != nodes_[1].lineage; }
 
-    // An application's write on `node` was acknowledged. `mine`, `peers`: which disks it reached.
-    void write_acked(Node node, bool mine, bool peers);
+    // An application's write on `node` is acknowledged, one of this volume's present lineages.
+    // False where it has not reached a disk.
+    struct Reached {
+        bool mine = false;
+        bool peers = false;
+    };
+
+    Reached write_acked(Node node, std::uint64_t write);
     // `receiving`: a Primary's writes were coming in.
     void process_killed(Node node, bool receiving);
     void power_cut(Node node, bool receiving);
 
     void disk_replaced(Node node) { nodes_[index(node)].holds = Holds::Stale; }
 
-    using PeekOf = std::function<std::optional<Stamp>(Node node, std::uint64_t sector)>;
+    // A failed flush has lost what it was to cover.
+    void flush_lost(Node node);
     // `node` becomes Primary on its own disk, without the peer. `split`: the peer is Primary, too.
-    void promoted_alone(Node node, bool split, const PeekOf& peek);
+    void promoted_alone(Node node, bool split);
     // `source` overwrites the other node. False: it lacks what the other one has.
     bool sync_begins(Node source);
     // The resync of this node has come to its end. Under protocol A acknowledged writes may still
     // be on their way, but for those of a source that had lost its disk by then.
     void target_in_sync(Node target, bool source_lost);
     // The administrator wants this node's data, whatever they lack.
-    void overrule(Node source, const PeekOf& peek);
+    void overrule(Node source);
+    // It may lack what was acknowledged; that may also still be on its way to it.
+    void excuse(Node source);
     // The other node's disk is lost: what this one's cache lost before is gone.
     void only_disk_is(Node node);
     // A Primary without a disk: its history is that of the other node's.
@@ -79,8 +93,11 @@ private:
     };
 
     void lower(Node node, Holds to);
+    Lineage::Peek peek_on(Node node) const;
+    bool only_copy_at(Node node, Node other) const;
 
     engine::ReplicationProtocol protocol_;
+    PeekOf peek_;
     std::array<View, 2> nodes_;
 };
 

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <utility>
 
 namespace sim {
 
@@ -40,9 +41,10 @@ Host::Host(World& world, SimNet& net, HostObserver& observer, Node node)
 
 Host::~Host() = default;
 
-void Host::add_volume(io::DiskGeometry geometry) {
+void Host::add_volume(io::DiskGeometry geometry, std::uint32_t al_stripes) {
     Volume volume;
-    auto layout = meta::internal_layout(geometry.size_bytes);
+    volume.al_stripes = al_stripes;
+    auto layout = meta::internal_layout(geometry.size_bytes, al_stripes);
     REQUIRE(layout);
     volume.layout = *layout;
     volume.disk =
@@ -55,11 +57,30 @@ void Host::start(const engine::ResourceSettings& settings) {
     ++incarnation_;
     world_.trace.add(world_.now(), node_, "process-starts", incarnation_);
     engine_ = std::make_unique<engine::Engine>(settings, pool_, *this, world_.prng.next());
+    settings_ = settings;
+    promises_.reset();
+    if (judged) {
+        promises_.emplace(
+            world_, node_, volumes_.size(), [this](std::size_t volume) { return side_of(volume); });
+    }
     net_.process_started(node_, *this);
     if (!powered_) {
         powered_ = true;
         net_.power_restored(node_);
     }
+}
+
+std::optional<Promises::Side> Host::side_of(std::size_t number) const {
+    const Volume& volume = volumes_.at(number);
+    if (!running() || !volume.attached || number >= settings_.volumes.size()) {
+        return std::nullopt;
+    }
+    const engine::DiskSettings& disk = settings_.volumes[number].disk;
+    return Promises::Side{volume.disk.get(),
+                          volume.layout.superblock_sector,
+                          status().volumes.at(number).state,
+                          disk.disk_flushes,
+                          disk.md_flushes};
 }
 
 void Host::process_gone() {
@@ -70,6 +91,10 @@ void Host::process_gone() {
     }
     tick_at_ = io::kNever;
     effects_until_crash_.reset();
+    waiting_.clear();
+    if (std::exchange(frozen_, false)) {
+        net_.set_frozen(node_, false);
+    }
     engine_.reset();
     for (Volume& volume : volumes_) {
         volume.attached = false;
@@ -82,6 +107,7 @@ void Host::kill() {
         return;
     }
     world_.trace.add(world_.now(), node_, "killed");
+    world_.coverage.reached("process killed");
     for (Volume& volume : volumes_) {
         volume.disk->lose_process();
     }
@@ -94,6 +120,7 @@ void Host::power_cut(const PowerCut& cut) {
         return;
     }
     world_.trace.add(world_.now(), node_, "power-cut");
+    world_.coverage.reached("power cut");
     for (Volume& volume : volumes_) {
         volume.disk->lose_power(cut);
     }
@@ -107,16 +134,47 @@ void Host::crash_after_effects(std::uint64_t effects, std::optional<PowerCut> cu
     crash_cut_ = cut;
 }
 
+void Host::freeze() {
+    if (running() && !frozen_) {
+        world_.trace.add(world_.now(), node_, "frozen");
+        world_.coverage.reached("process frozen");
+        frozen_ = true;
+        net_.set_frozen(node_, true);
+    }
+}
+
+void Host::thaw() {
+    if (!frozen_) {
+        return;
+    }
+    world_.trace.add(world_.now(), node_, "thawed");
+    frozen_ = false;
+    const std::uint64_t incarnation = incarnation_;
+    for (const auto& happened : std::exchange(waiting_, {})) {
+        if (incarnation_ == incarnation) {
+            happened();
+        }
+    }
+    net_.set_frozen(node_, false);
+}
+
 void Host::open_disk(std::size_t i) {
     Volume& volume = volumes_.at(i);
     volume.attached = true;
     const engine::VolumeNumber number{static_cast<std::uint16_t>(i)};
     volume.disk->open([this, number](io::IoId id, int error) {
+        if (promises_ && !frozen_) {
+            promises_->disk_done(number.value);
+        }
         step(engine::DiskDone{number, id, error});
     });
 }
 
 void Host::admin(engine::AdminId id, engine::AdminCommand command) {
+    if (frozen_) {
+        waiting_.emplace_back([this, id, command] { admin(id, command); });
+        return;
+    }
     if (const auto* attach = std::get_if<engine::Attach>(&command)) {
         // As the runtime: one disk at a time, and none that still works for the one before.
         const Volume& volume = volumes_.at(attach->volume.value);
@@ -182,8 +240,26 @@ void Host::trace_event(const engine::Event& event) {
     std::visit(handle, event);
 }
 
+void Host::watch(const engine::Event& event) {
+    if (!promises_) {
+        return;
+    }
+    if (const auto* arrived = std::get_if<engine::PacketArrived>(&event)) {
+        promises_->arrived(arrived->packet);
+    }
+    const auto* request = std::get_if<engine::AppRequest>(&event);
+    if (request != nullptr && (request->op == engine::AppRequest::Op::Discard ||
+                               request->op == engine::AppRequest::Op::WriteZeroes)) {
+        promises_->zeroed(request->volume.value, request->sector, request->length);
+    }
+}
+
 void Host::step(engine::Event event) {
     if (!running() || world_.failed()) {
+        return;
+    }
+    if (frozen_) {
+        waiting_.emplace_back([this, event = std::move(event)] { step(event); });
         return;
     }
     REQUIRE(!stepping_);
@@ -194,6 +270,7 @@ void Host::step(engine::Event event) {
         return world_.fail("the engine spins: endless work without time passing");
     }
     trace_event(event);
+    watch(event);
     engine::Effects effects;
     stepping_ = true;
     engine_->step(world_.now(), std::move(event), effects);
@@ -293,6 +370,7 @@ public:
 
     void operator()(engine::PauseReading& e) {
         trace("< pause-reading socket paused", e.socket.value, e.paused ? 1 : 0);
+        host_.world_.coverage.reached("paused reading");
         host_.net_.pause_reading(host_.node_, e.socket, e.paused);
     }
 
@@ -356,11 +434,16 @@ private:
             host_.data_socket_ = e.socket;
         }
         trace(proto::command_name(header->command));
+        host_.world_.coverage.packet_sent(proto::command_name(header->command));
         trace("< send socket volume payload digest",
               e.socket.value,
               header->volume,
               e.payload.length,
               digest(e.head));
+        if (host_.promises_) {
+            host_.promises_->sent(*header,
+                                  base::ConstBytes(e.head).subspan(proto::header_size(*kind)));
+        }
     }
 
     Host& host_;
@@ -417,6 +500,7 @@ bool Host::logged(std::string_view part) const {
 
 void Host::write(base::LogLevel, std::string_view line) {
     log_.emplace_back(line);
+    world_.coverage.log_line(line);
     world_.trace.text(world_.now(), node_, line);
 }
 

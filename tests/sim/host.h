@@ -5,11 +5,13 @@
 
 #include "drbdd/engine/engine.h"
 #include "meta/geometry.h"
+#include "tests/sim/promises.h"
 #include "tests/sim/sim_disk.h"
 #include "tests/sim/sim_net.h"
 #include "tests/sim/sim_pool.h"
 #include "tests/sim/world.h"
 
+#include <deque>
 #include <functional>
 #include <map>
 #include <memory>
@@ -36,6 +38,7 @@ public:
     struct Volume {
         std::unique_ptr<SimDisk> disk;
         meta::Layout layout;
+        std::uint32_t al_stripes = 1;
         bool attached = false;  // between Attach and CloseDisk or AbandonDisk
     };
 
@@ -43,12 +46,18 @@ public:
     ~Host() override;
 
     // The disks, before the first start.
-    void add_volume(io::DiskGeometry geometry);
+    void add_volume(io::DiskGeometry geometry, std::uint32_t al_stripes = 1);
 
     // A new process: engine without disks and connections.
     void start(const engine::ResourceSettings& settings);
     void kill();
     void power_cut(const PowerCut& cut);
+    // The process stands still: what happens to it waits until it goes on.
+    void freeze();
+    void thaw();
+
+    bool frozen() const { return frozen_; }
+
     // The process dies after this many more effects were turned into deeds; `cut` with its power.
     void crash_after_effects(std::uint64_t effects, std::optional<PowerCut> cut);
 
@@ -87,6 +96,9 @@ public:
     // On which it has sent its P_PROTOCOL the last time.
     engine::SocketId data_socket() const { return data_socket_; }
 
+    // Its packets are held against what is on its disks. Not where the peer is no engine: what that
+    // writes has no stamps.
+    bool judged = true;
     bool fail_listen = false;  // the port is taken
     bool no_address = false;   // the local address is not there yet
 
@@ -108,11 +120,13 @@ private:
 
     void trace_event(const engine::Event& event);
     void check_step();
+    void watch(const engine::Event& event);
     void carry_out(engine::Effects& effects);
     bool crash_is_due();
     void process_gone();
     void schedule_tick();
     void open_disk(std::size_t volume);
+    std::optional<Promises::Side> side_of(std::size_t volume) const;
 
     World& world_;
     SimNet& net_;
@@ -124,6 +138,8 @@ private:
     std::uint64_t incarnation_ = 0;
     bool powered_ = false;
     bool stepping_ = false;
+    bool frozen_ = false;
+    std::deque<std::function<void()>> waiting_;  // while frozen
     std::optional<World::EventId> tick_;
     io::Instant tick_at_ = io::kNever;
     std::optional<std::uint64_t> effects_until_crash_;
@@ -132,6 +148,8 @@ private:
     std::uint64_t most_work_ = 0;
     io::Instant busy_since_{-1};
     std::uint64_t steps_at_once_ = 0;
+    engine::ResourceSettings settings_;  // of the process when it started
+    std::optional<Promises> promises_;   // of the process
     std::vector<std::string> log_;
     std::vector<std::string> handlers_;
     engine::SocketId data_socket_;

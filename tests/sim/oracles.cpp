@@ -33,7 +33,11 @@ Oracles::Oracles(World& world,
                  engine::ReplicationProtocol protocol)
     : world_(world), hosts_(hosts) {
     for (std::size_t i = 0; i < volumes; ++i) {
-        volumes_.emplace_back(protocol);
+        volumes_.emplace_back(protocol, [this, i](Node node, std::uint64_t sector) {
+            std::array<std::uint8_t, kSectorBytes> bytes;
+            hosts_[index(node)]->volume(i).disk->peek_lasting({sector}, bytes);
+            return read_stamp(bytes, sector);
+        });
     }
 }
 
@@ -151,12 +155,10 @@ void Oracles::look_at_volume(Node node, std::size_t volume, const engine::Volume
     if (begins) {
         ++resyncs_begun_;
         const bool keeps_all = v.history.sync_begins(node);
-        if (!keeps_all && (data_loss_allowed_ || v.history.may_lack_writes(node))) {
-            v.history.overrule(node, [this, volume](Node source, std::uint64_t sector) {
-                std::array<std::uint8_t, kSectorBytes> bytes;
-                hosts_[index(source)]->volume(volume).disk->peek({sector}, bytes);
-                return read_stamp(bytes, sector);
-            });
+        if (!keeps_all && data_loss_allowed_) {
+            v.history.overrule(node);
+        } else if (!keeps_all && v.history.may_lack_writes(node)) {
+            v.history.excuse(node);
         } else if (!keeps_all) {
             world_.fail(std::string(name(node)) +
                         " becomes sync source although it lacks acknowledged writes");
@@ -201,7 +203,19 @@ void Oracles::look_at_both() {
     }
 }
 
+void Oracles::note_lost_flushes(Node node, std::size_t volume) {
+    PerVolume& v = volumes_[volume];
+    const std::uint64_t lost = hosts_[index(node)]->volume(volume).disk->flushes_lost();
+    if (v.flushes_lost[index(node)] != lost) {
+        v.flushes_lost[index(node)] = lost;
+        v.history.flush_lost(node);
+    }
+}
+
 void Oracles::after_step(Node node) {
+    for (std::size_t i = 0; i < volumes_.size(); ++i) {
+        note_lost_flushes(node, i);
+    }
     look_at_status(node);
     look_at_both();
     for (std::size_t i = 0; i < volumes_.size(); ++i) {

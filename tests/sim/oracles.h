@@ -31,6 +31,8 @@ public:
     // Administrators may destroy data on purpose (discard-my-data, policies, invalidate, --force).
     void allow_data_loss() { data_loss_allowed_ = true; }
 
+    bool data_loss_allowed() const { return data_loss_allowed_; }
+
     void forbid_data_loss() { data_loss_allowed_ = false; }
 
     History& history(std::size_t volume) { return volumes_[volume].history; }
@@ -58,17 +60,20 @@ private:
     };
 
     struct PerVolume {
-        explicit PerVolume(engine::ReplicationProtocol protocol) : history(protocol) {}
+        PerVolume(engine::ReplicationProtocol protocol, History::PeekOf peek)
+            : history(protocol, std::move(peek)) {}
 
         std::array<PerNode, 2> nodes;
         std::set<std::uint64_t> differing;
         bool armed = false;  // the pair has been in sync since the disks were last replaced
         bool in_sync = false;
+        std::array<std::uint64_t, 2> flushes_lost{};
         History history;
     };
 
     void look_at_disks(std::size_t volume);
     void look_at_uuid_on_disk(Node node, std::size_t volume);
+    void note_lost_flushes(Node node, std::size_t volume);
     void look_at_status(Node node);
     void look_at_volume(Node node, std::size_t volume, const engine::VolumeStatus& status);
     void look_at_both();

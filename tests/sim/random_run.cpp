@@ -15,20 +15,26 @@ using engine::Role;
 
 namespace {
 
-constexpr std::uint64_t kSmallDevice = 8u << 20;
 constexpr std::uint64_t kManyExtents = 320u << 20;  // more extents than the activity log has slots
 
 constexpr io::Duration kSyncLimit = 900s;  // a full sync over a bad link
 
-io::Duration any_pause(base::Prng& chance) {
-    const io::Duration scales[] = {1ms, 20ms, 300ms, 4s};
-    const io::Duration scale = scales[chance.below(4)];
-    return scale * static_cast<std::int64_t>(1 + chance.below(10)) / 3;
-}
-
 }  // namespace
 
-ClusterOptions RandomRun::draw_options(base::Prng& chance, Variant variant) {
+io::Duration RandomRun::any_pause() {
+    const io::Duration scales[] = {1ms, 20ms, 300ms, 4s};
+    const io::Duration scale = scales[chance_.below(4)];
+    return scale * static_cast<std::int64_t>(1 + chance_.below(10)) / 3;
+}
+
+std::optional<Space> space_of(const std::string& name) {
+    return name == "first"                  ? std::optional(Space::First)
+           : name == "wide" || name.empty() ? std::optional(Space::Wide)
+           : name == "all"                  ? std::optional(Space::All)
+                                            : std::nullopt;
+}
+
+ClusterOptions RandomRun::draw_options(base::Prng& chance, Variant variant, Space space) {
     ClusterOptions options;
     options.seed = chance.next();
     const Protocol protocols[] = {Protocol::C, Protocol::C, Protocol::C, Protocol::B, Protocol::A};
@@ -55,13 +61,17 @@ ClusterOptions RandomRun::draw_options(base::Prng& chance, Variant variant) {
     if (variant == Variant::Fenced) {
         options.fencing = engine::Fencing::ResourceOnly;
     }
+    if (space != Space::First) {
+        widen(options, chance, space);
+    }
     return options;
 }
 
-RandomRun::RandomRun(std::uint64_t seed, bool verbose, Variant variant)
+RandomRun::RandomRun(std::uint64_t seed, bool verbose, const std::string& space, Variant variant)
     : variant_(variant),
+      space_(space_of(space).value()),
       chance_(seed),
-      options_(draw_options(chance_, variant)),
+      options_(draw_options(chance_, variant, space_)),
       volumes_(options_.volumes),
       cluster_(options_) {
     cluster_.world().trace.set_verbose(verbose);
@@ -82,7 +92,7 @@ void RandomRun::begin() {
     if (may_be_fresh && chance_.chance(0.2)) {
         cluster_.start_fresh();
         cluster_.connect_both();
-        cluster_.run_for(any_pause(chance_));
+        cluster_.run_for(any_pause());
         cluster_.promote(any_node(), true);
         return;
     }
@@ -93,7 +103,7 @@ void RandomRun::begin() {
 void RandomRun::act_on_io() {
     const auto node = primary();
     if (node) {
-        cluster_.random_io(*node, 1 + chance_.below(40), any_pause(chance_));
+        cluster_.random_io(*node, 1 + chance_.below(40), any_pause());
     }
 }
 
@@ -151,38 +161,55 @@ bool RandomRun::would_split(Node to) {
 }
 
 void RandomRun::fail_over(Node to) {
-    if (!cluster_.host(to).running()) {
+    if (!answers(to)) {
         return;
     }
     if (variant_ == Variant::Fenced) {
         return fail_over_fenced(to);
     }
     // The link may break while the peer is asked: then the promotion goes on without it.
-    if (would_split(to)) {
+    const bool splits = would_split(to);
+    if (splits) {
         if (!may_split_) {
             return;
         }
         has_split_ = true;
         cluster_.oracles().allow_data_loss();
     }
+    const std::vector<bool> stale = stale_volumes(to);
+    const bool was_primary = cluster_.host(to).status().role == Role::Primary;
     cluster_.promote(to);
+    if (!splits && !was_primary) {
+        judge_promotion(to, stale, "with the identifier of the other node");
+    }
 }
 
-// Whatever the other node is and does. Under protocol A its last writes may be on their way.
+// Whatever the other node is and does.
 void RandomRun::fail_over_fenced(Node to) {
+    const std::vector<bool> stale = stale_volumes(to);
+    const bool was_primary = cluster_.host(to).status().role == Role::Primary;
+    cluster_.promote(to);
+    if (!was_primary) {
+        judge_promotion(to, stale, "in spite of fencing");
+    }
+}
+
+// That lack what was acknowledged. Under protocol A its last writes may be on their way.
+std::vector<bool> RandomRun::stale_volumes(Node to) {
     std::vector<bool> stale;
     for (std::size_t i = 0; i < volumes_; ++i) {
         // Nobody can ask a disk that is lost whether it had more.
         const bool only_disk = cluster_.host(other(to)).running() &&
                                cluster_.disk_state(other(to), i) <= DiskState::Failed;
-        const History& history = cluster_.oracles().history(i);
+        History& history = cluster_.oracles().history(i);
         stale.push_back(history.holds(to) == Holds::Stale && !history.may_lack_writes(to) &&
                         !only_disk);
     }
-    const bool was_primary = cluster_.host(to).status().role == Role::Primary;
-    cluster_.promote(to);
-    if (!cluster_.host(to).running() || was_primary ||
-        cluster_.host(to).status().role != Role::Primary) {
+    return stale;
+}
+
+void RandomRun::judge_promotion(Node to, const std::vector<bool>& stale, const char* how) {
+    if (!cluster_.host(to).running() || cluster_.host(to).status().role != Role::Primary) {
         return;
     }
     for (std::size_t i = 0; i < volumes_; ++i) {
@@ -192,8 +219,7 @@ void RandomRun::fail_over_fenced(Node to) {
         if (stale[i] && still && state.disk == DiskState::UpToDate &&
             state.conn < ConnState::Connected) {
             cluster_.world().fail(
-                std::string(name(to)) +
-                " was promoted in spite of fencing, and lacks acknowledged writes");
+                base::format("%s was promoted %s, and lacks acknowledged writes", name(to), how));
         }
     }
 }
@@ -202,6 +228,9 @@ void RandomRun::act_on_role() {
     const auto now = primary();
     if (!now) {
         return fail_over(any_node());
+    }
+    if (!answers(*now)) {
+        return;
     }
     if (chance_.chance(0.5)) {
         const AdminResult demoted = cluster_.demote(*now);
@@ -245,7 +274,7 @@ void RandomRun::act_on_disk() {
             return disk.fail_all(io::DiskOp::Kind::Flush, EIO);
         case 3:
             disk.set_stuck(true);
-            cluster_.world().after(any_pause(chance_), [&disk] { disk.set_stuck(false); });
+            cluster_.world().after(any_pause(), [&disk] { disk.set_stuck(false); });
             return;
         case 4:
             cluster_.detach(node, volume, chance_.chance(0.3));
@@ -259,6 +288,9 @@ void RandomRun::act_on_disk() {
 }
 
 void RandomRun::act() {
+    if (space_ != Space::First) {
+        return act_widely();
+    }
     const std::uint64_t kind = chance_.below(100);
     if (kind < 40) {
         act_on_io();
@@ -273,7 +305,7 @@ void RandomRun::act() {
     } else {
         act_on_disk();
     }
-    cluster_.run_for(any_pause(chance_));
+    cluster_.run_for(any_pause());
 }
 
 void RandomRun::attach_missing() {
@@ -288,6 +320,7 @@ void RandomRun::attach_missing() {
 }
 
 void RandomRun::bring_up() {
+    calm_down();
     cluster_.heal_link();
     for (const Node node : kNodes) {
         for (std::size_t i = 0; i < volumes_; ++i) {
@@ -369,6 +402,7 @@ RunResult RandomRun::run() {
     result.events = cluster_.world().trace.size();
     result.resyncs = cluster_.oracles().resyncs_begun();
     result.failed_requests = cluster_.failed_requests();
+    result.reached = cluster_.world().coverage.counts();
     return result;
 }
 

@@ -130,6 +130,7 @@ RogueCluster::RogueCluster(const Options& options)
       alice(world, net, *this, Node::Alice),
       peer(world, net),
       agreed_sectors_(options.agreed_sectors) {
+    alice.judged = false;
     settings_.name = "r0";
     settings_.net.protocol = options.protocol;
     peer.protocol = static_cast<std::uint32_t>(options.protocol);

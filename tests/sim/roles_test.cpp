@@ -118,6 +118,7 @@ TEST(SimRoles, CommandsAreAnsweredWhileTheLinkIsCut) {
                 cluster.disconnect(Node::Alice);
                 break;
             case 2:
+                cluster.oracles().allow_data_loss();  // without fencing that makes two of them
                 cluster.promote(Node::Bob);
                 break;
             case 3:

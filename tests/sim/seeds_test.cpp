@@ -15,7 +15,7 @@ void replay(const std::string& file) {
     const auto seeds = random_runs::seeds_in(DRBDD_SOURCE_DIR "/tests/sim/" + file);
     ASSERT_FALSE(seeds.empty());
     for (const random_runs::Seed& seed : seeds) {
-        const RunResult result = Run(seed.number, false).run();
+        const RunResult result = Run(seed.number, false, seed.space).run();
         EXPECT_EQ(result.violation, "") << seed.line << "\n" << result.trace;
     }
 }

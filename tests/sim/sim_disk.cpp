@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <utility>
 
 namespace sim {
 
@@ -66,6 +67,9 @@ int SimDisk::draw_error(const io::DiskOp& op) {
         (op.length % least_ != 0 || op.sector.value * kSector % least_ != 0)) {
         return EINVAL;
     }
+    if (losing_flush_ && op.kind == Kind::Flush) {
+        return EIO;
+    }
     if (const auto n = failing_numbers_.find(operations_); n != failing_numbers_.end()) {
         return n->second;
     }
@@ -95,6 +99,7 @@ void SimDisk::submit(const io::DiskOp& op) {
     entry.number = operations_;
     entry.error = draw_error(op);
     entry.flush_horizon = completions_;
+    entry.loses = op.kind == Kind::Flush && std::exchange(losing_flush_, false);
     if (changes_data(op) && entry.error == 0 && world_.prng.chance(0.5)) {
         land(entry, [](std::uint64_t) { return true; });
         entry.landed = true;
@@ -177,6 +182,9 @@ void SimDisk::finish_write(InFlight& entry) {
 // Only what was completed before the flush was submitted becomes stable: the contract promises no
 // more, so neither do we.
 void SimDisk::finish_flush(const InFlight& entry) {
+    if (entry.loses) {
+        lose_some(entry);
+    }
     if (entry.error != 0) {
         return;
     }
@@ -184,7 +192,7 @@ void SimDisk::finish_flush(const InFlight& entry) {
         auto& versions = it->second.versions;
         auto last = versions.end();
         for (auto v = versions.begin(); v != versions.end(); ++v) {
-            if (v->completed != 0 && v->completed <= entry.flush_horizon) {
+            if (!v->lost && v->completed != 0 && v->completed <= entry.flush_horizon) {
                 last = v;
             }
         }
@@ -193,6 +201,33 @@ void SimDisk::finish_flush(const InFlight& entry) {
             versions.erase(versions.begin(), last + 1);
         }
         it = versions.empty() ? dirty_.erase(it) : std::next(it);
+    }
+}
+
+void SimDisk::lose_some(const InFlight& flush) {
+    world_.coverage.reached("a flush lost what it covered");
+    ++flushes_lost_;
+    for (auto& [sector, dirty] : dirty_) {
+        for (Version& version : dirty.versions) {
+            version.lost = version.lost ||
+                           (version.completed != 0 && version.completed <= flush.flush_horizon &&
+                            world_.prng.chance(0.5));
+        }
+    }
+    world_.after(world_.between(io::Duration::zero(), std::chrono::seconds(20)),
+                 [this] { forget_lost(); });
+}
+
+// The cache needs its memory for something else.
+void SimDisk::forget_lost() {
+    for (auto it = dirty_.begin(); it != dirty_.end();) {
+        auto& [sector, dirty] = *it;
+        const bool shown = dirty.versions.back().lost;
+        std::erase_if(dirty.versions, [](const Version& version) { return version.lost; });
+        if (shown) {
+            store(sector, dirty.versions.empty() ? dirty.stable : dirty.versions.back().bytes);
+        }
+        it = dirty.versions.empty() ? dirty_.erase(it) : std::next(it);
     }
 }
 
@@ -219,7 +254,7 @@ void SimDisk::land(const InFlight& entry, const std::function<bool(std::uint64_t
         if (dirty.versions.empty()) {
             dirty.stable = load(s);
         }
-        dirty.versions.push_back({entry.number, 0, bytes});
+        dirty.versions.push_back({entry.number, 0, false, bytes});
         store(s, bytes);
         bad_sectors_.erase(s);
     }
@@ -272,6 +307,7 @@ void SimDisk::lose_power(const PowerCut& cut) {
     }
     in_flight_.clear();
     done_ = nullptr;
+    forget_lost();
     for (auto& [sector, dirty] : dirty_) {
         if (!world_.prng.chance(cut.drop_unflushed)) {
             continue;
@@ -291,6 +327,7 @@ void SimDisk::heal() {
     failing_numbers_.clear();
     bad_sectors_.clear();
     data_write_error_ = 0;
+    losing_flush_ = false;
     set_stuck(false);
 }
 
@@ -307,6 +344,32 @@ void SimDisk::peek(base::Sector sector, base::Bytes out) const {
     REQUIRE(out.size() % kSector == 0);
     for (std::size_t i = 0; i < out.size() / kSector; ++i) {
         const SectorBytes bytes = load(sector.value + i);
+        std::memcpy(out.data() + i * kSector, bytes.data(), kSector);
+    }
+}
+
+void SimDisk::peek_lasting(base::Sector sector, base::Bytes out) const {
+    peek(sector, out);
+    for (std::size_t i = 0; i < out.size() / kSector; ++i) {
+        const auto found = dirty_.find(sector.value + i);
+        if (found == dirty_.end()) {
+            continue;
+        }
+        const Dirty& dirty = found->second;
+        const auto kept = std::find_if(dirty.versions.rbegin(),
+                                       dirty.versions.rend(),
+                                       [](const Version& version) { return !version.lost; });
+        const SectorBytes& bytes = kept == dirty.versions.rend() ? dirty.stable : kept->bytes;
+        std::memcpy(out.data() + i * kSector, bytes.data(), kSector);
+    }
+}
+
+void SimDisk::peek_stable(base::Sector sector, base::Bytes out) const {
+    REQUIRE(out.size() % kSector == 0);
+    for (std::size_t i = 0; i < out.size() / kSector; ++i) {
+        const auto dirty = dirty_.find(sector.value + i);
+        const SectorBytes bytes =
+            dirty == dirty_.end() ? load(sector.value + i) : dirty->second.stable;
         std::memcpy(out.data() + i * kSector, bytes.data(), kSector);
     }
 }

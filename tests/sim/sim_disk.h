@@ -62,6 +62,10 @@ public:
     // All operations of a kind fail until heal().
     void fail_all(io::DiskOp::Kind kind, int error) { failing_[kind] = error; }
 
+    // The next flush fails as that of Linux' page cache may: some of what it was to cover counts as
+    // clean from then on, is never written, and is forgotten some day.
+    void lose_next_flush() { losing_flush_ = true; }
+
     void fail_data_writes(int error) { data_write_error_ = error; }
 
     void add_bad_sector(base::Sector sector) { bad_sectors_.insert(sector.value); }
@@ -77,13 +81,17 @@ public:
 
     std::uint64_t operations() const { return operations_; }  // submitted so far
 
+    std::uint64_t flushes_lost() const { return flushes_lost_; }  // that lost what they covered
+
     // --- Content as a read would find it; `length` a multiple of 512 ---
     void peek(base::Sector sector, base::Bytes out) const;
     // Stable at once: for preparing a disk.
     void poke(base::Sector sector, base::ConstBytes bytes);
 
-    // Content that survives any power cut; nothing while the sector has unflushed content.
-    bool is_stable(base::Sector sector) const { return !dirty_.contains(sector.value); }
+    // Without what a failed flush has lost, which only the cache still has.
+    void peek_lasting(base::Sector sector, base::Bytes out) const;
+    // Content that is there after any power cut.
+    void peek_stable(base::Sector sector, base::Bytes out) const;
 
     // 4 KiB blocks whose content changed since the last call, or "too many to say" never: exact.
     std::set<std::uint64_t> take_changed_blocks() { return std::exchange(changed_, {}); }
@@ -99,6 +107,7 @@ private:
     struct Version {
         std::uint64_t write = 0;
         std::uint64_t completed = 0;  // place in the order of completions; 0: still in flight
+        bool lost = false;            // by a flush that failed: only the cache has it
         SectorBytes bytes{};
     };
 
@@ -111,6 +120,7 @@ private:
         io::DiskOp op;
         std::uint64_t number = 0;
         bool landed = false;
+        bool loses = false;  // a flush that fails
         int error = 0;
         std::uint64_t flush_horizon = 0;
         std::optional<World::EventId> event;
@@ -124,6 +134,8 @@ private:
     void finish_write(InFlight& entry);
     void finish_read(InFlight& entry);
     void finish_flush(const InFlight& entry);
+    void lose_some(const InFlight& flush);
+    void forget_lost();
     void land(const InFlight& entry, const std::function<bool(std::uint64_t)>& keeps);
     void land_some(const InFlight& entry, bool tear);
     void store(std::uint64_t sector, const SectorBytes& bytes);
@@ -146,6 +158,8 @@ private:
     int data_write_error_ = 0;
     std::uint32_t least_ = 512;
     bool stuck_ = false;
+    bool losing_flush_ = false;
+    std::uint64_t flushes_lost_ = 0;
     std::uint64_t operations_ = 0;
     std::uint64_t completions_ = 0;
 };

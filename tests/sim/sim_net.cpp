@@ -125,7 +125,7 @@ void SimNet::arrive_syn(const ConnectionRef& connection) {
 
 void SimNet::accept(const ConnectionRef& connection) {
     const Node node = other(connection->initiator);
-    if (!connection->in_backlog || !machine(node).listening) {
+    if (!connection->in_backlog || !machine(node).listening || machine(node).frozen) {
         return;
     }
     connection->in_backlog = false;
@@ -243,7 +243,8 @@ void SimNet::deliver(const ConnectionRef& connection, Node from) {
         send_reset(connection, from, ECONNRESET);
         return;
     }
-    if (connection->ends[index(to)].stream == nullptr || connection->ends[index(to)].paused) {
+    if (connection->ends[index(to)].stream == nullptr || connection->ends[index(to)].paused ||
+        machine(to).frozen) {
         return;  // the initiator has not heard yet that it is connected, or reads again later
     }
     if (!sender.wire.empty()) {
@@ -411,6 +412,18 @@ void SimNet::set_delivers(Node from, bool delivers) {
     if (delivers) {
         for (const ConnectionRef& connection : std::list<ConnectionRef>(connections_)) {
             pump(connection, from);
+        }
+    }
+}
+
+void SimNet::set_frozen(Node node, bool frozen) {
+    machine(node).frozen = frozen;
+    for (const ConnectionRef& connection : std::list<ConnectionRef>(connections_)) {
+        if (!frozen) {
+            pump(connection, other(node));
+        }
+        if (!frozen && connection->initiator == other(node)) {
+            accept(connection);
         }
     }
 }

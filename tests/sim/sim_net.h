@@ -54,6 +54,9 @@ public:
     void power_restored(Node node);
     void set_delivers(Node from, bool delivers);
 
+    // Its process does not read, write or accept for now.
+    void set_frozen(Node node, bool frozen);
+
     bool delivers(Node from) const { return machines_[index(from)].delivers; }
 
     void reset_connections();
@@ -101,6 +104,7 @@ private:
         bool powered = false;
         bool listening = false;
         bool delivers = true;  // what it sends arrives
+        bool frozen = false;
         std::uint32_t next_accepted = 0;
         std::uint32_t refuse_connects = 0;
         io::Instant link_free{};  // its bandwidth is used up until then

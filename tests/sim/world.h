@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "base/prng.h"
 #include "drbdd/io/time.h"
+#include "tests/sim/coverage.h"
 
 #include <cstdint>
 #include <cstdlib>
@@ -110,6 +111,7 @@ public:
 
     base::Prng prng;
     Trace trace;
+    Coverage coverage;
 
 private:
     io::Instant now_{0};
