@@ -346,7 +346,10 @@ void ResourceCore::publish() {
         snapshot->volumes.push_back(std::move(volume));
     }
     snapshot_.set(snapshot);
-    surroundings_.published(snapshot);
+    // Once it is going down it is no resource of this node any more, however long a disk takes.
+    if (!stopping_) {
+        surroundings_.published(snapshot);
+    }
 }
 
 // --- Administrator's commands -------------------------------------------------------------------

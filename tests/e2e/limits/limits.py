@@ -134,6 +134,21 @@ def try_kinds(work, kinds):
     node.drbdadm("down", "r0")
 
 
+def ups_and_downs(work):
+    """without any failure: a resource that is down is in no status, however its disk was closed"""
+    Bridge()
+    node = FailingNode(work).begin()
+    for number in range(40):
+        node.do("up", "r1")
+        node.down(f"round {number}")
+        node.drbdadm("down", "r1", check=False)
+        if node.status("r1") is not None:
+            node.report()
+            raise Failed(f"round {number}: r1 is down, and still in the status")
+    node.client.shutdown()
+    node.drbdadm("down", "r0")
+
+
 def threads_and_loops(work):
     """no thread, no epoll, no eventfd, no timer, no watch left"""
     try_kinds(work, KINDS[0:5])
@@ -155,7 +170,7 @@ def files_and_children(work):
 
 
 if __name__ == "__main__":
-    scenario = choose((threads_and_loops, rings, sockets, files_and_children))
+    scenario = choose((ups_and_downs, threads_and_loops, rings, sockets, files_and_children))
     if not os.path.exists(os.path.join(BIN, "fail_nth.so")):
         print("SKIPPED: fail_nth.so is not built")
         sys.exit(77)
