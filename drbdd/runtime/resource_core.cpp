@@ -327,9 +327,6 @@ void ResourceCore::perform(engine::SettingsAdopted& effect) {
 }
 
 void ResourceCore::publish() {
-    if (stopping_) {
-        return;  // it is not configured any more, although a disk of it may still be waited for
-    }
     auto snapshot = std::make_shared<ResourceSnapshot>();
     snapshot->taken = now();
     snapshot->status = engine_.status(snapshot->taken);
