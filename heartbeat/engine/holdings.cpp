@@ -85,6 +85,9 @@ void Holdings::report(bool stable, std::string_view info) {
 }
 
 void Holdings::on_communication_up() {
+    if (core_.shutdown.running()) {
+        return;  // we were told to go before we had come up
+    }
     if (core_.legacy()) {
         phase_ = Phase::stable;
         other_stable_ = true;
@@ -200,7 +203,7 @@ void Holdings::on_resource(Node& from, const wire::Message& message) {
 }
 
 void Holdings::become_stable() {
-    if (core_.takeover.pending() || core_.isolation.isolated()) {
+    if (!looked_ || core_.takeover.pending() || core_.isolation.isolated()) {
         settle_.set(core_.now + kFailbackAgain);  // what is ours is not known yet
         return;
     }

@@ -56,6 +56,11 @@ public:
     // Both sides are certain, and nothing is moving.
     bool both_stable() const;
 
+    bool looked() const { return looked_; }  // what runs at our start is known
+
+    // ... and is held, and nothing else is left of it.
+    bool settled_in() const { return looked_ && claimed() == hold_; }
+
     // It lives, and its hold in its present life is not known: it may run anything.
     bool partner_unknown() const;
 

@@ -15,7 +15,7 @@ constexpr std::size_t kMaxOwed = 1000;
 
 void Legacy::on_communication_up() {
     up_ = true;
-    if (!core_.legacy() || !core_.members.partner_alive()) {
+    if (!core_.legacy() || core_.shutdown.running() || !core_.members.partner_alive()) {
         return;  // alone: the takeover of the dead partner takes ours, too
     }
     for (const std::size_t index : core_.groups.indexes(Hold::local)) {
@@ -68,6 +68,9 @@ void Legacy::on_request(const Node& from, const wire::Message& message) {
 
 // Gives what is asked for, and replies for what has stopped: by this, or by anything else.
 void Legacy::settle() {
+    if (!core_.holdings.looked()) {
+        return;  // what we do not know we do not deny
+    }
     for (auto owed = owed_.begin(); owed != owed_.end();) {
         const auto group = core_.groups.find(owed->first);
         if (group && core_.groups.all()[*group].wanted) {
@@ -120,6 +123,16 @@ void Legacy::on_replaced() {
         return;
     }
     std::erase_if(asked_, [&](const auto& asked) { return !core_.groups.find(asked.first); });
+    want_ours();
+}
+
+void Legacy::on_partner_returned() {
+    if (core_.legacy() && up_ && !core_.shutdown.running()) {
+        want_ours();
+    }
+}
+
+void Legacy::want_ours() {
     for (const std::size_t index : core_.groups.indexes(Hold::local)) {
         const Group& group = core_.groups.all()[index];
         if (!group.wanted && core_.members.partner_alive()) {

@@ -25,7 +25,10 @@ public:
     void on_request(const Node& from, const wire::Message& message);
     void on_response(const wire::Message& message);
     void on_partner_gone();
-    void on_replaced();  // haresources was read anew
+    void on_partner_returned();  // the takeover of all is off: ours are asked for
+    void on_replaced();          // haresources was read anew
+    // Our groups that do not run here are asked for, or started if we are alone.
+    void want_ours();
 
 private:
     void ask(const std::string& key);

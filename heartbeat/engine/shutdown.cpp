@@ -59,7 +59,7 @@ std::string Shutdown::refusal_to_restart() const {
         return "the node is shutting down";
     }
     if (core_.groups.busy() || !core_.standby.idle() || core_.takeover.pending() ||
-        core_.partition.unsettled()) {
+        core_.partition.unsettled() || !core_.holdings.settled_in()) {
         return "resources are in transition: try again";
     }
     return {};

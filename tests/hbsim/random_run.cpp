@@ -378,6 +378,7 @@ void RandomRun::finish() {
     if (!world.violation().empty()) {
         return;
     }
+    finishing_ = true;
     if (reloaded_) {
         for (const Node node : kNodes) {
             cluster_.reload(node, plan_.files.front());

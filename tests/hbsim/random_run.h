@@ -51,6 +51,7 @@ private:
     void kill_briefly();
     void slow_agent();
     void lose_state();
+    void restore_state(Node node, std::uint64_t generation);
     void attend();
 
     void start_if_possible(Node node);
@@ -85,6 +86,7 @@ private:
     bool stopping_ = false;  // nobody starts a daemon any more
     bool moved_ = false;     // a group may rightly be away from home
     bool reloaded_ = false;  // the nodes may have different files
+    bool finishing_ = false;
 };
 
 class WideRun : public RandomRun {

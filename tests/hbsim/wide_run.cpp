@@ -105,8 +105,11 @@ void RandomRun::reload() {
     const Node node = any_node();
     cluster_.reload(node, file);
     if (chance(0.8)) {
-        cluster_.world().after(between(0s, 30s),
-                               [this, node, file] { cluster_.reload(other(node), file); });
+        cluster_.world().after(between(0s, 30s), [this, node, file] {
+            if (!finishing_) {
+                cluster_.reload(other(node), file);
+            }
+        });
     }
 }
 
@@ -150,11 +153,18 @@ void RandomRun::lose_state() {
     }
     cluster_.machine(node).generation = 1;
     cluster_.daemon(node).start();
-    cluster_.world().after(between(5s, 40s), [this, node, last] {
-        cluster_.daemon(node).kill();
-        cluster_.machine(node).generation = last + 100;
-        start_if_possible(node);
-    });
+    cluster_.world().after(between(5s, 40s),
+                           [this, node, last] { restore_state(node, last + 100); });
+}
+
+void RandomRun::restore_state(Node node, std::uint64_t generation) {
+    cluster_.kill_daemon(node);
+    if (cluster_.daemon(node).running()) {
+        cluster_.world().after(10s, [this, node, generation] { restore_state(node, generation); });
+        return;
+    }
+    cluster_.machine(node).generation = generation;
+    start_if_possible(node);
 }
 
 // A person who looks at the cluster now and then, and confirms what waits for him.
