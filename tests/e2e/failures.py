@@ -139,9 +139,13 @@ def frozen_peer(cluster):
 
 
 def answers_at_once(node, query, must_succeed):
-    started = time.monotonic()
-    node.run(*query, check=must_succeed, seconds=10)
-    took = time.monotonic() - started
+    def seconds_of(argv, check):
+        started = time.monotonic()
+        node.run(*argv, check=check, seconds=10)
+        return time.monotonic() - started
+
+    # What it takes to run anything in the node's namespaces is none of the answer.
+    took = seconds_of(query, must_succeed) - seconds_of(["true"], True)
     if took > 1:
         raise Failed(f"{node.name}: `{' '.join(query)}` took {took:.2f} s")
 

@@ -405,6 +405,13 @@ void RandomRun::finish() {
             }
         }
     }
+    // One that stands still has not read its last command yet.
+    cluster_.run_until(
+        [this] {
+            return std::ranges::all_of(
+                kNodes, [this](Node node) { return cluster_.daemon(node).unanswered() == 0; });
+        },
+        60s);
     cluster_.check_commands();
     if (world.violation().empty() && chance(0.5)) {
         stop_one();
@@ -426,6 +433,9 @@ void RandomRun::stop_one() {
         return;
     }
     cluster_.run_for(60s);
+    if (cluster_.daemon(node).running()) {
+        return;  // a reset that was asked for before has booted it again
+    }
     for (std::size_t i = 0; i < cluster_.settings().resources.groups.size(); ++i) {
         if (cluster_.holder(i) != other(node)) {
             cluster_.world().fail("after the stop of " + std::string(name(node)) +

@@ -176,6 +176,14 @@ class Node:
     def drbdadm(self, *argv, **options):
         return self.run("drbdadm", "-c", self.config, *argv, **options)
 
+    def change_role(self, command, *options):
+        """To its end: where that takes longer than the second of an answer, the answer says that it goes on."""
+        code, _, err = self.drbdadm(command, *options, "r0", check=False)
+        if code != 0 and "may still happen" not in err:
+            raise Failed(f"{self.name}: drbdadm {command}: exit {code}: {err}")
+        if code != 0:
+            until(lambda: self.drbdadm(command, *options, "r0", check=False)[0] == 0, 30, f"{command} comes to no end")
+
     def status(self, resource="r0"):
         """The resource as `drbdsetup status --json` shows it, or None when it is not configured."""
         code, out, _ = self.run("drbdsetup", "status", resource, "--json", check=False, seconds=5, quiet=True)
@@ -316,7 +324,7 @@ class Cluster:
         for node in self.nodes:
             node.wait(connection="Connected")
         if primary:
-            primary.drbdadm("primary", "--force", "r0")
+            primary.change_role("primary", "--force")
             for node in self.nodes:
                 node.wait_in_sync()
         return self
