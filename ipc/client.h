@@ -16,7 +16,7 @@ namespace ipc {
 using SteadyTime = std::chrono::steady_clock::time_point;
 
 // The daemons answer within 900 ms, and be it with "not now"; what comes later comes never.
-inline constexpr std::chrono::milliseconds kAnswerTime{930};
+inline constexpr std::chrono::milliseconds kAnswerTime{905};
 
 // The words in which a failure is told.
 struct DaemonWords {
