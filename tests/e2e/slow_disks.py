@@ -1,0 +1,149 @@
+#!/usr/bin/python3
+"""Backing disks that answer late, or hang: what administrators hear, and what becomes of it. slow_disks.py SCENARIO"""
+
+import os
+import subprocess
+import sys
+import threading
+import time
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.realpath(__file__)), "lib"))
+
+import nbd_client  # noqa: E402
+from cluster import main, until  # noqa: E402
+from sandbox import Failed  # noqa: E402
+
+# Each operation takes 1.5 s while the file SLOW is there, and hangs while HANG is.
+PLUGIN = """
+w() { while [ -e "$HANG" ]; do sleep 0.2; done; [ ! -e "$SLOW" ] || sleep 1.5; }
+case "$1" in
+    get_size) stat -c %s "$RAW" ;;
+    pread) w; dd if="$RAW" skip=$4 count=$3 iflag=count_bytes,skip_bytes,fullblock bs=1M 2>/dev/null ;;
+    pwrite) w; dd of="$RAW" seek=$4 conv=notrunc oflag=seek_bytes bs=1M iflag=fullblock 2>/dev/null ;;
+    flush) w ;;
+    can_write|can_flush) exit 0 ;;
+    can_zero|can_trim) exit 3 ;;
+    can_fua) echo none ;;
+    *) exit 2 ;;
+esac
+"""
+
+
+class SlowDisk:
+    """The backing disk of one node's volume becomes a file on FUSE whose speed the scenario sets."""
+
+    def __init__(self, cluster, node, volume=0):
+        raw = cluster.disks[node.name][volume]
+        folder = f"{raw}.d"
+        os.makedirs(folder)
+        self.switches = {name: os.path.join(folder, name) for name in ("SLOW", "HANG")}
+        self.path = os.path.join(folder, "disk")
+        plugin = os.path.join(folder, "plugin")
+        with open(plugin, "w") as file:
+            file.write(PLUGIN)
+        os.chmod(plugin, 0o755)
+        self.process = subprocess.Popen(node.inside("nbdfuse", self.path, "--command", "nbdkit", "-s", "sh", plugin),
+                                        env={**os.environ, "RAW": raw, **self.switches}, stdin=subprocess.DEVNULL)
+        until(lambda: node.run("test", "-e", self.path, check=False, quiet=True)[0] == 0, 10, "no disk on FUSE")
+        with open(node.config) as file:
+            text = file.read()
+        with open(node.config, "w") as file:
+            file.write(text.replace(f"disk {raw};", f"disk {self.path};"))
+
+    def set(self, name, on):
+        if on:
+            open(self.switches[name], "w").close()
+        else:
+            os.unlink(self.switches[name])
+
+
+def slow_attach(cluster):
+    """an attach takes as long as the disk, says so, and the daemon and another volume live on; detach ends it for good"""
+    alpha = cluster.alpha
+    disk = SlowDisk(cluster, alpha)
+    cluster.up(primary=alpha)
+    alpha.drbdadm("detach", "r0/0")
+    disk.set("SLOW", True)
+    alpha.expect_refusal("drbdadm", "-c", alpha.config, "attach", "r0/0", code=11,
+                         says=("still waiting for the local disk of volume 0", "may still happen"))
+    alpha.write_random([0], minor=1)
+    disk.set("SLOW", False)
+    alpha.wait_in_sync()
+    alpha.write_random([0, 4096])
+    cluster.bravo.wait_in_sync()
+
+    alpha.drbdadm("detach", "r0/0")
+    disk.set("SLOW", True)
+    alpha.expect_refusal("drbdadm", "-c", alpha.config, "attach", "r0/0", code=11, says=("may still happen",))
+    alpha.run("drbdadm", "-c", alpha.config, "detach", "r0/0", check=False)
+    alpha.wait(disk="Diskless", seconds=20)
+    disk.set("SLOW", False)
+    time.sleep(3)
+    if alpha.state()[3] != "Diskless":
+        raise Failed("the disk came back by itself")
+    alpha.drbdadm("attach", "r0/0")
+    alpha.wait_in_sync()
+
+
+def slow_roles(cluster):
+    """primary, secondary and outdate on a slow disk: the disk is named, not the peer, and what goes on says so"""
+    alpha, bravo = cluster.alpha, cluster.bravo
+    disk = SlowDisk(cluster, alpha)
+    cluster.up(primary=alpha)
+    alpha.drbdadm("secondary", "r0")
+    for peer in (True, False):
+        if not peer:
+            bravo.drbdadm("down", "r0")
+            alpha.wait(connection="Connecting", seconds=20)
+        for command, role in (("primary", "Primary"), ("secondary", "Secondary")):
+            time.sleep(1)  # what the last change has to store
+            disk.set("SLOW", True)
+            text = alpha.expect_refusal("drbdadm", "-c", alpha.config, command, "r0", code=11,
+                                        says=("still waiting for the local disk of volume 0", "may still happen"))
+            if "peer" in text:
+                raise Failed(f"{command}: the peer is blamed: {text}")
+            alpha.wait(role=role, seconds=20)
+            disk.set("SLOW", False)
+            until(lambda: alpha.drbdadm(command, "r0", check=False)[0] == 0, 20, f"{command} does not come to an end")
+    disk.set("SLOW", True)
+    alpha.expect_refusal("drbdadm", "-c", alpha.config, "outdate", "r0/0", says=("still waiting for the local disk",))
+    disk.set("SLOW", False)
+    alpha.wait(disk="Outdated", seconds=20)
+    alpha.drbdadm("outdate", "r0/0")
+    bravo.drbdadm("up", "r0")
+    for node in cluster.nodes:
+        node.wait_in_sync()
+
+
+def hung_disk(cluster):
+    """detach --force on a disk that hangs: answered at once, the waiting requests go through the peer; not lent out before it answers"""
+    alpha = cluster.alpha
+    disk = SlowDisk(cluster, alpha)
+    cluster.up(primary=alpha)
+    disk.set("HANG", True)
+    writer = threading.Thread(target=alpha.write_random, args=([block << 12 for block in range(64)],))
+    writer.start()
+    time.sleep(1)
+    if not writer.is_alive():
+        raise Failed("the disk does not hang")
+    before = time.monotonic()
+    alpha.drbdadm("detach", "--force", "r0/0")
+    writer.join(3)
+    took = time.monotonic() - before
+    if writer.is_alive() or took > 2:
+        raise Failed(f"requests wait for a disk that was detached by force: {took:.1f} s")
+    alpha.wait(disk="Diskless", seconds=1)
+    alpha.expect_refusal("drbdadm", "-c", alpha.config, "attach", "r0/0", says=("detached by force",))
+    alpha.write_random([1 << 20, 2 << 20])
+    disk.set("HANG", False)
+    until(lambda: alpha.drbdadm("attach", "r0/0", check=False)[0] == 0, 30, "the disk stays claimed")
+    for node in cluster.nodes:
+        node.wait_in_sync()
+    handle = nbd_client.connect(alpha.nbd())
+    handle.pread(1 << 20, 0)
+    handle.shutdown()
+    alpha.drbdadm("secondary", "r0")
+    cluster.compare()
+
+
+main(slow_attach, slow_roles, hung_disk, programs=("nbdfuse", "nbdkit"), mib=16, volumes=2)
