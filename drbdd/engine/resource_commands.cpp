@@ -165,7 +165,8 @@ std::string Resource::what_is_awaited(const Running& running) const {
                                (reading ? " (reading its metadata)" : "");
     }
     if (const auto* detach = std::get_if<Detach>(&running.command)) {
-        return disk + "volume " + std::to_string(detach->volume.value) +
+        return (find(detach->volume)->draining() ? "requests under way, and " : "") + disk +
+               "volume " + std::to_string(detach->volume.value) +
                " ('detach --force' does not wait)";
     }
     if (std::holds_alternative<Down>(running.command)) {
@@ -173,6 +174,11 @@ std::string Resource::what_is_awaited(const Running& running) const {
         return disk + volumes_where(open) + " ('detach --force' does not wait)";
     }
     const auto unstored = [](const Device& device) { return !device.store.clean(); };
+    if (std::none_of(devices_.begin(), devices_.end(), [&](const auto& device) {
+            return unstored(*device);
+        })) {
+        return "the peer, which is to begin a new generation";
+    }
     return disk + volumes_where(unstored);
 }
 

@@ -74,6 +74,7 @@ ResourceCore::ResourceCore(asio::io_context& context,
                                          engine::VolumeSettings{{volume.number}, volume.minor, {}});
         unit.node = surroundings_.frontends.make_node(unit.identity);
         unit.disk_worker = std::make_unique<Worker>();
+        unit.attach_timer = std::make_unique<asio::steady_timer>(context_);
     }
 }
 
@@ -370,7 +371,7 @@ AdminCallback ResourceCore::answered_once(AdminCallback done) {
             first(std::move(reply));
         } else if (first) {
             answer(std::move(first), std::move(reply));
-        } else if (reply.code != 0) {
+        } else if (reply.code != 0 && !reply.still_running) {
             surroundings_.log.write(base::LogLevel::Error,
                                     base::format("drbd %s: a command that was still running has "
                                                  "failed: (%d) %s",
@@ -386,6 +387,9 @@ void ResourceCore::command(engine::AdminCommand command, AdminCallback done) {
 }
 
 void ResourceCore::command_to_its_end(engine::AdminCommand command, AdminCallback told) {
+    if (const auto* detach = std::get_if<engine::Detach>(&command)) {
+        give_up_opening(detach->volume);
+    }
     const std::uint64_t id = ++last_admin_;
     admin_.emplace(id, std::move(told));
     on_event(engine::Admin{{id}, std::move(command)});

@@ -147,7 +147,9 @@ private:
 
     void on_opened(engine::VolumeNumber volume,
                    base::Result<BackingDevice> device,
-                   AdminCallback done);
+                   const AdminCallback& once);
+    void give_up_opening(engine::VolumeNumber volume);
+    void answer_in_time(VolumeUnit& unit, const AdminCallback& once);
     void close_device(VolumeUnit& unit, BackingDevice device, std::function<void()> then);
     void forget_completions_of(engine::VolumeNumber volume);
     void on_disk_closed();

@@ -7,6 +7,7 @@
 #include <boost/asio/post.hpp>
 
 #include <algorithm>
+#include <chrono>
 #include <memory>
 #include <utility>
 
@@ -15,6 +16,9 @@ namespace runtime {
 namespace asio = boost::asio;
 
 namespace {
+
+// As in the engine, and before the admin socket answers for us.
+constexpr auto kAnswerWithin = std::chrono::milliseconds(800);
 
 // ERR_* numbers of drbdsetup for a backing disk that cannot be had.
 int open_error_code(base::ErrorCode code) {
@@ -56,37 +60,64 @@ void ResourceCore::attach(engine::VolumeNumber volume,
             }
         }
     }
+    if (works_for_the_one_before(target.disk_path)) {
+        done({open_error_code(base::ErrorCode::Busy),
+              target.disk_path + ": it was detached by force, and still works on what it was given "
+                                 "before"});
+        return;
+    }
     target.attach_running = true;
+    target.opening = true;
     ++disk_jobs_;
+    const AdminCallback once = answered_once(std::move(done));
+    answer_in_time(target, once);
     const auto opened = std::make_shared<std::optional<base::Result<BackingDevice>>>();
     on_worker(
         *target.disk_worker,
         [path = target.disk_path, opened] { opened->emplace(open_backing_device(path)); },
-        [this, volume, opened, done = std::move(done)]() mutable {
+        [this, volume, opened, once]() mutable {
             --disk_jobs_;
-            on_opened(volume, std::move(**opened), std::move(done));
+            on_opened(volume, std::move(**opened), once);
             look_whether_free();
+        });
+}
+
+// The engine does not know of a disk that is being opened: it must not come after a detach.
+void ResourceCore::give_up_opening(engine::VolumeNumber volume) {
+    if (const auto found = units_.find(volume); found != units_.end()) {
+        found->second.opening = false;
+    }
+}
+
+// The engine's time begins when the device is open, which may take long as well.
+void ResourceCore::answer_in_time(VolumeUnit& target, const AdminCallback& once) {
+    target.attach_timer->expires_after(kAnswerWithin);
+    target.attach_timer->async_wait(
+        [once, number = target.identity.volume](const boost::system::error_code& error) {
+            if (!error) {
+                once({static_cast<int>(engine::StateCode::InTransientState),
+                      base::format("still waiting for the local disk of volume %u; it goes on "
+                                   "and may still happen",
+                                   number),
+                      true});
+            }
         });
 }
 
 void ResourceCore::on_opened(engine::VolumeNumber volume,
                              base::Result<BackingDevice> device,
-                             AdminCallback done) {
+                             const AdminCallback& once) {
     VolumeUnit& target = unit(volume);
     if (!device) {
         target.attach_running = false;
-        std::string why = device.error().text;
-        if (works_for_the_one_before(target.disk_path)) {
-            why += "; it was detached by force, and still works on what it was given before";
-        }
-        surroundings_.log.write(base::LogLevel::Error, why);
-        done({open_error_code(device.error().code), why});
+        surroundings_.log.write(base::LogLevel::Error, device.error().text);
+        once({open_error_code(device.error().code), device.error().text});
         return;
     }
-    if (stopping_) {
+    if (!std::exchange(target.opening, false) || stopping_) {
         target.attach_running = false;
         close_device(target, std::move(*device), [] {});
-        done({static_cast<int>(engine::StateCode::InTransientState), "taken down meanwhile"});
+        once({static_cast<int>(engine::StateCode::InTransientState), "taken away meanwhile"});
         return;
     }
     const io::DiskGeometry geometry = device->geometry;
@@ -94,11 +125,10 @@ void ResourceCore::on_opened(engine::VolumeNumber volume,
         context_, ring_, pool_, std::move(*device), [this, &target](io::IoId id, int error) {
             on_event(engine::DiskDone{{target.identity.volume}, id, error});
         });
-    command_to_its_end(engine::Attach{volume, geometry},
-                       [&target, once = answered_once(std::move(done))](AdminReply reply) {
-                           target.attach_running = reply.still_running;
-                           once(std::move(reply));
-                       });
+    command_to_its_end(engine::Attach{volume, geometry}, [&target, once](AdminReply reply) {
+        target.attach_running = reply.still_running;
+        once(std::move(reply));
+    });
 }
 
 void ResourceCore::perform(engine::SubmitDisk& effect) {

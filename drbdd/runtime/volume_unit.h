@@ -7,6 +7,8 @@
 #include "drbdd/runtime/volume_port.h"
 #include "drbdd/runtime/worker.h"
 
+#include <boost/asio/steady_timer.hpp>
+
 #include <memory>
 #include <string>
 
@@ -17,7 +19,9 @@ struct VolumeUnit {
     std::string disk_path;  // to be opened at the next attach
     std::unique_ptr<VolumePort> port;
     std::unique_ptr<UringDisk> disk;
-    bool attach_running = false;          // from the opening of the disk to the end of the command
+    bool attach_running = false;  // from the opening of the disk to the end of the command
+    bool opening = false;         // for the engine, which has not been told yet
+    std::unique_ptr<boost::asio::steady_timer> attach_timer;  // for its answer
     std::unique_ptr<Worker> disk_worker;  // opens and closes: a device that hangs holds up no other
     std::unique_ptr<Export> export_;
     std::shared_ptr<DeviceNode> node;

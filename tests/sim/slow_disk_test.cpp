@@ -169,6 +169,24 @@ TEST(SimSlowDisk, APromotionThatThePeerDoesNotAnswerHasNotHappened) {
     });
 }
 
+// Without a disk of our own nothing is promised before the peer has begun the new generation.
+TEST(SimSlowDisk, APromotionThatWaitsForThePeersGenerationNamesThePeer) {
+    TestCluster cluster(with_seed(1));
+    cluster.start_in_sync();
+    ASSERT_TRUE(cluster.detach(Node::Alice).ok());
+    cluster.run_for(1s);
+    cluster.disk(Node::Bob).set_latency(kSlow);
+    const engine::AdminId promotion = begin(cluster, Node::Alice, engine::Promote{});
+    const AdminResult answer = cluster.answer(promotion);
+    EXPECT_TRUE(answer.still_running) << answer.code;
+    EXPECT_NE(answer.text.find("the peer"), std::string::npos) << answer.text;
+    EXPECT_EQ(answer.text.find("disk"), std::string::npos) << answer.text;
+    EXPECT_EQ(finally(cluster, promotion).code, 0);
+    cluster.disk(Node::Bob).set_latency({});
+    EXPECT_TRUE(cluster.attach(Node::Alice).ok());
+    cluster.check_convergence();
+}
+
 // What the peer has to be asked waits for our own disk: that one is named.
 TEST(SimSlowDisk, ARequestThatCannotLeaveDoesNotBlameThePeer) {
     TestCluster cluster(with_seed(1));

@@ -154,7 +154,7 @@ public:
 
     std::shared_ptr<Told> promote() {
         const auto told = std::make_shared<Told>();
-        core->promote(false, tell(told));
+        core->promote(engine::Promote{}, tell(told));
         return told;
     }
 
@@ -331,6 +331,21 @@ TEST_F(ResourceCoreTest, ASlowAttachIsOneThingForEngineAndRuntime) {
     const auto promotion = rig.promote();
     ASSERT_TRUE(run_until([&] { return promotion->answered; }));
     EXPECT_EQ(promotion->reply.code, 0) << promotion->reply.text;
+}
+
+// The engine has not heard of the disk yet: it must not hear of it afterwards.
+TEST_F(ResourceCoreTest, ADetachWhileTheDeviceIsBeingOpenedKeepsItAway) {
+    Rig& rig = add(4);
+    const auto attach = rig.attach();
+    const auto detach = rig.detach(false);
+    ASSERT_TRUE(run_until([&] { return attach->answered && detach->answered; }));
+    EXPECT_EQ(detach->reply.code, 0);
+    EXPECT_NE(attach->reply.code, 0);
+    ASSERT_TRUE(run_until([&] { return rig.core->disks_free(); }));
+    EXPECT_EQ(rig.disk(), engine::DiskState::Diskless);
+    const auto again = rig.attach();
+    ASSERT_TRUE(run_until([&] { return again->answered; }));
+    EXPECT_EQ(again->reply.code, 0) << again->reply.text;
 }
 
 TEST_F(ResourceCoreTest, AForcedDetachDoesNotWaitForTheDisk) {
