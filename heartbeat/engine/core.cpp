@@ -162,7 +162,7 @@ void Core::on_node_returned(Node& node, bool healed) {
     isolation.ended();
     groups.on_partner_stable();  // or soon will be
     holdings.on_partner_returned(healed, node.state == NodeState::active);
-    legacy_mode.on_partner_returned();
+    legacy_mode.on_partner_returned(!healed && node.state == NodeState::active);
     if (healed) {
         partition.on_healed(node, pending);
     }

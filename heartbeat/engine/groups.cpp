@@ -98,6 +98,9 @@ void Groups::look() {
 }
 
 void Groups::take(Purpose purpose, std::vector<std::size_t> groups) {
+    if (core_.shutdown.running()) {
+        return;  // whoever asks for it, nothing is started any more
+    }
     for (const std::size_t index : groups) {
         Group& wanted = groups_[index];
         wanted.again.clear();
@@ -476,8 +479,14 @@ void Groups::try_again(std::size_t index) {
     if (failed.state != GroupState::failed || !has(core_.holdings.hold(), which)) {
         return;  // it is the partner's by now, or nobody's
     }
+    if (core_.legacy() && core_.members.partner_alive()) {
+        // Its home asks for it, or runs it already; who is the home asks before it tries again.
+        drop(index);
+        core_.legacy_mode.want_ours();
+        return;
+    }
     failed.again.set(core_.now + again_after(failed.failures));
-    const bool partners_turn = core_.members.partner_alive() && !failed.offered && !core_.legacy();
+    const bool partners_turn = core_.members.partner_alive() && !failed.offered;
     failed.offered = partners_turn;
     if (partners_turn) {
         core_.standby.offer_failed(failed);

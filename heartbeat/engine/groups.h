@@ -55,7 +55,8 @@ public:
     std::vector<std::size_t> indexes(Hold which) const;
     std::optional<std::size_t> find(std::string_view key) const;
 
-    // Each ends in one BatchResult, also if `groups` is empty (then at once).
+    // Each ends in one BatchResult, also if `groups` is empty (then at once); but nothing is taken
+    // once the node gives everything up for good.
     void look();
     void take(Purpose purpose, std::vector<std::size_t> groups);
     void give(Purpose purpose, std::vector<std::size_t> groups);
@@ -84,6 +85,8 @@ public:
     // haresources was read anew. Groups that stay as they are go on; the whole file is used as soon
     // as those that change are idle here, or at once.
     void replace(const config::Haresources& resources);
+    // What belongs to our hold and does not run is started; `also_failed`: tried again.
+    void start_what_is_held(bool also_failed);
     // What the new file waits for; empty: for nothing.
     std::string promised() const;
 
@@ -134,7 +137,6 @@ private:
     bool at_work(std::size_t index) const;
     const Group* obstacle(const config::Haresources& resources) const;
     void use_promised();
-    void start_what_is_held();
 
     Core& core_;
     std::vector<Group> groups_;

@@ -146,7 +146,21 @@ void Holdings::on_partner_status(const Node& from, const wire::Message& message)
         other_ = *hold;
         other_known_ = true;
         resolve_found();
+        settle_legacy_dual();
     }
+}
+
+// Both run the partner's groups, as after a cut that nobody noticed: its home is there.
+void Holdings::settle_legacy_dual() {
+    const Hold both = hold_ & mirror(other_) & Hold::foreign;
+    if (both == Hold::none || other_left_ || core_.shutdown.running() || core_.takeover.pending()) {
+        return;
+    }
+    core_.journal.alarm(AlarmKind::dual_claim,
+                        "Both nodes hold the groups of " + core_.members.partner()->name +
+                            ": they are stopped here");
+    core_.groups.give(Purpose::conflict, core_.groups.indexes(both));
+    release(both);
 }
 
 void Holdings::note_received() {
@@ -171,6 +185,7 @@ void Holdings::on_resource(Node& from, const wire::Message& message) {
     from.sequence.report = from.sequence.current;
     other_ = full || *word == Hold::none ? *word : other_ | *word;
     other_known_ = true;
+    other_leaving_ = other_leaving_ || message.get("info") == "shutdown";
     resolve_found();
     note_received();
     core_.partition.on_partner_reported();
@@ -207,6 +222,10 @@ void Holdings::become_stable() {
         settle_.set(core_.now + kFailbackAgain);  // what is ours is not known yet
         return;
     }
+    if (core_.members.partner_alive() && other_leaving_) {
+        settle_.set(core_.now + kFailbackAgain);  // it says goodbye when it has stopped everything
+        return;
+    }
     if (partner_unknown()) {
         settle_.set(core_.now + kFailbackAgain);
         say_starting();
@@ -228,6 +247,9 @@ void Holdings::become_stable() {
     report(true);
     if (acquire) {
         core_.groups.take(Purpose::own, core_.groups.indexes(Hold::local));
+    } else {
+        core_.groups.start_what_is_held(
+            false);  // a file that was read anew since may have more of it
     }
 }
 
@@ -309,6 +331,7 @@ void Holdings::on_shutdone(Node& from) {
     other_stable_ = true;
     other_known_ = true;
     other_left_ = true;
+    other_leaving_ = false;
     core_.standby.on_partner_gone();
     core_.takeover.on_partner_left();
 }
@@ -325,6 +348,7 @@ void Holdings::on_partner_returned(bool healed, bool in_full_swing) {
     } else if (in_full_swing && phase_ != Phase::init && phase_ != Phase::shutdown) {
         report();  // it will not ask what we hold, and may hold the same
     }
+    resolve_found();  // if it waited for the end of a takeover that is off now
 }
 
 void Holdings::ask_again() {
@@ -335,7 +359,7 @@ void Holdings::ask_again() {
 
 void Holdings::on_partner_restarted() {
     other_stable_ = core_.legacy();
-    other_left_ = false;
+    other_left_ = other_leaving_ = false;
     other_known_ = false;
     unknown_since_ = core_.now;
     failback_pause_ = failback_from_ = Time{0};  // a new life, a new try
@@ -350,6 +374,7 @@ void Holdings::take_over(bool partner_left) {
     other_ = Hold::none;
     other_stable_ = true;
     other_left_ = partner_left;
+    other_leaving_ = false;
     hold_ = Hold::all;
     taking_over_ = true;
     needs_failback_ = true;
@@ -420,7 +445,9 @@ void Holdings::resolve_found() {
     if (found == Hold::none) {
         return;
     }
-    const Hold theirs = found & mirror(other_);
+    // In legacy mode what is at home at a living partner runs there: it would have asked for it.
+    const bool home_lives = core_.legacy() && core_.members.partner_alive();
+    const Hold theirs = found & (mirror(other_) | (home_lives ? Hold::foreign : Hold::none));
     const Hold ours = without(found, theirs);
     // What runs here and is not held is claimed to the partner: from now on it is held, or stops.
     core_.journal.decide("Resources were found running at our start",

@@ -104,6 +104,7 @@ private:
     void resolve_found();
     void note_received();
     void say_starting();
+    void settle_legacy_dual();
     void ask_again();
     bool may_go_home() const;
 
@@ -113,7 +114,8 @@ private:
     Hold other_ = Hold::none;  // from the partner's view
     bool other_stable_ = false;
     bool other_known_ = false;
-    bool other_left_ = false;  // it has sent "shutdone" in this life
+    bool other_left_ = false;     // it has sent "shutdone" in this life
+    bool other_leaving_ = false;  // it has said that it stops everything, and does so
     bool taking_over_ = false;
     bool needs_failback_ = false;
     bool looked_ = false;

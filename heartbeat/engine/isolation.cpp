@@ -63,7 +63,7 @@ bool Isolation::blip() const {
 // Who knows that the partner is off, or that it would reset us first, needs no ping node.
 bool Isolation::watched() const {
     return core_.settings.policy.quorum_ping > 0 && core_.members.partner() != nullptr &&
-           !core_.shutdown.running() && out_of_touch() && !core_.takeover.partner_is_off() &&
+           out_of_touch() && !core_.takeover.partner_is_off() &&
            !(core_.holdings.other_left() && core_.takeover.fencing_configured());
 }
 
@@ -77,7 +77,22 @@ void Isolation::on_ping_answer() {
     core_.takeover.on_quorum();
 }
 
+// What is being stopped anyway must have ended in time.
+void Isolation::limit_shutdown() {
+    if (!limit_.is_set() && core_.groups.busy() && !quorate() && !blip()) {
+        core_.journal.alarm(
+            AlarmKind::partition,
+            "Neither the partner nor enough ping nodes can be reached: the stops must "
+            "end in time");
+        limit_.set(core_.now + stop_limit());
+    }
+}
+
 void Isolation::check() {
+    if (core_.shutdown.running()) {
+        limit_shutdown();
+        return;
+    }
     const bool holding = core_.holdings.hold() != Hold::none || core_.groups.anything_up();
     if (isolated_ || !holding || quorate() || blip()) {
         return;
@@ -122,6 +137,7 @@ void Isolation::reconsider() {
     } else if (isolated_ && core_.members.partner_alive()) {
         isolated_ = false;  // in touch again before anybody was declared dead
         core_.holdings.report();
+        core_.legacy_mode.on_partner_returned(false);
     }
 }
 

@@ -39,6 +39,7 @@ private:
     bool watched() const;
     Time window() const;
     void check();
+    void limit_shutdown();
     void reconsider();
 
     Core& core_;

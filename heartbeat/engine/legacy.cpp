@@ -126,10 +126,17 @@ void Legacy::on_replaced() {
     want_ours();
 }
 
-void Legacy::on_partner_returned() {
-    if (core_.legacy() && up_ && !core_.shutdown.running()) {
-        want_ours();
+void Legacy::on_partner_returned(bool in_full_swing) {
+    if (!core_.legacy() || !up_ || core_.shutdown.running()) {
+        return;
     }
+    if (in_full_swing && has(core_.groups.wanted(), Hold::foreign)) {
+        core_.journal.alarm(AlarmKind::dual_claim,
+                            "Node " + core_.members.partner()->name +
+                                " has taken over its groups unheard: they are stopped here");
+        core_.groups.give(Purpose::conflict, core_.groups.indexes(Hold::foreign));
+    }
+    want_ours();
 }
 
 void Legacy::want_ours() {

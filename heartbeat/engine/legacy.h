@@ -25,8 +25,10 @@ public:
     void on_request(const Node& from, const wire::Message& message);
     void on_response(const wire::Message& message);
     void on_partner_gone();
-    void on_partner_returned();  // the takeover of all is off: ours are asked for
-    void on_replaced();          // haresources was read anew
+    // The takeover of all is off: ours are asked for. `in_full_swing`: its life began unheard, and
+    // it has taken over what is at home there.
+    void on_partner_returned(bool in_full_swing);
+    void on_replaced();  // haresources was read anew
     // Our groups that do not run here are asked for, or started if we are alone.
     void want_ours();
 

@@ -230,11 +230,11 @@ void Messenger::note_earlier_life(Node& node, const wire::Message& message, std:
         earlier = EarlierLife{generation, seq, 0};
         return;
     }
-    if (seq > earlier.seq) {
-        earlier.seq = seq;
-        ++earlier.growing;
+    if (seq <= earlier.seq) {
+        return;
     }
-    if (earlier.growing == kEarlierTold) {
+    earlier.seq = seq;
+    if (++earlier.growing == kEarlierTold) {
         core_.journal.alarm(AlarmKind::partition,
                             "Node " + node.name + " speaks with generation " +
                                 std::to_string(generation) + ", but has had " +

@@ -79,15 +79,18 @@ void Groups::use_promised() {
     core_.journal.decide("haresources has been read anew", {});
     core_.monitors.replace();
     core_.legacy_mode.on_replaced();
-    start_what_is_held();
+    start_what_is_held(true);
 }
 
-// What is new in a hold of ours belongs to it; what has failed may have been repaired by this.
-void Groups::start_what_is_held() {
-    const bool certain = core_.holdings.phase() == Phase::stable && !core_.isolation.isolated();
+// What is new in a hold of ours belongs to it; what has failed may have been repaired meanwhile.
+void Groups::start_what_is_held(bool also_failed) {
+    const bool certain = core_.holdings.phase() == Phase::stable && !core_.isolation.isolated() &&
+                         !core_.legacy();  // there each is asked for
     for (std::size_t i = 0; certain && i < groups_.size(); ++i) {
         const Hold which = groups_[i].local ? Hold::local : Hold::foreign;
-        if (has(core_.holdings.hold(), which) && groups_[i].state != GroupState::running) {
+        if (has(core_.holdings.hold(), which) &&
+            (groups_[i].state == GroupState::stopped || also_failed) &&
+            groups_[i].state != GroupState::running && !at_work(i)) {
             groups_[i].failures = 0;
             take(Purpose::retry, {i});
         }

@@ -58,6 +58,9 @@ std::string Shutdown::refusal_to_restart() const {
     if (requested()) {
         return "the node is shutting down";
     }
+    if (const std::string promised = core_.groups.promised(); !promised.empty()) {
+        return promised;  // a new life would not know what still runs
+    }
     if (core_.groups.busy() || !core_.standby.idle() || core_.takeover.pending() ||
         core_.partition.unsettled() || !core_.holdings.settled_in()) {
         return "resources are in transition: try again";

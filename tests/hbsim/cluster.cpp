@@ -113,7 +113,8 @@ void Cluster::watch() {
 
 bool Cluster::in_touch() {
     return std::ranges::all_of(kNodes, [this](Node node) {
-        return daemon(node).running() && !daemon(node).stands_still() && network_.any_path(node);
+        return daemon(node).running() && !daemon(node).stands_still() && network_.any_path(node) &&
+               machine(node).generation >= 1000;
     });
 }
 

@@ -262,7 +262,9 @@ void Daemon::perform(const hb::Send& effect) {
 
 // Who says that it is stable has nothing at work, nor left running, of what it does not name.
 void Daemon::check_truth(const hb::wire::Message& message) {
-    if (message.type() != "resource" || message.get("isstable") != "1" || env_.machine.misled()) {
+    const bool again = hb::parse_hex(message.get("seq")).value_or(0) < last_seq_;  // a repetition
+    if (message.type() != "resource" || message.get("isstable") != "1" || again ||
+        env_.machine.misled()) {
         return;
     }
     for (const config::ResourceGroup& group : settings_.resources.groups) {

@@ -73,7 +73,7 @@ public:
     bool stands_still() const { return env_.world.now() < stalled_until_; }
 
     // Commands of this life that wait for their answer.
-    std::size_t unanswered() const { return running() ? unanswered_.size() : 0; }
+    std::size_t unanswered() const { return running() && !stands_still() ? unanswered_.size() : 0; }
 
     bool exited() const { return exited_; }  // it was told to stop, and has
 

@@ -379,12 +379,15 @@ void RandomRun::finish() {
         return;
     }
     finishing_ = true;
-    if (reloaded_) {
-        for (const Node node : kNodes) {
-            cluster_.reload(node, plan_.files.front());
-        }
-    }
     cluster_.heal(plan_.space == Space::first);
+    if (reloaded_) {
+        world.after(30s, [this] {
+            for (const Node node : kNodes) {
+                cluster_.reload(node, plan_.files.front());
+            }
+        });
+        cluster_.run_for(31s);
+    }
     attend();
     // What an operator or a failed agent has moved stays where it is until somebody moves it again.
     cluster_.expect_home(!moved_);

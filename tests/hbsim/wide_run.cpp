@@ -103,10 +103,13 @@ void RandomRun::reload() {
     reloaded_ = moved_ = true;
     const std::string& file = plan_.files[below(plan_.files.size())];
     const Node node = any_node();
+    if (!cluster_.daemon(node).running()) {
+        return;  // its next life would not know what still runs
+    }
     cluster_.reload(node, file);
     if (chance(0.8)) {
         cluster_.world().after(between(0s, 30s), [this, node, file] {
-            if (!finishing_) {
+            if (!finishing_ && cluster_.daemon(other(node)).running()) {
                 cluster_.reload(other(node), file);
             }
         });
@@ -147,6 +150,9 @@ void RandomRun::lose_state() {
         return;
     }
     const std::uint64_t last = cluster_.machine(node).generation;
+    if (last < 1000) {
+        return;  // it is lost already
+    }
     cluster_.kill_daemon(node);
     if (cluster_.daemon(node).running()) {
         return;
