@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""One line per kind of test and per skipped or failed test of ctest's JUnit files; the totals last.
+"""What ctest's JUnit files say: the end of each failed test's output, the longest tests, skipped and failed ones; the totals last.
 
 summary.py FILE.xml...      exit code 1 when a test failed
 """
@@ -11,6 +11,9 @@ import sys
 import xml.etree.ElementTree as xml
 
 
+SHOWN_LINES = 60
+
+
 def reason(case):
     """Why a test was skipped: the rest of a line SKIPPED: of a script, or what GoogleTest was told."""
     output = case.findtext("system-out") or ""
@@ -18,10 +21,17 @@ def reason(case):
     return found.group(1) if found else "no reason given"
 
 
+def last_words(case, build):
+    """The end of a failed test's output."""
+    lines = (case.findtext("system-out") or "").rstrip().splitlines()[-SHOWN_LINES:]
+    return "\n".join([f"---- {case.get('name')} ({build}) ----", *lines])
+
+
 def main(paths):
     kinds = collections.defaultdict(collections.Counter)
     seconds = collections.Counter()
     notes = []
+    took = []
     for path in paths:
         build = os.path.basename(path).split(".")[0]
         for case in xml.parse(path).getroot().iter("testcase"):
@@ -29,8 +39,12 @@ def main(paths):
             result = {"run": "passed", "fail": "failed"}.get(case.get("status"), "skipped")
             kinds[kind][result] += 1
             seconds[kind] += float(case.get("time", 0))
+            took.append((float(case.get("time", 0)), f"{case.get('name')} ({build})"))
+            if result == "failed":
+                print(last_words(case, build))
             if result != "passed":
                 notes.append(f"{result}: {case.get('name')} ({build})" + (f": {reason(case)}" if result == "skipped" else ""))
+    print("the longest: " + ", ".join(f"{name} {length:.0f} s" for length, name in sorted(took, reverse=True)[:15]))
     print("\n".join(sorted(notes)))
     total = collections.Counter()
     for kind, counts in sorted(kinds.items()):
