@@ -12,7 +12,7 @@ namespace drbdadm {
 
 namespace {
 
-constexpr std::string_view kForce = "force";
+constexpr std::string_view kTakesForce = "force";
 constexpr std::string_view kPromotion = "force overwrite-data-of-peer";
 constexpr std::string_view kWaiting =
     "wfc-timeout degr-wfc-timeout outdated-wfc-timeout wait-after-sb";
@@ -31,9 +31,9 @@ constexpr CommandSpec kCommands[] = {
     {"down", Scope::Resource, down},
     {"adjust", Scope::Resource, adjust, "skip-disk skip-net address-later"},
     {"attach", Scope::Volume, attach},
-    {"detach", Scope::Volume, detach, kForce},
+    {"detach", Scope::Volume, detach, kTakesForce},
     {"connect", Scope::Resource, connect, "discard-my-data address-later"},
-    {"disconnect", Scope::Resource, disconnect, kForce},
+    {"disconnect", Scope::Resource, disconnect, kTakesForce},
     {"primary", Scope::Volume, primary, kPromotion},
     {"secondary", Scope::Volume, secondary},
     {"invalidate", Scope::Volume, invalidate},
@@ -47,11 +47,11 @@ constexpr CommandSpec kCommands[] = {
     {"wait-connect", Scope::Volume, wait_connect, kWaiting},
     {"wait-sync", Scope::Volume, wait_sync, kWaiting},
     {"create-md", Scope::Volume, create_md, kCreation},
-    {"dump-md", Scope::Volume, meta_command, kForce},
-    {"apply-al", Scope::Volume, meta_command, kForce},
-    {"wipe-md", Scope::Volume, meta_command, kForce},
-    {"show-gi", Scope::Volume, generations, kForce},
-    {"get-gi", Scope::Volume, generations, kForce},
+    {"dump-md", Scope::Volume, meta_command, kTakesForce},
+    {"apply-al", Scope::Volume, meta_command, kTakesForce},
+    {"wipe-md", Scope::Volume, meta_command, kTakesForce},
+    {"show-gi", Scope::Volume, generations, kTakesForce},
+    {"get-gi", Scope::Volume, generations, kTakesForce},
     {"dump", Scope::Resource, nullptr, {}, true},
     {"sh-nop", Scope::Resource, nullptr, {}, true},
     {"sh-resources", Scope::Resource, nullptr, {}, true},

@@ -33,16 +33,17 @@ const config::VolumeConf& volume_of(const Target& target) {
     return target.volume == nullptr ? target.host->volumes.front() : *target.volume;
 }
 
-std::string minor_of(const Target& target) {
+std::string minor_asked_for(const Target& target) {
     return std::to_string(volume_of(target).minor.value_or(0));
 }
 
 std::string words_of(const Context& context, const Target& target) {
-    return "drbdsetup " + context.line.command + " " + minor_of(target);
+    return "drbdsetup " + context.line.command + " " + minor_asked_for(target);
 }
 
 int fail_unknown_minor(const Context& context, const Target& target) {
-    fail(10, cli::failure_text(minor_of(target), control::err::kMinorInvalid, "unknown minor"));
+    fail(10,
+         cli::failure_text(minor_asked_for(target), control::err::kMinorInvalid, "unknown minor"));
     return fail(10, "Command '" + words_of(context, target) + "' terminated with exit code 10");
 }
 

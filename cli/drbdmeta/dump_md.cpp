@@ -19,7 +19,7 @@ using base::Result;
 
 namespace {
 
-constexpr std::uint64_t kPieceBytes = 1u << 20;
+constexpr std::uint64_t kDumpPieceBytes = 1u << 20;
 
 void print_header(const CommandLine& line) {
     const std::time_t now = std::time(nullptr);
@@ -45,7 +45,7 @@ Result<void> print_bitmap(const MetaDevice& device, const FoundMetadata& found) 
     const std::uint64_t length =
         meta::dumped_bitmap_bytes(found.superblock, to_bytes(found.layout.superblock_sector));
     for (std::uint64_t done = 0; done < length;) {
-        const std::uint64_t piece = std::min(kPieceBytes, length - done);
+        const std::uint64_t piece = std::min(kDumpPieceBytes, length - done);
         const auto bits = device.read(to_bytes(found.layout.bitmap_sector) + done, piece);
         if (!bits) {
             return bits.error();
@@ -65,7 +65,7 @@ Result<std::string> read_dump(const std::string& path, std::uint64_t max_bitmap_
     }
     const std::uint64_t limit = max_bitmap_bytes * 4 + (1u << 20);
     std::string text;
-    std::vector<char> piece(kPieceBytes);
+    std::vector<char> piece(kDumpPieceBytes);
     while (in.read(piece.data(), static_cast<std::streamsize>(piece.size())) || in.gcount() > 0) {
         text.append(piece.data(), static_cast<std::size_t>(in.gcount()));
         if (text.size() > limit) {

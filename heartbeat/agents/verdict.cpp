@@ -49,12 +49,12 @@ Verdict verdict_of_lsb(const ChildResult& status) {
 
 Verdict verdict_of_ocf(int exit) {
     constexpr int kSuccess = 0;
-    constexpr int kNotRunning = 7;
+    constexpr int kOcfNotRunning = 7;
     constexpr int kRunningPromoted = 8;
     if (exit == kSuccess || exit == kRunningPromoted) {
         return Verdict::Running;
     }
-    return exit == kNotRunning ? Verdict::Stopped : Verdict::Unknown;
+    return exit == kOcfNotRunning ? Verdict::Stopped : Verdict::Unknown;
 }
 
 }  // namespace

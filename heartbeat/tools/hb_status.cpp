@@ -16,7 +16,7 @@ using base::Result;
 using control::Status;
 
 constexpr int kExitNoDaemon = 1;
-constexpr int kExitUsage = 2;
+constexpr int kExitWrongWords = 2;
 
 struct View {
     bool json = false;
@@ -110,7 +110,7 @@ int run_hb_status(const std::vector<std::string>& words, const Streams& streams)
     app.add_option("--count", view.rounds, "number of looks (no end)")->needs(watched);
     app.add_flag("--log", view.log, "the decisions and alarms, with their reasons");
     app.add_flag("-f,--follow", view.follow, "the log, and what is added to it")->excludes(watched);
-    if (const auto exit = parse(app, words, kExitUsage, streams)) {
+    if (const auto exit = parse(app, words, kExitWrongWords, streams)) {
         return *exit;
     }
     if (view.follow) {

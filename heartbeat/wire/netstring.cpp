@@ -1,14 +1,12 @@
 #include "heartbeat/wire/netstring.h"
 
+#include "heartbeat/wire/invalid.h"
+
 #include <algorithm>
 #include <charconv>
 
 namespace hb::wire {
 namespace {
-
-base::Error invalid(const std::string& what) {
-    return {base::ErrorCode::Invalid, what};
-}
 
 // A name is a word: what is not printable, or part of the grammar of a form, is no name.
 bool is_name(std::string_view name) {

@@ -2,6 +2,7 @@
 
 #include "base/require.h"
 #include "heartbeat/wire/base64.h"
+#include "heartbeat/wire/invalid.h"
 #include "heartbeat/wire/netstring.h"
 
 #include <algorithm>
@@ -14,10 +15,6 @@ constexpr char kNewlineInValue = 19;
 // A structure's lines must not end the line that it stands on, so each level has an end of its own.
 char line_end(int depth) {
     return depth == 0 ? '\n' : static_cast<char>(19 + depth);
-}
-
-base::Error invalid(const std::string& what) {
-    return {base::ErrorCode::Invalid, what};
 }
 
 std::string lines_of(const std::vector<Field>& fields, int depth);

@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <cstdio>
-#include <net/if.h>
 
 namespace hb {
 
@@ -17,13 +16,8 @@ constexpr int kNotThere = 3;
 constexpr int kUnknown = 4;  // LSB: nothing is known
 constexpr std::chrono::milliseconds kProbeWait{240};
 
-base::Error invalid(const std::string& text) {
+base::Error unusable(const std::string& text) {
     return {base::ErrorCode::Invalid, text};
-}
-
-std::string name_of_interface(unsigned index) {
-    std::array<char, IF_NAMESIZE> name{};
-    return ::if_indextoname(index, name.data()) == nullptr ? std::string() : name.data();
 }
 
 // On the loopback interface the address may stand by for LVS: it is not served from there.
@@ -218,7 +212,7 @@ base::Result<AddressAgent> agent_of(const std::string& name) {
     if (name == "SendArp") {
         return AddressAgent::SendArp;
     }
-    return invalid(name + " is none of IPaddr, IPaddr2, IPv6addr and SendArp");
+    return unusable(name + " is none of IPaddr, IPaddr2, IPv6addr and SendArp");
 }
 
 }  // namespace
@@ -240,10 +234,10 @@ base::Result<AddressCommand> parse_address_command(const std::string& agent,
         " start|stop|status|monitor";
     if (words.size() < 2 || words.size() > (announces ? 2U : 3U) ||
         std::find(kOperations.begin(), kOperations.end(), words.back()) == kOperations.end()) {
-        return invalid(usage);
+        return unusable(usage);
     }
     if (words.size() == 3 && words[1] != "force" && words[1] != "refuse") {
-        return invalid(words[1] + " is neither force nor refuse; " + usage);
+        return unusable(words[1] + " is neither force nor refuse; " + usage);
     }
     command.refuse_duplicate = words.size() == 3 && words[1] == "refuse";
     command.operation = words.back();
@@ -253,7 +247,7 @@ base::Result<AddressCommand> parse_address_command(const std::string& agent,
         return spec.error();
     }
     if (!announces && spec->ip.v6 != (*kind == AddressAgent::IPv6addr)) {
-        return invalid(words[0] + ": " + agent + " is for the other kind of addresses");
+        return unusable(words[0] + ": " + agent + " is for the other kind of addresses");
     }
     command.spec = *spec;
     return command;

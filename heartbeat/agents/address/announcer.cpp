@@ -112,7 +112,8 @@ base::Result<void> announce_in_background(const LinkSocket& socket,
     ::close(locked[1]);
     ::close(file);
     char nothing = 0;
-    static_cast<void>(::read(locked[0], &nothing, 1));  // until the child has the lock
+    while (::read(locked[0], &nothing, 1) < 0 && errno == EINTR) {  // until the child has the lock
+    }
     ::close(locked[0]);
     return {};
 }

@@ -34,11 +34,6 @@ IpAddress ip_in(const nlattr* attribute, bool v6) {
     return ip;
 }
 
-std::string name_of_interface(unsigned index) {
-    std::array<char, IF_NAMESIZE> name{};
-    return ::if_indextoname(index, name.data()) == nullptr ? std::string() : name.data();
-}
-
 template <typename Function>
 void for_each_attribute(const nlmsghdr* message, std::size_t head_bytes, Function function) {
     const auto each = [](const nlattr* attribute, void* data) {
@@ -118,6 +113,11 @@ private:
 };
 
 }  // namespace
+
+std::string name_of_interface(unsigned index) {
+    std::array<char, IF_NAMESIZE> name{};
+    return ::if_indextoname(index, name.data()) == nullptr ? std::string() : name.data();
+}
 
 base::Result<Rtnetlink> Rtnetlink::open() {
     mnl_socket* socket = mnl_socket_open2(NETLINK_ROUTE, SOCK_CLOEXEC);

@@ -33,6 +33,9 @@ struct Interface {
     bool announces = false;  // has an Ethernet address and speaks ARP
 };
 
+// Empty when there is none of this number any more.
+std::string name_of_interface(unsigned index);
+
 class Rtnetlink {
 public:
     static base::Result<Rtnetlink> open();

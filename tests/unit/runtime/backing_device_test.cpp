@@ -1,6 +1,7 @@
 #include "drbdd/runtime/backing_device.h"
 
 #include "tests/unit/runtime/temporary.h"
+#include "tests/unit/runtime/units.h"
 
 #include <gtest/gtest.h>
 
@@ -8,8 +9,6 @@
 
 namespace runtime {
 namespace {
-
-constexpr std::uint64_t kMebibyte = 1u << 20;
 
 TEST(BackingDevice, TellsTheGeometryOfAFile) {
     const TemporaryFolder folder;

@@ -1,5 +1,7 @@
 #include "drbdd/runtime/buffer_pool.h"
 
+#include "tests/unit/runtime/units.h"
+
 #include <boost/asio/io_context.hpp>
 #include <gtest/gtest.h>
 
@@ -9,8 +11,6 @@
 
 namespace runtime {
 namespace {
-
-constexpr std::size_t kMebibyte = 1u << 20;
 
 TEST(RingBufferPool, GivesAlignedMemoryOfAtLeastTheSizeAsked) {
     RingBufferPool pool;

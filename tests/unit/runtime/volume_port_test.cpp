@@ -1,6 +1,7 @@
 #include "drbdd/runtime/volume_port.h"
 
 #include "drbdd/runtime/buffer_pool.h"
+#include "tests/unit/runtime/units.h"
 
 #include <boost/asio/io_context.hpp>
 #include <gtest/gtest.h>
@@ -12,8 +13,6 @@
 
 namespace runtime {
 namespace {
-
-constexpr std::uint64_t kMebibyte = 1u << 20;
 
 using Op = io::BlockRequest::Op;
 
