@@ -1,8 +1,9 @@
 #!/usr/bin/python3
 """Users of the machine who are not root, and programs that are started for root. local_users.py SCENARIO"""
 
+import fcntl
 import os
-import subprocess
+import signal
 import sys
 import time
 
@@ -21,36 +22,58 @@ def add_handler(cluster, name, command):
         file.write(text.replace("  net {", f"  handlers {{ {name} \"{command}\"; }}\n  net {{", 1))
 
 
+class Locker:
+    """A process of a user without rights that locks whatever it may open. It is made of this one: no program is started for it
+    that such a user may not be allowed to read."""
+
+    def __init__(self, paths):
+        told, tell = os.pipe()
+        self.pid = os.fork()
+        if self.pid == 0:
+            try:
+                os.setgroups([])
+                os.setresgid(NOBODY, NOBODY, NOBODY)
+                os.setresuid(NOBODY, NOBODY, NOBODY)
+                self._lock(paths, tell)
+            finally:
+                os._exit(1)
+        os.close(tell)
+        with open(told, "rb") as answer:
+            self.held = len(answer.read())
+
+    @staticmethod
+    def _lock(paths, tell):
+        held = []
+        for path in paths:
+            try:
+                held.append(os.open(path, os.O_RDONLY))
+                fcntl.flock(held[-1], fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                pass
+        os.write(tell, b"." * len(held))
+        os.close(tell)
+        while True:
+            signal.pause()
+
+    def end(self):
+        os.kill(self.pid, signal.SIGKILL)
+        os.waitpid(self.pid, 0)
+
+
 def locks_of_others(cluster):
     """a user who locks all that he may open keeps no daemon from starting again after a crash"""
     node = cluster.bravo
     node.run("chmod", "755", os.path.dirname(node.dir), node.dir, node.run_dir)  # the way to it, as below /run
-    lock = f"""
-import fcntl, os, time
-held = []
-for path in ["{node.run_dir}"] + ["{node.run_dir}/" + name for name in os.listdir("{node.run_dir}")]:
+    for pid in node.processes("drbdd"):
+        os.kill(pid, 9)
+    until(lambda: not node.processes("drbdd"), 5, "the daemon does not end")
+    user = Locker([node.run_dir] + [os.path.join(node.run_dir, name) for name in os.listdir(node.run_dir)])
     try:
-        held.append(os.open(path, os.O_RDONLY))
-        fcntl.flock(held[-1], fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        pass
-print(len(held), flush=True)
-time.sleep(1000)
-"""
-    with open(node.daemon_log, "a") as log:
-        pids = node.processes("drbdd")
-        for pid in pids:
-            os.kill(pid, 9)
-        until(lambda: not node.processes("drbdd"), 5, "the daemon does not end")
-        user = node.start("setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups", "python3", "-c", lock,
-                          stdout=subprocess.PIPE, stderr=log, text=True)
-        try:
-            if int(user.stdout.readline()) < 1:
-                raise Failed("the user could not even open the directory: nothing is tried")
-            node.start_daemon()
-        finally:
-            user.kill()
-            user.wait()
+        if user.held < 1:
+            raise Failed("the user could not even open the directory: nothing is tried")
+        node.start_daemon()
+    finally:
+        user.end()
 
 
 def a_handler_keeps_no_port(cluster):
