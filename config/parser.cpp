@@ -9,6 +9,8 @@ namespace config {
 namespace {
 
 constexpr std::size_t kMaxIncludedFiles = 1024;
+constexpr std::size_t kMaxIncludeDepth = 32;  // files that include the next one
+constexpr std::size_t kMaxBytesInAll = std::size_t{16} << 20;
 
 constexpr std::string_view kTopLevel = "global | common | resource | skip | include";
 constexpr std::string_view kGlobalStatement =
@@ -184,11 +186,14 @@ void Parser::parse_main_file(const std::string& path) {
 void Parser::parse_text(const std::string& name, std::string text) {
     Source source{name, std::move(text), Lexer(""), std::nullopt};
     source.lexer = Lexer(source.text);
+    bytes_read_ += source.text.size();
+    ++depth_;
     Source* const outer = std::exchange(source_, &source);
     while (!stopped_ && peek().kind != Token::Kind::End) {
         parse_top_level();
     }
     source_ = outer;
+    --depth_;
 }
 
 void Parser::parse_top_level() {
@@ -208,6 +213,15 @@ void Parser::parse_top_level() {
     }
 }
 
+// What is too much to go on with; null: nothing. Names can lead to one file without end, through
+// links of a directory to itself for example.
+const char* Parser::include_limit() const {
+    return files_read_.size() > kMaxIncludedFiles + 1 ? "more than 1024 included files"
+           : depth_ >= kMaxIncludeDepth   ? "more than 32 files that include one another"
+           : bytes_read_ > kMaxBytesInAll ? "more than 16 MiB in all files together"
+                                          : nullptr;
+}
+
 // A file is read once however often it is included, which also ends a circle of includes.
 void Parser::parse_include(const Token& keyword) {
     const std::string pattern = take_value("file name");
@@ -220,12 +234,12 @@ void Parser::parse_include(const Token& keyword) {
     const std::vector<std::string> names =
         has_magic ? files_.glob(from) : std::vector<std::string>{from};
     for (const std::string& name : names) {
-        if (files_read_.size() >= kMaxIncludedFiles) {
-            complain(place_of(keyword), "more than 1024 included files");
-            return;
-        }
         if (!files_read_.insert(files_.canonical(name)).second) {
             continue;
+        }
+        if (const char* limit = include_limit()) {
+            fail(keyword, limit);
+            return;
         }
         base::Result<std::string> text = files_.read(name);
         if (text) {

@@ -63,6 +63,7 @@ private:
     void parse_text(const std::string& name, std::string text);
     void parse_top_level();
     void parse_include(const Token& keyword);
+    const char* include_limit() const;
     void parse_global(const Token& keyword);
     void parse_global_statement(GlobalConf& global);
     void parse_common(const Token& keyword);
@@ -109,6 +110,8 @@ private:
     Source* source_ = nullptr;
     UniqueUses uses_;
     std::set<std::string> files_read_;
+    std::size_t bytes_read_ = 0;
+    std::size_t depth_ = 0;                         // of the file that is being read
     std::set<std::string_view> warned_;             // options that were warned of
     std::vector<std::string>* refusals_ = nullptr;  // of the resource that is being read
     bool stopped_ = false;

@@ -5,10 +5,14 @@
 #include "config/parser.h"
 
 #include <algorithm>
+#include <map>
+#include <set>
 
 namespace config {
 
 namespace {
+
+constexpr std::size_t kMaxHosts = 32;  // nodes of DRBD 9, which is what a file may be made for
 
 bool has_volume(const HostConf& host, std::uint16_t number) {
     return std::any_of(host.volumes.begin(), host.volumes.end(), [&](const VolumeConf& volume) {
@@ -45,6 +49,14 @@ public:
 
     void run() {
         for (ResourceConf& resource : loaded_.conf.resources) {
+            by_name_.emplace(resource.name, &resource);
+        }
+        for (ResourceConf& resource : loaded_.conf.resources) {
+            if (resource.hosts.size() > kMaxHosts) {
+                complain(resource.place,
+                         "in resource " + resource.name + ": more than 32 host sections");
+                continue;
+            }
             name_stacked_hosts(resource);
             check_connections(resource);
             for (HostConf& host : resource.hosts) {
@@ -123,12 +135,8 @@ private:
 
     void name_stacked_hosts(ResourceConf& resource) {
         for (HostConf& host : resource.hosts) {
-            const ResourceConf* lower =
-                host.stacked_on.empty() ? nullptr : loaded_.conf.find_resource(host.stacked_on);
-            if (lower != nullptr) {
-                for (const HostConf& below : lower->hosts) {
-                    host.names.insert(host.names.end(), below.names.begin(), below.names.end());
-                }
+            if (const ResourceConf* lower = lower_of(host)) {
+                host.names = names_of_hosts(*lower);
             } else if (!host.stacked_on.empty()) {
                 resource.refusals.push_back(prefix(host.place) + "there is no resource '" +
                                             host.stacked_on + "' to be stacked on");
@@ -136,20 +144,41 @@ private:
         }
     }
 
+    const ResourceConf* lower_of(const HostConf& host) const {
+        const auto found = by_name_.find(host.stacked_on);
+        return host.stacked_on.empty() || found == by_name_.end() ? nullptr : found->second;
+    }
+
+    // Each once: a resource may be stacked on one that is stacked itself, or on itself, and what is
+    // added up along such a chain would double at each of its links.
+    static std::vector<std::string> names_of_hosts(const ResourceConf& resource) {
+        std::vector<std::string> names;
+        std::set<std::string_view> seen;
+        for (const HostConf& host : resource.hosts) {
+            for (const std::string& name : host.names) {
+                if (seen.insert(name).second) {
+                    names.push_back(name);
+                }
+            }
+        }
+        return names;
+    }
+
     // The disk of a stacked volume is the device of the same number below.
     void stack_on_devices(ResourceConf& resource) {
         for (HostConf& host : resource.hosts) {
-            const ResourceConf* lower =
-                host.stacked_on.empty() ? nullptr : loaded_.conf.find_resource(host.stacked_on);
+            const ResourceConf* lower = lower_of(host);
             if (lower == nullptr || lower->hosts.empty()) {
                 continue;
             }
+            std::map<std::uint16_t, std::uint32_t> minors;
+            for (const VolumeConf& below : lower->hosts.front().volumes) {
+                minors[below.number] = below.minor.value_or(0);
+            }
             for (VolumeConf& volume : host.volumes) {
-                for (const VolumeConf& below : lower->hosts.front().volumes) {
-                    if (below.number == volume.number) {
-                        volume.disk = "/dev/drbd" + std::to_string(below.minor.value_or(0));
-                        volume.meta_disk = "internal";
-                    }
+                if (const auto below = minors.find(volume.number); below != minors.end()) {
+                    volume.disk = "/dev/drbd" + std::to_string(below->second);
+                    volume.meta_disk = "internal";
                 }
             }
         }
@@ -273,6 +302,7 @@ private:
 
     LoadedConf& loaded_;
     std::string_view node_;
+    std::map<std::string_view, const ResourceConf*> by_name_;
     UniqueUses uses_;
 };
 

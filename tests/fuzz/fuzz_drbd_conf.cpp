@@ -11,12 +11,17 @@
 
 namespace {
 
-// One file, which may include itself.
+// One file, which may include itself, under a few names.
 class OneFile : public config::FileSource {
 public:
     explicit OneFile(std::string text) : text_(std::move(text)) {}
 
-    base::Result<std::string> read(const std::string&) override { return text_; }
+    base::Result<std::string> read(const std::string&) override {
+        if (++reads_ > 4) {
+            return base::Error{base::ErrorCode::NotFound, "there is no such file"};
+        }
+        return text_;
+    }
 
     std::vector<std::string> glob(const std::string& pattern) override { return {pattern}; }
 
@@ -26,6 +31,7 @@ public:
 
 private:
     std::string text_;
+    int reads_ = 0;
 };
 
 }  // namespace
