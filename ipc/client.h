@@ -15,7 +15,8 @@ namespace ipc {
 
 using SteadyTime = std::chrono::steady_clock::time_point;
 
-// The daemons answer within 900 ms, and be it with "not now"; what comes later comes never.
+// The daemons answer within 840 ms, and be it with "not now"; the rest is for machines that are
+// busy.
 inline constexpr std::chrono::milliseconds kAnswerTime{905};
 
 // The words in which a failure is told.

@@ -29,7 +29,7 @@ struct AdminServerOptions {
     std::string run_dir;
     Version version;
     std::size_t clients = 256;                           // more are closed at once
-    std::chrono::milliseconds command_deadline{900};     // then the command is answered here
+    std::chrono::milliseconds command_deadline{840};     // then the command is answered here
     std::chrono::milliseconds refresh_deadline{250};     // then a status shows what is known
     std::chrono::milliseconds silence_deadline{60'000};  // of a client that asks nothing
 };

@@ -473,22 +473,34 @@ void ResourceCore::take_back_promotion(const std::string& trouble, AdminCallback
     });
 }
 
+// Who asks again while one is under way waits for that one: two that take nodes away and bring them
+// back would be in each other's way, and on a slow machine neither would ever end.
 void ResourceCore::demote(AdminCallback done) {
-    release_volumes([this, done = std::move(done)](const std::string& who) {
+    demotions_.push_back(std::move(done));
+    if (demotions_.size() > 1) {
+        return;
+    }
+    release_volumes([this](const std::string& who) {
         if (!who.empty()) {
-            done({-12, "Device is held open by someone\n" + who});
+            end_demotion({-12, "Device is held open by someone\n" + who});
             return;
         }
-        command(engine::Demote{}, [this, done](AdminReply reply) {
+        command(engine::Demote{}, [this](AdminReply reply) {
             forbid_open(false);
             if (reply.code != 0 && !reply.still_running) {
-                attach_nodes([done, reply](const std::string&) { done(reply); });
+                attach_nodes([this, reply](const std::string&) { end_demotion(reply); });
                 return;
             }
             nodes_wanted_ = false;
-            done(std::move(reply));
+            end_demotion(reply);
         });
     });
+}
+
+void ResourceCore::end_demotion(const AdminReply& reply) {
+    for (const AdminCallback& done : std::exchange(demotions_, {})) {
+        done(reply);
+    }
 }
 
 void ResourceCore::stop(std::function<void()> stopped) {

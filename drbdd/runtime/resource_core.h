@@ -165,6 +165,7 @@ private:
     void release_volumes(std::function<void(std::string who)> then);
     void wait_for_users(int turns, std::function<void(std::string who)> then);
     void follow_role();
+    void end_demotion(const AdminReply& reply);
     void take_back_promotion(const std::string& trouble, AdminCallback done);
     std::string users_text() const;
     void forbid_open(bool forbid);
@@ -210,6 +211,7 @@ private:
     std::function<void()> when_free_;
     bool status_changed_ = false;
     bool nodes_wanted_ = false;
+    std::vector<AdminCallback> demotions_;  // who waits for the one that is under way
 };
 
 }  // namespace runtime

@@ -176,7 +176,7 @@ class Node:
     def drbdadm(self, *argv, **options):
         return self.run("drbdadm", "-c", self.config, *argv, **options)
 
-    def change_role(self, command, *options):
+    def to_its_end(self, command, *options):
         """To its end: where that takes longer than the second of an answer, the answer says that it goes on."""
         code, _, err = self.drbdadm(command, *options, "r0", check=False)
         if code != 0 and "may still happen" not in err:
@@ -324,7 +324,7 @@ class Cluster:
         for node in self.nodes:
             node.wait(connection="Connected")
         if primary:
-            primary.change_role("primary", "--force")
+            primary.to_its_end("primary", "--force")
             for node in self.nodes:
                 node.wait_in_sync()
         return self
@@ -335,7 +335,7 @@ class Cluster:
     def down(self):
         for node in self.nodes:
             if node.init and node.status():
-                node.drbdadm("down", "r0")
+                node.to_its_end("down")
 
     def report(self):
         for node in self.nodes:

@@ -191,6 +191,8 @@ public:
         submit(Op::Flush, kNoBlock, {}, [](int, const io::Slice&) {});
     }
 
+    io::BlockDevice& device() { return *device_; }
+
     bool busy(std::size_t block) const { return busy_.contains(block); }
 
     std::size_t open_requests() const { return requests_; }
@@ -314,6 +316,29 @@ protected:
     boost::asio::io_context context_{1};
     std::vector<std::unique_ptr<Rig>> rigs_;
 };
+
+// On a slow machine a script asks again before the first demotion has given up on the device's
+// user.
+TEST_F(ResourceCoreTest, WhoAsksAgainForADemotionWaitsForTheFirst) {
+    Rig& rig = add(1);
+    const auto attach = rig.attach();
+    ASSERT_TRUE(run_until([&] { return attach->done(); }));
+    const auto promote = rig.promote();
+    ASSERT_TRUE(run_until([&] { return promote->done(); }));
+    ASSERT_TRUE(rig.device().open(true, "a user"));
+    const auto first = rig.demote();
+    for (int i = 0; i < 20; ++i) {
+        turn();
+    }
+    const auto second = rig.demote();
+    ASSERT_TRUE(run_until([&] { return first->answered && second->answered; })) << "forgotten";
+    EXPECT_EQ(first->reply.code, -12);
+    EXPECT_EQ(second->reply.code, -12);
+    rig.device().close("a user");
+    const auto third = rig.demote();
+    ASSERT_TRUE(run_until([&] { return third->answered; }));
+    EXPECT_TRUE(third->done()) << third->reply.text;
+}
 
 // The answer is given up, the attach is not.
 TEST_F(ResourceCoreTest, ASlowAttachIsOneThingForEngineAndRuntime) {
