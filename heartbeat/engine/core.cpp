@@ -161,7 +161,8 @@ void Core::on_node_returned(Node& node, bool healed) {
     const bool pending = takeover.cancel("node " + node.name + " is back", healed);
     isolation.ended();
     groups.on_partner_stable();  // or soon will be
-    holdings.on_partner_returned(healed, node.state == NodeState::active);
+    const bool both_restart = healed && !pending && !node.ours;
+    holdings.on_partner_returned(healed, node.state == NodeState::active, both_restart);
     legacy_mode.on_partner_returned(!healed && node.state == NodeState::active);
     if (healed) {
         partition.on_healed(node, pending);

@@ -337,12 +337,16 @@ void Holdings::on_shutdone(Node& from) {
 }
 
 // It was gone when we said that we start, or we were for it.
-void Holdings::on_partner_returned(bool healed, bool in_full_swing) {
+void Holdings::on_partner_returned(bool healed, bool in_full_swing, bool both_restart) {
     if (healed && phase_ == Phase::stable && !core_.legacy()) {
         // What it said before is of no use: it may have given away, or taken, anything since.
         other_known_ = other_stable_ = false;
         unknown_since_ = core_.now;
-        ask_again();
+        if (both_restart) {
+            ask_.set(core_.now + kAskReturnedAgain);  // it is asked if it does not, after all
+        } else {
+            ask_again();
+        }
     } else if (phase_ == Phase::starting || phase_ == Phase::both_starting) {
         say_starting();
     } else if (in_full_swing && phase_ != Phase::init && phase_ != Phase::shutdown) {

@@ -30,8 +30,8 @@ public:
     void on_resource(Node& from, const wire::Message& message);
     void on_shutdone(Node& from);
     // It was dead. `healed`: in the same life; else `in_full_swing`: in one that began while we did
-    // not hear it.
-    void on_partner_returned(bool healed, bool in_full_swing);
+    // not hear it. `both_restart`: an original with which nothing is to be settled.
+    void on_partner_returned(bool healed, bool in_full_swing, bool both_restart);
     void on_partner_restarted();
     void on_looked();  // what runs at our start is known
     // In legacy mode heartbeats carry the hold, if the partner is of our kind.

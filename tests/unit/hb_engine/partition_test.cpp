@@ -46,6 +46,16 @@ TEST(Partition, HealedMakesTheNodeReleaseAndRestart) {
     EXPECT_FALSE(bench.engine.next_wakeup());
 }
 
+// It restarts in any case, as we do, and takes what we say before that for a conflict.
+TEST(Partition, TheOriginalIsToldNothingOfWhatWeHoldBeforeBothRestart) {
+    Bench bench(settings_for("node-a", "auto_failback on\n", kBoth));
+    part_and_heal(bench);
+    bench.pass(Time{1900});
+    EXPECT_EQ(bench.said(), Lines{});
+    bench.pass(Time{200});
+    EXPECT_TRUE(bench.has_said("resource none 0 shutdown"));
+}
+
 TEST(Partition, NobodyRestartsWhenThePartnerRunsNothingThatWeRun) {
     Bench bench(settings_for("node-a", "auto_failback off\n", kBoth));
     part_and_heal(bench);
