@@ -58,7 +58,8 @@ POLICY = """agent_timeout start 30
 agent_timeout stop 20
 monitor mariadb sql /run/mysqld.sock root interval 500ms timeout 2 restart 1 window 60
 """
-TIE_BREAK = POLICY + "quorum_ping 1\n"
+# The node that takes over waits for as long as the isolated one may take to stop; mysqld is killed after four seconds.
+TIE_BREAK = POLICY.replace("stop 20", "stop 8") + "quorum_ping 1\n"
 
 
 def my_cnf(options):
