@@ -14,6 +14,7 @@ namespace ipc {
 using Json = nlohmann::ordered_json;  // keys keep the order in which they were written
 
 inline constexpr std::size_t kMaxLineBytes = 1u << 20;    // with the newline
+inline constexpr std::size_t kMaxKeys = 256;              // of one object
 inline constexpr std::size_t kMaxQueuedBytes = 4u << 20;  // for a client that does not read
 
 // With its newline.
