@@ -69,8 +69,8 @@ void Device::change_state(const VolumeState& wanted, bool quiet) {
     next = sanitise(next);
     keep_verdict(next);
     const bool leaves = state_.conn >= ConnState::Connected && next.conn < ConnState::Connected;
-    if (leaves && next.pdsk == DiskState::Inconsistent && !peer.told_unusable()) {
-        next.pdsk = DiskState::DUnknown;  // a target that has not begun, or has finished
+    if (leaves && next.pdsk == DiskState::Inconsistent && peer_disk_may_be_in_use()) {
+        next.pdsk = DiskState::DUnknown;
     }
     if (next == state_) {
         return;
@@ -83,6 +83,13 @@ void Device::change_state(const VolumeState& wanted, bool quiet) {
     core_.progress = true;
     after_change(old);
     core_.emit(StatusChanged{});
+}
+
+// The target of a resync whose data somebody may use although they were Inconsistent when we last
+// heard of them: it has not begun, or has finished without our knowing, or is a Primary, which
+// reads what it has got until it misses us as well.
+bool Device::peer_disk_may_be_in_use() const {
+    return !peer.told_unusable() || peer_may_bear_current_ || state_.peer == Role::Primary;
 }
 
 // A disk that fails while bitmaps are exchanged leaves the other one behind, which is known to lack

@@ -152,6 +152,76 @@ TEST(SimFencing, APrimaryThatDisconnectsOutdatesThePeer) {
     });
 }
 
+// The target of a resync is Primary, and the connection breaks before its end. It may still answer
+// reads with what it has got: the source takes its place only when it has been asked.
+TEST(SimFencing, ASourceIsNotPromotedBesideItsPrimaryTarget) {
+    over_seeds(10, [](std::uint64_t seed) {
+        TestCluster cluster(fenced(seed));
+        cluster.start_in_sync();
+        cluster.promote(Node::Alice);
+        cluster.random_writes(Node::Alice, 40, 1s);
+        ASSERT_TRUE(cluster.detach(Node::Alice).ok());
+        cluster.random_writes(Node::Alice, 40, 1s);
+        cluster.run_for(1s);
+        cluster.admin_begin(Node::Alice, engine::Attach{{0}, cluster.disk(Node::Alice).geometry()});
+        ASSERT_TRUE(cluster.run_until(
+            [&] { return cluster.conn(Node::Alice) == ConnState::SyncTarget; }, 10s));
+        cluster.cut_link();
+        ASSERT_TRUE(
+            cluster.run_until([&] { return cluster.conn(Node::Bob) < ConnState::Connected; }, 30s));
+        EXPECT_FALSE(cluster.promote(Node::Bob).ok());
+        cluster.run_for(2s);
+        EXPECT_FALSE(cluster.promote(Node::Bob).ok());
+        EXPECT_EQ(cluster.disk_state(Node::Bob), DiskState::UpToDate);
+        ASSERT_TRUE(cluster.demote(Node::Alice).ok());
+        cluster.promote(Node::Bob);  // answered before the handler has ended
+        cluster.run_for(2s);
+        EXPECT_TRUE(cluster.promote(Node::Bob).ok());
+        cluster.heal_link();
+        cluster.check_convergence();
+    });
+}
+
+// It has come to the end of the resync, and its source does not hear of it: somebody may work with
+// it. The source was told "Inconsistent" last.
+TEST(SimFencing, ATargetThatMayHaveFinishedIsFencedLikeAnyOther) {
+    over_seeds(20, [](std::uint64_t seed) {
+        const bool primary = seed % 2 == 0;
+        TestCluster cluster(fenced(seed));
+        cluster.start_in_sync();
+        cluster.promote(Node::Bob);
+        cluster.power_cut(Node::Alice);
+        cluster.run_for(20s);
+        cluster.random_writes(Node::Bob, 40, 1s);
+        cluster.run_for(1s);
+        if (primary) {
+            cluster.demote(Node::Bob);
+        }
+        cluster.start(Node::Alice);
+        ASSERT_TRUE(cluster.run_until(
+            [&] { return cluster.conn(Node::Alice) == ConnState::SyncTarget; }, 30s));
+        if (primary) {
+            cluster.admin_begin(Node::Alice, engine::Promote{});
+        }
+        ASSERT_TRUE(cluster.run_until(
+            [&] { return cluster.disk_state(Node::Alice) == DiskState::UpToDate; }, 60s));
+        cluster.cut_link();
+        ASSERT_TRUE(
+            cluster.run_until([&] { return cluster.conn(Node::Bob) < ConnState::Connected; }, 30s));
+        cluster.run_for(2s);
+        EXPECT_GE(cluster.status(Node::Bob).state.pdsk, DiskState::Outdated);
+        if (primary) {
+            cluster.promote(Node::Bob);
+            cluster.run_for(2s);
+            EXPECT_FALSE(cluster.promote(Node::Bob).ok());
+        } else {
+            EXPECT_FALSE(cluster.promote(Node::Alice).ok());
+        }
+        cluster.heal_link();
+        cluster.check_convergence();
+    });
+}
+
 // Nobody knows what is on a disk that is not attached: no answer is "worse than outdated", which
 // would make the other node's data the newest.
 TEST(SimFencing, OutdateMakesNoLostDiskBetter) {
