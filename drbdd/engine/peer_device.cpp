@@ -37,7 +37,7 @@ void PeerDevice::start() {
     sequence_ = 0;
     peer_ids_.reset();
     peer_flags_ = 0;
-    told_disk_ = DiskState::DUnknown;
+    told_disk_ = told_own_disk_ = DiskState::DUnknown;
     peer_dirty_bits_ = 0;
     forget_request();
 }
@@ -74,13 +74,15 @@ void PeerDevice::send_parameters() {
     announce_sizes();
     announce_uuids();
     VolumeState state = device_.state();
+    told_own_disk_ = state.disk;
     state.conn = ConnState::WFConnection;
     announce(proto::Command::State, encoded(proto::State{to_wire(state)}));
 }
 
+// The kernel's answers with them when it knew that we had no disk.
 void PeerDevice::announce_attached() {
     ids_awaited_ =
-        connection_.has(proto::kFeatureExplicitFlush);  // the kernel's does not answer so
+        connection_.has(proto::kFeatureExplicitFlush) || told_own_disk_ == DiskState::Diskless;
     announce_sizes();
     announce_uuids();
     announce_state();
@@ -136,6 +138,7 @@ void PeerDevice::announce_uuids() {
 
 void PeerDevice::announce_state() {
     if (connection_.up()) {
+        told_own_disk_ = device_.state().disk;
         announce(proto::Command::State, encoded(proto::State{to_wire(device_.state())}));
     }
 }

@@ -172,6 +172,7 @@ private:
     std::optional<GenerationIds> peer_ids_;
     std::uint64_t peer_flags_ = 0;
     DiskState told_disk_ = DiskState::DUnknown;
+    DiskState told_own_disk_ = DiskState::DUnknown;  // by us, in the last state
     std::uint64_t peer_dirty_bits_ = 0;
     std::uint64_t sent_dirty_bits_ = 0;
     std::uint64_t peer_max_bio_ = 0;

@@ -170,5 +170,32 @@ TEST(SimHandshake, SmallerPeerDecidesTheSizeOfAFreshPair) {
     });
 }
 
+// The resync comes to its end, and the word of that meets the word of our disk's loss and return:
+// an attach is decided by what the peer says after it has heard of the attach. A peer of the
+// kernel's kind, which takes part in no extension of ours.
+TEST(SimHandshake, AnAttachIsNotDecidedByWhatThePeerSaidBefore) {
+    over_seeds(20, [](std::uint64_t seed) {
+        ClusterOptions options = with_seed(seed);
+        options.net.explicit_flush = seed % 4 == 0;
+        options.link.low_latency = options.link.high_latency = 40ms;
+        TestCluster cluster(options);
+        cluster.start_in_sync();
+        cluster.promote(Node::Bob);
+        cluster.power_cut(Node::Alice);
+        cluster.replace_disk(Node::Alice);
+        cluster.start(Node::Alice);
+        cluster.random_writes(Node::Bob, 40, 5s);
+        ASSERT_TRUE(cluster.run_until(
+            [&] { return cluster.disk_state(Node::Alice) == DiskState::UpToDate; }, 60s));
+        cluster.run_for(seed % 7 * 5ms);
+        cluster.detach(Node::Bob, 0, true);
+        cluster.random_writes(Node::Bob, 20, 10ms);
+        cluster.run_for(seed % 3 * 10ms);
+        cluster.attach(Node::Bob);
+        cluster.random_writes(Node::Bob, 20, 1s);
+        cluster.check_convergence();
+    });
+}
+
 }  // namespace
 }  // namespace sim
