@@ -529,6 +529,8 @@ void Device::on_disk_done(const DiskDone& done) {
 }
 
 void Device::on_disk_ended(const DiskTicket& ticket, int error) {
+    doubts_its_cache_ =
+        doubts_its_cache_ || (error != 0 && ticket.op.kind == io::DiskOp::Kind::Flush);
     switch (ticket.user) {
         case DiskUser::AppWrite:
         case DiskUser::AppRead:
@@ -616,7 +618,8 @@ void Device::mark_in_sync(base::Sector sector, std::uint64_t bytes) {
 }
 
 bool Device::peer_busy(base::Sector sector, std::uint64_t bytes) const {
-    return peer_ranges.overlaps(sector, bytes) || peer.target.writing(sector, bytes);
+    return peer_ranges.overlaps(sector, bytes) || peer.target.writing(sector, bytes) ||
+           peer.source.rewriting(sector, bytes);
 }
 
 // --- Progress and status ---

@@ -76,6 +76,13 @@ public:
     // is vouched for: it is taken back from the peer, and everything counts as different.
     void flush_failed(const std::string& what);
 
+    // Since a flush failed not all that may be lost by it has been written again: the disk's cache
+    // may show it, and forget it some day.
+    bool doubts_its_cache() const { return doubts_its_cache_; }
+
+    // Everything that was marked has been written again.
+    void trust_its_cache() { doubts_its_cache_ = false; }
+
     // The local copy may be read and written.
     bool local_usable() const {
         return disk.accepts() && !detaching_ && state_.disk >= DiskState::Inconsistent &&
@@ -219,6 +226,7 @@ private:
     MetaStore::Generation detach_generation_ = 0;
     std::uint64_t exposed_uuid_ = 0;
     io::Instant generation_due_ = io::kNever;  // the peer's new generation is waited for until then
+    bool doubts_its_cache_ = false;
     bool lost_newest_data_ = false;
     bool peer_lacks_writes_ = false;
     bool peer_may_bear_current_ = false;

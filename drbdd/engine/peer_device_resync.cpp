@@ -191,6 +191,7 @@ void PeerDevice::finish_as_source() {
     ids.clear_bitmap();
     device_.store.set_ids(ids);
     peer_ids_ = ids;
+    device_.trust_its_cache();
     report_done(0);
     device_.log_line(base::LogLevel::Info, "updated UUIDs " + describe(ids));
     VolumeState next = device_.state();
@@ -294,6 +295,7 @@ void PeerDevice::finish_as_target() {
     VolumeState next = device_.state();
     next.conn = ConnState::Connected;
     if (failed == 0 && peer_ids_) {
+        device_.trust_its_cache();
         GenerationIds ids = device_.ids();
         const std::uint64_t sync_uuid = ids.current;
         ids = *peer_ids_;

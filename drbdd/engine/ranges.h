@@ -8,6 +8,7 @@
 #include "base/units.h"
 #include "drbdd/engine/work.h"
 
+#include <algorithm>
 #include <bit>
 #include <cstdint>
 #include <limits>
@@ -39,6 +40,12 @@ public:
             }
         }
         REQUIRE(false);  // only what was added is removed
+    }
+
+    bool contains(base::Sector sector, Tag tag) const {
+        return std::any_of(classes_.begin(), classes_.end(), [&](const auto& entry) {
+            return entry.second.contains(Key{sector.value, tag});
+        });
     }
 
     bool overlaps(base::Sector sector, std::uint64_t bytes) const {

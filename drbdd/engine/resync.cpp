@@ -364,6 +364,9 @@ void ResyncSource::advance() {
         queue_.pop_front();
         const std::uint64_t key = next_key_++;
         reading_.add(request.sector, request.size, key);
+        if (device_.doubts_its_cache()) {
+            rewriting_.add(request.sector, request.size, key);
+        }
         active_.emplace(key, request);
         io::DiskOp op;
         op.kind = io::DiskOp::Kind::Read;
@@ -374,8 +377,25 @@ void ResyncSource::advance() {
     }
 }
 
+// A block that only the disk's cache still has is lost here once the target has it and nobody marks
+// it any more: it is made our disk's again first. All that a failed flush can have lost is marked,
+// so it comes through here, or is written anew.
+void ResyncSource::write_back(const DiskTicket& ticket) {
+    io::DiskOp op = ticket.op;
+    op.kind = io::DiskOp::Kind::Write;
+    device_.disk.submit(DiskUser::ResyncRead, ticket.key, std::move(op));
+}
+
 void ResyncSource::on_disk_done(const DiskTicket& ticket, int error) {
     const auto found = active_.find(ticket.key);
+    if (rewriting_.contains(ticket.op.sector, ticket.key)) {
+        const bool read = ticket.op.kind == io::DiskOp::Kind::Read;
+        if (read && error == 0 && found != active_.end() && device_.local_usable()) {
+            return write_back(ticket);
+        }
+        rewriting_.remove(ticket.op.sector, ticket.key);
+        core_.progress = true;
+    }
     if (found != active_.end()) {
         const proto::BlockReq request = found->second;
         active_.erase(found);
@@ -392,7 +412,11 @@ void ResyncSource::on_disk_done(const DiskTicket& ticket, int error) {
         }
     }
     if (error != 0) {
-        device_.disk_failed(false, base::format("resync read: errno %d", error));
+        device_.disk_failed(
+            false,
+            base::format("resync %s: errno %d",
+                         ticket.op.kind == io::DiskOp::Kind::Read ? "read" : "rewrite",
+                         error));
     }
 }
 

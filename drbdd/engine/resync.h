@@ -120,8 +120,10 @@ private:
 
 class ResyncSource {
 public:
-    ResyncSource(Core& core, Device& device) : core_(core), device_(device), reading_(&core.work) {}
+    ResyncSource(Core& core, Device& device)
+        : core_(core), device_(device), reading_(&core.work), rewriting_(&core.work) {}
 
+    // Blocks that are being written back are, to their end.
     void stop();
     base::Result<void> on_request(const proto::BlockReq& request);
     void on_disk_done(const DiskTicket& ticket, int error);
@@ -132,7 +134,10 @@ public:
         return reading_.overlaps(sector, bytes);
     }
 
-    bool idle() const { return queue_.empty() && reading_.empty(); }
+    // Nothing else may be written: what was read here is on its way back to the disk.
+    bool rewriting(base::Sector sector, std::uint64_t bytes) const {
+        return rewriting_.overlaps(sector, bytes);
+    }
 
     // The target has asked for a block of this resync.
     bool was_asked() const { return was_asked_; }
@@ -142,11 +147,13 @@ public:
 
 private:
     void refuse(const proto::BlockReq& request);
+    void write_back(const DiskTicket& ticket);
 
     Core& core_;
     Device& device_;
     std::deque<proto::BlockReq> queue_;
     Ranges<std::uint64_t> reading_;
+    Ranges<std::uint64_t> rewriting_;
     std::map<std::uint64_t, proto::BlockReq> active_;
     std::uint64_t next_key_ = 1;
     std::uint64_t serial_ = 0;
