@@ -359,7 +359,11 @@ void Device::disk_failed(bool metadata, const std::string& what) {
     }
     log_line(base::LogLevel::Error, what);
     if (!metadata && settings_.disk.on_io_error == OnIoError::PassOn) {
-        if (state_.disk > DiskState::Inconsistent) {
+        // Where nobody else has these data, older ones would take their place if they counted as
+        // Inconsistent: who asked hears of the error, and that is all.
+        const bool peer_has_them =
+            state_.conn >= ConnState::Connected && state_.pdsk == DiskState::UpToDate;
+        if (state_.disk > DiskState::Inconsistent && peer_has_them) {
             VolumeState next = state_;
             next.disk = DiskState::Inconsistent;
             change_state(next);

@@ -388,7 +388,11 @@ void Requests::on_disk_done(const DiskTicket& ticket, int error) {
                                          static_cast<unsigned long long>(ticket.op.sector.value),
                                          static_cast<unsigned long long>(ticket.op.length / 512),
                                          error));
-        start_read(ticket.key);  // from the peer
+        if (device_.is_member()) {
+            finish_read(ticket.key, error, {});  // pass_on, and nobody else has it
+        } else {
+            start_read(ticket.key);  // from the peer
+        }
         return;
     }
     Write& write = writes_.at(ticket.key);

@@ -41,6 +41,7 @@ constexpr Place kLines[] = {
     {"peer's flush failed", "flush for the peer failed"},
     {"peer's read failed", "read for the peer failed"},
     {"resync read failed", "resync read: errno"},
+    {"resync rewrite failed", "resync rewrite: errno"},
     {"resync write failed", "resync write: errno"},
     {"metadata I/O failed", "meta-data I/O error"},
     {"ko-count", "Remote failed to finish a request within the timeout"},

@@ -86,6 +86,48 @@ TEST(SimDiskFailure, PassOnMakesTheDiskInconsistentAndGoesOn) {
     });
 }
 
+// One bad block of the newest data: older ones would take their place if all counted as
+// Inconsistent.
+TEST(SimDiskFailure, PassOnDoesNotGiveUpTheOnlyGoodCopy) {
+    over_seeds(10, [](std::uint64_t seed) {
+        ClusterOptions options = with_seed(seed);
+        options.disk.on_io_error = engine::OnIoError::PassOn;
+        TestCluster cluster(options);
+        cluster.start_in_sync();
+        cluster.promote(Node::Alice);
+        cluster.cut_link();
+        cluster.run_for(20s);
+        cluster.random_writes(Node::Alice, 60, 100ms);
+        cluster.run_for(200ms);
+        SimDisk& disk = cluster.disk(Node::Alice);
+        if (seed % 3 == 0) {
+            disk.fail_operation(1, EIO);
+            const RequestNumber write = cluster.write(Node::Alice, 0, 8);
+            cluster.run_for(100ms);
+            EXPECT_EQ(cluster.result(write), EIO);
+        } else if (seed % 3 == 1) {
+            disk.add_bad_sector({3});
+            const RequestNumber read = cluster.read(Node::Alice, 0, 8);
+            cluster.run_for(100ms);
+            EXPECT_EQ(cluster.result(read), EIO);
+        } else {
+            disk.lose_next_flush();
+            const RequestNumber flush = cluster.flush(Node::Alice);
+            cluster.run_for(100ms);
+            EXPECT_EQ(cluster.result(flush), EIO);
+        }
+        EXPECT_EQ(cluster.disk_state(Node::Alice), DiskState::UpToDate);
+        const RequestNumber write = cluster.write(Node::Alice, 800, 8);
+        cluster.run_for(100ms);
+        EXPECT_EQ(cluster.result(write), 0);
+        disk.heal();
+        cluster.heal_link();
+        cluster.check_convergence();
+        cluster.run_for(25s);
+        EXPECT_TRUE(cluster.disks_identical());
+    });
+}
+
 TEST(SimDiskFailure, WithoutAnyGoodDiskRequestsFailInsteadOfHanging) {
     over_seeds(10, [](std::uint64_t seed) {
         TestCluster cluster(with_seed(seed));

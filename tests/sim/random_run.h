@@ -29,7 +29,7 @@ enum class Variant : std::uint8_t { Plain, Fenced };
 // The options and faults that a run may have. `first` is the space of the first recorded seeds,
 // which keep their schedule; `wide` is what is searched today; `all` has also what `wide` leaves
 // out since the engine is known not to stand it yet.
-enum class Space : std::uint8_t { First, Wide, All };
+enum class Space : std::uint8_t { First, Wide };
 
 std::optional<Space> space_of(const std::string& name);  // of no name: wide
 
@@ -54,7 +54,7 @@ private:
     void act();
 
     // --- Of the wide space only: random_wide.cpp ---
-    static void widen(ClusterOptions& options, base::Prng& chance, Space space);
+    static void widen(ClusterOptions& options, base::Prng& chance);
     void act_widely();
     void act_on_frozen(Node node);
     void act_on_full_sync();

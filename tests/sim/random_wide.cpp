@@ -18,45 +18,25 @@ namespace {
 
 constexpr DiskLatency kFastDisk{};
 
-// What the search leaves out for now: each would find the same known faults of the engine again and
-// again. The space `all` has them. They are drawn in any case, so that a seed keeps its schedule.
-struct LeftOut {
-    bool pass_on = true;
-    bool rate_limits = true;
-    bool slow_disks = true;
-    bool mixed_blocks = true;
-};
-
-LeftOut left_out(Space space) {
-    return space == Space::All ? LeftOut{false, false, false, false} : LeftOut{};
-}
-
 template <typename T, std::size_t N>
 T any_of(base::Prng& chance, const T (&choices)[N]) {
     return choices[chance.below(N)];
 }
 
-OnIoError any_on_io_error(base::Prng& chance, Space space) {
-    constexpr OnIoError kChoices[] = {
-        OnIoError::Detach, OnIoError::Detach, OnIoError::CallLocalIoError, OnIoError::PassOn};
-    const OnIoError drawn = any_of(chance, kChoices);
-    return drawn == OnIoError::PassOn && left_out(space).pass_on ? OnIoError::Detach : drawn;
-}
-
 // The peer need not have the same.
-void draw_own(engine::DiskSettings& disk, base::Prng& chance, Space space) {
+void draw_own(engine::DiskSettings& disk, base::Prng& chance) {
+    constexpr OnIoError kOnIoError[] = {
+        OnIoError::Detach, OnIoError::Detach, OnIoError::CallLocalIoError, OnIoError::PassOn};
     constexpr std::uint32_t kExtents[] = {7, 67, 67, 127, 1237};
     constexpr std::uint32_t kKib[] = {2'048, 10'240, 102'400};
     disk.al_extents = any_of(chance, kExtents);
-    disk.on_io_error = any_on_io_error(chance, space);
+    disk.on_io_error = any_of(chance, kOnIoError);
     const bool fixed = chance.chance(0.15);
     const bool limited = chance.chance(0.25);
     const std::uint32_t kib = any_of(chance, kKib);
-    if (!left_out(space).rate_limits) {
-        disk.resync_rate_fixed = fixed;
-        disk.resync_rate_kib = fixed ? kib : 250;
-        disk.c_max_rate_kib = limited && !fixed ? kib : 0;
-    }
+    disk.resync_rate_fixed = fixed;
+    disk.resync_rate_kib = fixed ? kib : 250;
+    disk.c_max_rate_kib = limited && !fixed ? kib : 0;
     constexpr std::uint32_t kMinRate[] = {0, 250, 4'000};
     disk.c_min_rate_kib = any_of(chance, kMinRate);
     disk.c_fill_target = chance.chance(0.2) ? 0 : 100;
@@ -107,7 +87,7 @@ bool has_policies(const engine::NetSettings& net) {
 
 }  // namespace
 
-void RandomRun::widen(ClusterOptions& options, base::Prng& chance, Space space) {
+void RandomRun::widen(ClusterOptions& options, base::Prng& chance) {
     constexpr std::uint64_t kMib = 1u << 20;
     constexpr std::uint64_t kDevices[] = {8, 8, 8, 8, 8, 320, 320, 1200};
     constexpr std::uint32_t kStripes[] = {1, 1, 1, 2, 8, 64};
@@ -116,19 +96,19 @@ void RandomRun::widen(ClusterOptions& options, base::Prng& chance, Space space) 
     options.volumes = chance.chance(0.5) ? 1 : 1 + chance.below(4);
     options.device_bytes = any_of(chance, kDevices) * kMib;
     options.al_stripes = any_of(chance, kStripes);
-    draw_own(options.disk, chance, space);
+    draw_own(options.disk, chance);
     draw_own(options.net, chance);
     draw_policies(options.net, chance);
     const bool large_blocks = chance.chance(0.15);
     const bool mixed = chance.chance(0.1);
     if (large_blocks) {
         options.block_bytes = 4096;
-    } else if (mixed && !left_out(space).mixed_blocks) {
+    } else if (mixed) {
         options.bobs_block_bytes = 4096;
     }
     constexpr io::Duration kSlow[] = {100ms, 400ms, 1500ms};
     const io::Duration slow = any_of(chance, kSlow);
-    if (chance.chance(0.1) && !left_out(space).slow_disks) {
+    if (chance.chance(0.1)) {
         options.latency.high = slow;
     }
 }
@@ -207,7 +187,7 @@ void RandomRun::change_settings_of(Node node, bool restarted) {
     own = own.value_or(cluster_.settings);
     const bool offered = own->net.explicit_flush;
     for (engine::VolumeSettings& volume : own->volumes) {
-        draw_own(volume.disk, chance_, space_);
+        draw_own(volume.disk, chance_);
     }
     draw_own(own->net, chance_);
     own->net.explicit_flush = restarted ? own->net.explicit_flush : offered;
@@ -269,11 +249,8 @@ void RandomRun::slow_down(SimDisk& disk) {
     constexpr io::Duration kSlow[] = {100ms, 400ms, 1500ms};
     DiskLatency slow = options_.latency;
     slow.high = any_of(chance_, kSlow);
-    const io::Duration pause = any_pause();
-    if (!left_out(space_).slow_disks) {
-        disk.set_latency(slow);
-        cluster_.world().after(pause, [this, &disk] { disk.set_latency(options_.latency); });
-    }
+    disk.set_latency(slow);
+    cluster_.world().after(any_pause(), [this, &disk] { disk.set_latency(options_.latency); });
 }
 
 // Found when something reads them. One of ten lies in the metadata.
