@@ -3,6 +3,8 @@
 
 #include "tests/sim/sim_test.h"
 
+#include <cerrno>
+
 namespace sim {
 namespace {
 
@@ -234,6 +236,72 @@ TEST(SimFencing, OutdateMakesNoLostDiskBetter) {
     EXPECT_EQ(cluster.disk_state(Node::Bob), DiskState::Diskless);
     ASSERT_TRUE(cluster.attach(Node::Bob).ok());
     cluster.check_convergence();
+}
+
+// Seed sim_fenced 42172: the disk with the newest data can't be read. Its node must not say that it
+// is "worse than outdated", which would make the other's older data the newest.
+TEST(SimFencing, ADiskThatCouldNotBeReadVouchesForNoOther) {
+    over_seeds(10, [](std::uint64_t seed) {
+        TestCluster cluster(fenced(seed));
+        cluster.start_in_sync();
+        cluster.promote(Node::Alice);
+        cluster.power_cut(Node::Bob);
+        cluster.run_for(20s);
+        cluster.random_writes(Node::Alice, 40, 1s);
+        cluster.run_for(2s);
+        cluster.power_cut(Node::Alice);
+        cluster.cut_link();
+        cluster.disk(Node::Alice).fail_all(io::DiskOp::Kind::Read, EIO);
+        cluster.start(Node::Alice, false);
+        EXPECT_EQ(cluster.disk_state(Node::Alice), DiskState::Diskless);
+        cluster.start(Node::Bob, seed % 2 == 0);
+        for (int i = 0; i < 3; ++i) {
+            EXPECT_FALSE(cluster.promote(Node::Bob).ok());
+            cluster.run_for(2s);
+        }
+        EXPECT_LT(cluster.disk_state(Node::Bob), DiskState::UpToDate);
+        cluster.disk(Node::Alice).heal();
+        EXPECT_TRUE(cluster.attach(Node::Alice).ok());
+        cluster.heal_link();
+        for (const Node node : kNodes) {
+            cluster.connect(node);
+        }
+        cluster.check_convergence();
+    });
+}
+
+// Seed sim_fenced 48147: the Primary has no disk, and then no connection either. It is a Primary
+// all the same: the other one is not promoted beside it. And that one has the newest data although
+// no bit tells so: nobody outdates them.
+TEST(SimFencing, APrimaryWithoutADiskIsNotJoinedByAnother) {
+    over_seeds(20, [](std::uint64_t seed) {
+        TestCluster cluster(fenced(seed));
+        cluster.start_in_sync();
+        cluster.promote(Node::Bob);
+        ASSERT_TRUE(cluster.detach(Node::Bob).ok());
+        cluster.random_writes(Node::Bob, seed % 3 * 20, 1s);
+        cluster.run_for(2s);
+        cluster.cut_link();
+        ASSERT_TRUE(cluster.run_until(
+            [&] {
+                return cluster.conn(Node::Alice) < ConnState::Connected &&
+                       cluster.conn(Node::Bob) < ConnState::Connected;
+            },
+            30s));
+        for (int i = 0; i < 3; ++i) {
+            EXPECT_FALSE(cluster.promote(Node::Alice).ok());
+            cluster.run_for(2s);
+        }
+        EXPECT_TRUE(cluster.demote(Node::Bob).ok());
+        EXPECT_TRUE(cluster.attach(Node::Bob).ok());
+        for (int i = 0; i < 3; ++i) {
+            EXPECT_FALSE(cluster.promote(Node::Bob).ok());
+            cluster.run_for(2s);
+        }
+        EXPECT_EQ(cluster.disk_state(Node::Alice), DiskState::UpToDate);
+        cluster.heal_link();
+        cluster.check_convergence();
+    });
 }
 
 TEST(SimFencing, OutdateIsRefusedByAPrimaryAndNoticedOnlyWhenAlone) {

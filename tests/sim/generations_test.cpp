@@ -382,5 +382,53 @@ TEST(SimGenerations, ATargetWhoseEndWasMissedIsNoSubstituteForTheSources) {
     }
 }
 
+// Seed sim_random 7005730: a resync was repeated (rules 36 and 37), and its source forgot its end.
+// When both have gone their own ways, they are relatives still: a split brain, which a person ends.
+TEST(SimGenerations, WhoHasRepeatedAResyncAndPartedIsNoStranger) {
+    over_seeds(20, [](std::uint64_t seed) {
+        ClusterOptions options = with_seed(seed);
+        options.link.low_latency = 5ms;
+        options.link.high_latency = 15ms;
+        TestCluster cluster(options);
+        cluster.start_in_sync();
+        cluster.admin_begin(Node::Alice, engine::Invalidate{{0}});
+        ASSERT_TRUE(cluster.run_until(
+            [&] { return cluster.conn(Node::Alice) == ConnState::WFSyncUUID; }, 10s));
+        cluster.run_for(seed * 1ms);
+        cluster.cut_link();
+        ASSERT_TRUE(cluster.run_until(
+            [&] { return cluster.conn(Node::Alice) < ConnState::Connected; }, 60s));
+        cluster.heal_link();
+        ASSERT_TRUE(cluster.run_until(
+            [&] { return cluster.conn(Node::Alice) == ConnState::SyncTarget; }, 60s));
+        ASSERT_TRUE(cluster.run_until(
+            [&] {
+                return cluster.disk_state(Node::Alice) == DiskState::UpToDate &&
+                       cluster.conn(Node::Bob) == ConnState::Connected;
+            },
+            60s));
+        cluster.power_cut(Node::Bob, {.drop_unflushed = 1.0});
+        ASSERT_TRUE(cluster.run_until(
+            [&] { return cluster.conn(Node::Alice) < ConnState::Connected; }, 60s));
+        cluster.oracles().allow_data_loss();
+        ASSERT_TRUE(cluster.promote(Node::Alice).ok());
+        cluster.random_writes(Node::Alice, 20, 100ms);
+        cluster.run_for(1s);
+        cluster.kill(Node::Alice);
+        cluster.start(Node::Bob, false);
+        ASSERT_TRUE(cluster.promote(Node::Bob).ok());
+        cluster.random_writes(Node::Bob, 20, 100ms);
+        cluster.run_for(1s);
+        cluster.start(Node::Alice, false);
+        cluster.connect_both();
+        EXPECT_TRUE(cluster.run_until([&] { return both_stand_alone(cluster); }, 60s));
+        EXPECT_TRUE(cluster.host(Node::Bob).logged("Split-Brain detected"));
+        EXPECT_FALSE(cluster.host(Node::Bob).logged("Unrelated data"));
+        ASSERT_TRUE(cluster.connect(Node::Bob).ok());
+        ASSERT_TRUE(cluster.connect(Node::Alice, true).ok());
+        cluster.check_convergence();
+    });
+}
+
 }  // namespace
 }  // namespace sim
