@@ -186,6 +186,9 @@ void Core::on_batch_done(const BatchResult& result) {
         case Purpose::look:
             holdings.on_looked();
             break;
+        case Purpose::look_again:
+            holdings.on_looked_again();
+            break;
         case Purpose::own:
             holdings.report(true, "req_our_resources()");
             takeover.on_own_taken(result.ok);

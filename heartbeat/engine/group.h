@@ -37,6 +37,7 @@ struct Group {
     Timer recheck;                         // of a blocked group
     // Of a failed group: when it is offered to the partner, or tried here again.
     Timer again;
+    unsigned looks = 0;     // at our start and later, that have not shown whether it runs here
     unsigned failures = 0;  // starts that failed since it last ran, or a person said "repaired"
     Time failed_at{};       // the last of them
     bool offered = false;   // the partner has had its turn

@@ -345,14 +345,45 @@ void Groups::next_to_take() {
     if (current_->kind != Kind::look) {
         group().failures = 0;
         set_state(group(), GroupState::running);
-    } else if (group().any(ResourceState::running)) {
+    } else {
+        end_look();
+    }
+    end_group();
+}
+
+void Groups::end_look() {
+    if (group().any(ResourceState::running)) {
         // The group ran here, so what has lost its agent since then may run as well.
         for (const std::size_t resource : current_->without_agent) {
             group().resources[resource] = ResourceState::unknown;
         }
         core_.journal.critical("Resource group " + group().key() + " is active at our start");
+    } else if (group().any(ResourceState::unknown) && !group().wanted) {
+        look_later();
+    } else if (group().state == GroupState::blocked && !group().wanted) {
+        group().looks = 0;
+        set_state(group(), GroupState::stopped);
     }
-    end_group();
+}
+
+// It may run here, and nobody watches it: an agent that has not said what it knows is asked again.
+void Groups::look_later() {
+    if (group().looks == 0) {
+        group().reason = "it is not known whether it runs here since our start";
+        set_state(group(), GroupState::blocked);
+        core_.journal.alarm(AlarmKind::resource,
+                            "Resource group " + group().key() + ": " + group().reason);
+    }
+    const Time pause = kRecheck * (1u << std::min(group().looks, 6u));
+    group().recheck.set(core_.now + std::min(pause, kAgainLongest));
+    ++group().looks;
+}
+
+void Groups::look_again(std::size_t index) {
+    Batch batch;
+    batch.kind = Kind::look;
+    batch.result = BatchResult{Purpose::look_again, {index}, true};
+    enqueue(std::move(batch));
 }
 
 // A hung or babbling status: the resource may run, here or not. Starting it again could run it
@@ -462,8 +493,12 @@ void Groups::on_time() {
         run_agent(AgentOperation::stop);
     }
     for (std::size_t i = 0; i < groups_.size(); ++i) {
-        if (groups_[i].recheck.take(core_.now) && groups_[i].wanted) {
-            take(Purpose::retry, {i});
+        if (groups_[i].recheck.take(core_.now)) {
+            if (groups_[i].wanted) {
+                take(Purpose::retry, {i});
+            } else {
+                look_again(i);
+            }
         }
         if (groups_[i].again.take(core_.now)) {
             try_again(i);
@@ -527,6 +562,9 @@ bool Groups::clear_failures(std::string_view key) {
         if (ours && down && !at_work(i)) {
             any = true;
             take(Purpose::retry, {i});
+        } else if (group.recheck.is_set() && !group.wanted) {
+            any = true;
+            group.recheck.set(core_.now);
         }
     }
     return any;

@@ -17,9 +17,10 @@ struct Core;
 
 // On whose behalf groups are taken or given; told back with the result.
 enum class Purpose : std::uint8_t {
-    look,      // what runs at our start?
-    own,       // our own groups (req_our_resources)
-    takeover,  // the dead node's (mach_down)
+    look,        // what runs at our start?
+    look_again,  // ... which an agent did not know then
+    own,         // our own groups (req_our_resources)
+    takeover,    // the dead node's (mach_down)
     standby_give,
     standby_take,
     take_back,  // what the partner did not take after all
@@ -70,7 +71,11 @@ public:
     bool busy() const { return current_.has_value() || !queue_.empty(); }
 
     bool anything_up() const;  // a resource that runs, or may run
-    Hold found() const;        // groups of which something ran at our start, before anything else
+    // Groups of which something ran at our start, before anything else, and that are not settled.
+    Hold found() const;
+
+    void found_is_settled() { found_ = Hold::none; }
+
     // A person says that what is wrong has been repaired. True if anything was wrong.
     bool clear_failures(std::string_view key);
     void on_partner_stable();  // it may have more luck with what failed here
@@ -128,6 +133,9 @@ private:
     void on_stop_status(const AgentDone& done);
     void tell_acquisition();
     void next_to_take();
+    void end_look();
+    void look_later();
+    void look_again(std::size_t index);
     void next_to_give();
     void block(const AgentDone& done);
     void give_up(const AgentDone& done);

@@ -384,6 +384,7 @@ void Holdings::take_over(bool partner_left) {
     needs_failback_ = true;
     failback_pause_ = failback_from_ = Time{0};
     found_resolved_ = true;
+    core_.groups.found_is_settled();
     core_.groups.take(Purpose::takeover, core_.groups.indexes(Hold::foreign));
     core_.groups.take(Purpose::own, core_.groups.indexes(Hold::local));
     note_received();
@@ -434,6 +435,11 @@ void Holdings::on_looked() {
     }
 }
 
+void Holdings::on_looked_again() {
+    found_resolved_ = false;
+    resolve_found();
+}
+
 // Something of ours runs already: this daemon was killed and has come back. The partner may have
 // taken it over meanwhile; then ours must stop. Otherwise it goes on under our care.
 void Holdings::resolve_found() {
@@ -446,6 +452,7 @@ void Holdings::resolve_found() {
         return;
     }
     found_resolved_ = true;
+    core_.groups.found_is_settled();
     if (found == Hold::none) {
         return;
     }

@@ -67,6 +67,28 @@ TEST(UnknownHold, ATimerThatEndsBeforeTheNewLifeHasSpokenStartsNothing) {
     });
 }
 
+// The partner took over while this daemon was away, and its agent cannot say whether the address is
+// still here: as soon as it can, it is stopped here.
+TEST(UnknownHold, WhatAnAgentDidNotKnowAtTheStartIsLookedAtAgain) {
+    Options options;
+    options.exclusive = false;
+    options.failback = "off";
+    options.haresources = "node-a IPaddr::10.0.0.17/24/eth0\n";
+    over_seeds(10, options, [](Cluster& cluster) {
+        cluster.expect_home(false);
+        cluster.start_both();
+        cluster.kill_daemon(Node::A);
+        ASSERT_TRUE(cluster.run_until([&] { return cluster.runs(Node::B, 0); }, 20s));
+        cluster.machine(Node::A).ail("IPaddr", {.garbage = true});
+        cluster.daemon(Node::A).start();
+        cluster.run_for(60s);
+        EXPECT_TRUE(cluster.daemon(Node::A).alarmed(hb::AlarmKind::resource));
+        cluster.machine(Node::A).ailments().clear();
+        EXPECT_TRUE(cluster.settle(90s)) << cluster.unsettled();
+        EXPECT_EQ(cluster.holder(0), Node::B);
+    });
+}
+
 TEST(Stable, ATakerThatRestartsInASlowFailbackWaitsForTheStops) {
     over_seeds(10, address_first(), [](Cluster& cluster) {
         let_b_hold(cluster);
