@@ -18,6 +18,9 @@ std::string ha_cf_text(const Options& options, Node node) {
     for (std::size_t i = 0; i < options.links; ++i) {
         text += "bcast eth" + std::to_string(i + 1) + "\n";
     }
+    if (options.serial) {
+        text += std::string("serial ") + kSerialLine + "\n";
+    }
     for (unsigned i = 0; i < options.pings; ++i) {
         text += "ping 10.0.0." + std::to_string(250 + i) + "\n";
     }
@@ -62,6 +65,12 @@ Cluster::Cluster(const Options& options)
                }),
       settings_(settings_of(options, Node::A)) {
     world_.set_verbose(options.verbose);
+    if (options.serial) {
+        network_.add(Medium::serial, settings_.ha_cf.keepalive);
+    }
+    if (options.disk) {
+        network_.add(Medium::disk, settings_.ha_cf.keepalive);
+    }
     fence_.cut_power = [this](Node target) { power_cut(target, stays_off ? Time{0} : kBootTime); };
     for (const config::ResourceGroup& group : settings_.resources.groups) {
         for (const config::ResourceWord& word : group.words) {
@@ -156,6 +165,11 @@ void Cluster::reload(Node node, const std::string& haresources) {
                         daemon(node).settings().policy);
 }
 
+void Cluster::reload_policy(Node node, const std::string& policy) {
+    daemon(node).reload(daemon(node).settings().resources,
+                        good(config::parse_ha_policy("ha_policy.cf", policy)));
+}
+
 void Cluster::mute(Node node) {
     for (std::size_t i = 0; i < network_.links().size(); ++i) {
         network_.cut(i, node == Node::A, node == Node::B);
@@ -186,6 +200,8 @@ void Cluster::boot(Node node) {
 void Cluster::heal(bool with_clear) {
     network_.heal();
     fence_.works = true;
+    fence_.delay_max =
+        FenceDevice{}.delay_max;  // slower than a boot, each reset hits the next life
     for (const auto& storage : storages_) {
         storage->set_link(true);
     }

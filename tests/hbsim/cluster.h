@@ -20,7 +20,9 @@ struct Options {
     bool watchdog = false;
     unsigned pings = 0;
     bool ping_group = false;  // one more pseudo member, of two addresses
-    std::string policy;       // lines of ha_policy.cf
+    bool serial = false;      // links beside those of the network
+    bool disk = false;
+    std::string policy;  // lines of ha_policy.cf
     std::string haresources =
         "node-a drbddisk::r0 Filesystem::/dev/drbd0::/data::ext4 IPaddr::10.0.0.17/24/eth0 "
         "mysqld\n";
@@ -59,8 +61,9 @@ public:
 
     void run_for(Time duration) { world_.run_for(duration); }
 
-    // Both nodes, or one, read these lines instead of the haresources they had.
+    // A node reads these lines instead of the haresources, or of the ha_policy.cf, that it had.
     void reload(Node node, const std::string& haresources);
+    void reload_policy(Node node, const std::string& policy);
 
     // Nothing leaves this node any more, to nobody; what others say it still hears.
     void mute(Node node);

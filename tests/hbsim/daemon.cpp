@@ -154,6 +154,13 @@ void Daemon::reload(const config::Haresources& resources, const config::HaPolicy
     deliver(hb::SettingsChanged{resources, policy});
 }
 
+void Daemon::reload_deadtime(Time deadtime) {
+    env_.world.trace(name(env_.machine.node()),
+                     "ha.cf has a deadtime of " + std::to_string(deadtime.count()) + " ms");
+    settings_.ha_cf.deadtime = deadtime;
+    command(hb::Command::Verb::restart);
+}
+
 std::optional<hb::CommandDone> Daemon::result(hb::CommandId id) const {
     const auto found = results_.find(id);
     return found == results_.end() ? std::nullopt : std::optional(found->second);
@@ -385,12 +392,13 @@ void Daemon::perform(const hb::StartProbe& effect) {
 }
 
 void Daemon::run_probe(std::size_t monitor, std::uint64_t number) {
-    const config::HaMonitor& settings = settings_.policy.monitors.at(monitor);
-    later(settings.interval, [this, monitor, number, &settings] {
+    later(settings_.policy.monitors.at(monitor).interval, [this, monitor, number] {
         const auto probe = probes_.find(monitor);
-        if (probe == probes_.end() || probe->second != number) {
+        const bool gone = monitor >= settings_.policy.monitors.size();  // the engine stands still
+        if (gone || probe == probes_.end() || probe->second != number) {
             return;
         }
+        const config::HaMonitor& settings = settings_.policy.monitors.at(monitor);
         bool ok = true;
         for (const config::ResourceWord* word : monitored_words(settings, settings_.resources)) {
             ok = ok && env_.machine.runs(word->text);

@@ -49,6 +49,11 @@ public:
     hb::CommandId command(hb::Command::Verb verb, const std::string& arg = {});
     // haresources and ha_policy.cf were read anew, and hold in later lives, too.
     void reload(const config::Haresources& resources, const config::HaPolicy& policy);
+    // ha.cf says something else: it holds after a restart, which is asked for.
+    void reload_deadtime(Time deadtime);
+
+    void reload_keys(int send_index) { keys_.send_index = send_index; }
+
     std::optional<hb::CommandDone> result(hb::CommandId id) const;
 
     hb::Snapshot status() const { return engine_->status(); }

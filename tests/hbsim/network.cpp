@@ -1,9 +1,15 @@
 #include "tests/hbsim/network.h"
 
+#include <algorithm>
+#include <utility>
+
 namespace hbsim {
 namespace {
 
 constexpr std::size_t kRecorded = 300;
+constexpr std::size_t kSerialBytesPerMillisecond = 11;  // 115,200 baud
+constexpr Time kSerialBuffer{500};                      // what waits for longer is lost
+constexpr std::size_t kDiskMessages = 8;                // that fit into a node's block
 
 }  // namespace
 
@@ -12,6 +18,12 @@ Network::Network(World& world, std::size_t links, Sink sink)
     for (std::size_t i = 0; i < links; ++i) {
         links_.push_back({.name = "eth" + std::to_string(i + 1)});
     }
+}
+
+void Network::add(Medium medium, Time read_every) {
+    const char* const name = medium == Medium::serial ? kSerialLine : kSharedDisk;
+    links_.push_back({.name = name, .medium = medium});
+    read_disk_every_ = read_every;
 }
 
 void Network::send(Node from, const std::string& datagram) {
@@ -31,9 +43,42 @@ void Network::send(Node from, const std::string& datagram) {
 }
 
 void Network::transmit(const Link& link, Node from, const std::string& datagram) {
-    world_.after(
-        world_.between(link.delay_min, link.delay_max),
-        [this, to = other(from), medium = link.name, datagram] { sink_(to, medium, datagram); });
+    if (link.medium == Medium::disk) {
+        write_to_disk(from, datagram);
+        return;
+    }
+    Time delay = world_.between(link.delay_min, link.delay_max);
+    if (link.medium == Medium::serial) {
+        Time& free = serial_busy_until_[index(from)];
+        const Time begin = std::max(free, world_.now());
+        if (begin - world_.now() > kSerialBuffer) {
+            return;
+        }
+        const Time takes{static_cast<Time::rep>(datagram.size() / kSerialBytesPerMillisecond)};
+        free = begin + takes;
+        delay = free - world_.now();
+    }
+    world_.after(delay, [this, to = other(from), medium = link.name, datagram] {
+        sink_(to, medium, datagram);
+    });
+}
+
+void Network::write_to_disk(Node from, const std::string& datagram) {
+    std::deque<std::string>& slot = disk_slots_[index(from)];
+    if (slot.empty()) {
+        world_.after(read_disk_every_ - world_.now() % read_disk_every_,
+                     [this, from] { read_disk(from); });
+    }
+    slot.push_back(datagram);
+    if (slot.size() > kDiskMessages) {
+        slot.pop_front();
+    }
+}
+
+void Network::read_disk(Node from) {
+    for (const std::string& datagram : std::exchange(disk_slots_[index(from)], {})) {
+        sink_(other(from), kSharedDisk, datagram);
+    }
 }
 
 void Network::ping(Node from, const std::string& ping_node, const std::string& data) {
@@ -63,7 +108,7 @@ void Network::cut_all() {
 
 void Network::heal() {
     for (Link& link : links_) {
-        link = {.name = link.name};
+        link.repair();
     }
     pings_ = {true, true};
     world_.trace("network", "healed");

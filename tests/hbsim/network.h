@@ -1,6 +1,7 @@
 // The heartbeat links between the two nodes, and the ping nodes. A link may lose, delay (and so
-// reorder), duplicate, and be cut in one direction or both. An adversary on a link sees everything
-// and may put anything on it, but has no key.
+// reorder), duplicate, and be cut in one direction or both. A serial line is slow and keeps the
+// order; of a disk the other reads the latest messages now and then. An adversary on a link sees
+// everything and may put anything on it, but has no key.
 #pragma once
 
 #include "tests/hbsim/world.h"
@@ -10,14 +11,22 @@
 
 namespace hbsim {
 
+enum class Medium : std::uint8_t { network, serial, disk };
+
 struct Link {
     std::string name;
+    Medium medium = Medium::network;
     std::array<bool, 2> cut{};  // by sender
     double loss = 0;
     double duplicate = 0;
     Time delay_min{0};
     Time delay_max{1};
+
+    void repair() { *this = {.name = name, .medium = medium}; }
 };
+
+inline constexpr const char* kSerialLine = "/dev/ttyS0";
+inline constexpr const char* kSharedDisk = "/dev/shared";
 
 class Network {
 public:
@@ -25,6 +34,9 @@ public:
     using Sink = std::function<void(Node to, const std::string& medium, const std::string& bytes)>;
 
     Network(World& world, std::size_t links, Sink sink);
+
+    // One more link. `read_every`: how often the nodes look at a disk.
+    void add(Medium medium, Time read_every);
 
     std::vector<Link>& links() { return links_; }
 
@@ -51,12 +63,17 @@ public:
 
 private:
     void transmit(const Link& link, Node from, const std::string& datagram);
+    void write_to_disk(Node from, const std::string& datagram);
+    void read_disk(Node from);
 
     World& world_;
     Sink sink_;
     std::vector<Link> links_;
     std::array<bool, 2> pings_{true, true};
     std::deque<std::string> recorded_;
+    std::array<Time, 2> serial_busy_until_{};            // by sender
+    std::array<std::deque<std::string>, 2> disk_slots_;  // what has not been read
+    Time read_disk_every_{1000};
 };
 
 }  // namespace hbsim

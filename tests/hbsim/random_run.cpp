@@ -124,7 +124,9 @@ void RandomRun::start_if_possible(Node node) {
 void RandomRun::act() {
     if (plan_.defence == Defence::calm) {
         Link& link = cluster_.network().links()[below(cluster_.network().links().size())];
-        link = {.name = link.name, .duplicate = 0.2, .delay_max = Time(20)};
+        link.repair();
+        link.duplicate = 0.2;
+        link.delay_max = Time(20);
         attack();
         return;
     }
@@ -183,7 +185,7 @@ void RandomRun::act_on_link() {
             link.duplicate = 0.3;
             return;
         default:
-            link = {.name = link.name};
+            link.repair();
             return cluster_.world().trace("network", link.name + " is good");
     }
 }

@@ -39,7 +39,8 @@ private:
         bool limits = true;             // agents have time limits, so they may hang
         bool replication_cuts = false;  // instead of crashes
         Space space = Space::first;
-        std::vector<std::string> files;  // haresources that reloads choose from
+        std::vector<std::string> files;     // haresources that reloads choose from
+        std::vector<std::string> policies;  // ha_policy.cf likewise
     };
 
     static Plan draw_plan(std::uint64_t seed, bool verbose, Space space);
@@ -48,6 +49,7 @@ private:
     void act_wide();
     void lose_voice();
     void reload();
+    void reload_other_file();
     void kill_briefly();
     void slow_agent();
     void lose_state();

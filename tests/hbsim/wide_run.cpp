@@ -62,6 +62,13 @@ void RandomRun::widen(Plan& plan, std::uint64_t seed) {
         options.deadtime_b = options.deadtime == "3" ? "5" : options.deadtime == "10" ? "12" : "";
     }
     options.original_partner = plan.defence != Defence::quorum && prng.chance(0.2);
+    options.serial = prng.chance(0.2);
+    options.disk = prng.chance(0.2);
+    // With quorum_ping both nodes must give themselves the same time for their stops.
+    const char* const more = plan.defence == Defence::quorum || plan.limits
+                                 ? "monitor httpd agent interval 3 timeout 1 restart 2 window 60\n"
+                                 : "agent_timeout start 30\nagent_timeout stop 30\n";
+    plan.policies = {options.policy, options.policy + more};
 }
 
 void RandomRun::act_wide() {
@@ -95,8 +102,32 @@ void RandomRun::lose_voice() {
     });
 }
 
+// Files other than haresources: they hold whether or not both nodes have the same.
+void RandomRun::reload_other_file() {
+    const Node node = any_node();
+    Daemon& daemon = cluster_.daemon(node);
+    if (!daemon.running()) {
+        return;
+    }
+    const Time deadtime = cluster_.settings().ha_cf.deadtime;
+    switch (below(3)) {
+        case 0:
+            return cluster_.reload_policy(node, plan_.policies[below(plan_.policies.size())]);
+        case 1:
+            return daemon.reload_keys(1 + static_cast<int>(below(2)));
+        default:
+            // The graces of a quorum and of a watchdog are reckoned with the same deadtime.
+            if (plan_.defence != Defence::quorum && !plan_.options.watchdog) {
+                daemon.reload_deadtime(chance(0.5) ? deadtime : deadtime * 2);
+            }
+    }
+}
+
 // On one node, or on both a little apart.
 void RandomRun::reload() {
+    if (chance(0.4)) {
+        return reload_other_file();
+    }
     if (plan_.options.storage_must_not_split) {
         return;
     }
@@ -165,7 +196,8 @@ void RandomRun::lose_state() {
 
 void RandomRun::restore_state(Node node, std::uint64_t generation) {
     cluster_.kill_daemon(node);
-    if (cluster_.daemon(node).running()) {
+    if (cluster_.daemon(node).running()) {  // it waits for a file: a clean stop, then
+        cluster_.daemon(node).command(hb::Command::Verb::shutdown);
         cluster_.world().after(10s, [this, node, generation] { restore_state(node, generation); });
         return;
     }
