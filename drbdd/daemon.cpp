@@ -1,5 +1,6 @@
 #include "drbdd/daemon.h"
 
+#include "drbdd/runtime/settings_in_force.h"
 #include "drbdd/status_view.h"
 #include "drbdd/steps.h"
 
@@ -48,6 +49,20 @@ bool has_volume(const config::ResourceSettings& settings, std::uint16_t number) 
     return std::any_of(settings.volumes.begin(), settings.volumes.end(), [&](const auto& volume) {
         return volume.number == number;
     });
+}
+
+// Nothing of it would be missed.
+bool is_idle(const runtime::ResourceSnapshot& snapshot) {
+    const engine::ResourceStatus& status = snapshot.status;
+    const bool used = std::any_of(snapshot.volumes.begin(),
+                                  snapshot.volumes.end(),
+                                  [](const auto& volume) { return !volume.users.empty(); });
+    const bool diskless =
+        std::all_of(status.volumes.begin(), status.volumes.end(), [](const auto& volume) {
+            return volume.state.disk == engine::DiskState::Diskless;
+        });
+    return !used && diskless && status.role == engine::Role::Secondary &&
+           status.conn == engine::ConnState::StandAlone;
 }
 
 // Of all volumes, or of one: then the connection may be there for others by now.
@@ -119,8 +134,14 @@ void Daemon::execute(const control::Request& request, Done done) {
         }
         done({});
         on_quit_();
-    } else if (request.command == control::Command::Up) {
+    } else if (request.command == control::Command::NewResource) {
         if (request.settings) {
+            create(*request.settings, std::move(done));
+        } else {
+            done(failed(err::kInvalidRequest, "new-resource needs the settings of the resource"));
+        }
+    } else if (request.command == control::Command::Up) {
+        if (request.settings && !request.settings->volumes.empty()) {
             up(*request.settings, request.volume, std::move(done));
         } else {
             done(failed(err::kInvalidRequest, "up needs the settings of the resource"));
@@ -191,6 +212,36 @@ control::Outcome Daemon::conflict(const config::ResourceSettings& settings) cons
         }
     }
     return {};
+}
+
+// One that is there has to begin anew to have other volumes.
+void Daemon::create(const config::ResourceSettings& settings, Done done) {
+    const auto found = resources_.find(settings.name);
+    if (control::Outcome refused = conflict(settings); refused.code != 0) {
+        done(std::move(refused));
+    } else if (found == resources_.end()) {
+        start_resource(settings, std::move(done));
+    } else if (found->second.thread == nullptr || found->second.going_down) {
+        done(failed(-18, "the resource is just being brought up or taken down"));
+    } else if (runtime::same_volumes(found->second.settings(), settings)) {
+        done({});
+    } else if (!is_idle(*found->second.thread->snapshot())) {
+        done(failed(err::kMinorConfigured, "the resource has a disk, a connection or a user"));
+    } else {
+        const auto first = std::make_shared<bool>(true);
+        down(settings.name, [this, settings, done, first](const control::Outcome& outcome) {
+            server_.post([this, settings, done, first, outcome] {
+                if (!std::exchange(*first, false)) {
+                    return;  // it was still running, and has ended now
+                }
+                if (outcome.code == 0) {
+                    start_resource(settings, done);
+                } else {
+                    done(outcome);
+                }
+            });
+        });
+    }
 }
 
 void Daemon::up(const config::ResourceSettings& settings,
@@ -334,7 +385,9 @@ void Daemon::run_on(Entry& entry, const control::Request& request, Done done) {
     const bool of_volume =
         request.command == Command::Attach || request.command == Command::Detach ||
         request.command == Command::Invalidate || request.command == Command::Outdate;
-    const bool unknown = request.volume && !has_volume(entry.settings(), *request.volume);
+    const config::ResourceSettings settings = entry.settings();
+    const bool unknown =
+        settings.volumes.empty() || (request.volume && !has_volume(settings, *request.volume));
     if (unknown || (of_volume && !request.volume)) {
         done(failed(err::kMinorInvalid));
         return;

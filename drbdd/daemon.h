@@ -55,6 +55,7 @@ private:
     void execute(const control::Request& request, Done done) override;
     void refresh(const std::string& resource, std::function<void()> done) override;
 
+    void create(const config::ResourceSettings& settings, Done done);
     void up(const config::ResourceSettings& settings,
             std::optional<std::uint16_t> volume,
             Done done);

@@ -13,6 +13,7 @@
 //
 // command       resource  volume   options                       data of the reply
 // version       -         -        -                             Version
+// new-resource  yes       -        settings: ResourceSettings    -
 // up            yes       -        settings: ResourceSettings    {"failures": [Failure...]}
 // attach        yes       yes      settings: ResourceSettings    -
 // detach        yes       yes      force: bool                   -
@@ -30,6 +31,10 @@
 // 159
 //                                                                    while a resource is
 //                                                                    configured)
+//
+// new-resource creates the resource with these volumes, which may be none, without a disk and
+// without a connection. One that is there is given these volumes if it has neither disk nor
+// connection and nobody uses it (160 otherwise); with the same volumes nothing is to be done.
 //
 // up creates the resource and all its devices, attaches each volume and connects. It does as much
 // as it can; `code` and `text` are those of the first failure, all are in data. An up of a resource
@@ -70,6 +75,7 @@ inline constexpr const char* kSocketName = "drbdd.sock";  // below the run direc
 
 enum class Command {
     Version,
+    NewResource,
     Up,
     Attach,
     Detach,

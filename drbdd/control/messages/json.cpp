@@ -12,7 +12,8 @@ namespace control {
 
 namespace {
 
-constexpr std::array<std::string_view, 18> kCommands = {"version",
+constexpr std::array<std::string_view, 19> kCommands = {"version",
+                                                        "new-resource",
                                                         "up",
                                                         "attach",
                                                         "detach",
@@ -244,7 +245,6 @@ base::Result<config::ResourceSettings> settings_from_json(const Json& json) {
     config::ResourceSettings settings;
     reader.read(json, settings, "settings");
     reader.check(!settings.name.empty(), "settings.name", "is missing");
-    reader.check(!settings.volumes.empty(), "settings.volumes", "is missing");
     const bool ascending =
         std::adjacent_find(
             settings.volumes.begin(), settings.volumes.end(), [](const auto& a, const auto& b) {
