@@ -164,9 +164,13 @@ bool SystemFiles::has_address(const std::string& ip) {
     return false;
 }
 
-LoadedConf load_drbd_conf(const std::string& path, std::string_view node, FileSource& files) {
+LoadedConf load_drbd_conf(const std::string& path,
+                          std::string_view node,
+                          FileSource& files,
+                          const OtherFiles& others) {
     LoadedConf loaded;
-    Parser(loaded, files).parse_main_file(path);
+    Parser parser(loaded, files);
+    parser.parse_main_file(path, others);
     if (!loaded.syntax_error) {
         validate(loaded, node);
     }

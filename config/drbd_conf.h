@@ -155,12 +155,23 @@ struct LoadedConf {
     DrbdConf conf;
     std::vector<std::string> errors;
     std::vector<std::string> warnings;  // of options without an effect, each option once
+    std::vector<std::string> notes;     // what the original, too, says of a valid file
     bool unreadable = false;            // the first file could not be read
     bool syntax_error = false;          // what follows the error was not read
 };
 
+// Beside the main file: one to be read as if it had been included at the end, and one that is not
+// read where it is included. "": none.
+struct OtherFiles {
+    std::string also;
+    std::string without;
+};
+
 // `node` is this host's name: minors, disks and addresses must be unique on this host.
-LoadedConf load_drbd_conf(const std::string& path, std::string_view node, FileSource& files);
+LoadedConf load_drbd_conf(const std::string& path,
+                          std::string_view node,
+                          FileSource& files,
+                          const OtherFiles& others = {});
 
 // The first that exists of /etc/drbd-84.conf, drbd-83.conf, drbd-82.conf, drbd-08.conf, drbd.conf;
 // the last if none does.
@@ -170,6 +181,9 @@ std::string default_drbd_conf();
 std::string dump(const DrbdConf& conf, std::string_view node);
 std::string dump_head(const DrbdConf& conf);  // file name, global, common
 std::string dump_resource(const ResourceConf& resource, std::string_view node);
+
+// All of it as the original's `drbdadm dump-xml` has it.
+std::string dump_xml(const DrbdConf& conf);
 
 // The option of this name that counts: the last one. Null: there is none.
 const Option* last_of(const Options& options, std::string_view name);
@@ -187,6 +201,10 @@ const HostConf* find_named(const ResourceConf& resource, std::string_view name);
 base::Result<ResourceSettings> settings_for(const DrbdConf& conf,
                                             const ResourceConf& resource,
                                             std::string_view node);
+
+// Sets what `options` say, which check_value() has found good, and leaves the rest as it is.
+void apply_options(NetSettings& net, const Options& options);
+void apply_options(DiskSettings& disk, const Options& options);
 
 // For how long to wait for the peer, also where the resource cannot be run.
 StartupSettings startup_of(const DrbdConf& conf, const ResourceConf& resource);

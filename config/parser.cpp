@@ -171,16 +171,23 @@ void Parser::skip_block() {
 
 // --- Files ---
 
-void Parser::parse_main_file(const std::string& path) {
+void Parser::parse_main_file(const std::string& path, const OtherFiles& others) {
     out_.conf.file = files_.canonical(path);
-    files_read_.insert(out_.conf.file);
-    base::Result<std::string> text = files_.read(path);
-    if (!text) {
-        out_.unreadable = true;
-        out_.errors.push_back(text.error().text);
-        return;
+    if (!others.without.empty()) {
+        files_read_.insert(files_.canonical(others.without));
     }
-    parse_text(path, std::move(*text));
+    for (const std::string& name : {path, others.also}) {
+        if (name.empty() || !files_read_.insert(files_.canonical(name)).second) {
+            continue;
+        }
+        base::Result<std::string> text = files_.read(name);
+        if (!text) {
+            out_.unreadable = true;
+            out_.errors.push_back(text.error().text);
+            return;
+        }
+        parse_text(name, std::move(*text));
+    }
 }
 
 void Parser::parse_text(const std::string& name, std::string text) {

@@ -32,7 +32,7 @@ class Parser {
 public:
     Parser(LoadedConf& out, FileSource& files) : out_(out), files_(files) {}
 
-    void parse_main_file(const std::string& path);
+    void parse_main_file(const std::string& path, const OtherFiles& others = {});
 
 private:
     struct Source {

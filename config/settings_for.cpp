@@ -174,6 +174,14 @@ Options effective_options(const DrbdConf& conf, const ResourceConf& resource, Se
     return options;
 }
 
+void apply_options(NetSettings& net, const Options& options) {
+    for_each_net_option(net, reader(Section::Net, {&options}));
+}
+
+void apply_options(DiskSettings& disk, const Options& options) {
+    for_each_disk_option(disk, reader(Section::Disk, {&options}));
+}
+
 StartupSettings startup_of(const DrbdConf& conf, const ResourceConf& resource) {
     StartupSettings startup;
     for_each_startup_option(

@@ -67,6 +67,7 @@ public:
         }
         for (ResourceConf& resource : loaded_.conf.resources) {
             stack_on_devices(resource);
+            drop_unknown_orders(resource);
         }
         for (const ResourceConf& resource : loaded_.conf.resources) {
             if (const HostConf* host = resource.find_host(node_)) {
@@ -182,6 +183,36 @@ private:
                 }
             }
         }
+    }
+
+    // A resync can only come after that of a resource that is there.
+    void drop_unknown_orders(ResourceConf& resource) {
+        drop_unknown_orders(resource, resource.disk);
+        for (HostConf& host : resource.hosts) {
+            drop_unknown_orders(resource, host.disk);
+            for (VolumeConf& volume : host.volumes) {
+                drop_unknown_orders(resource, volume.options);
+            }
+        }
+    }
+
+    void drop_unknown_orders(const ResourceConf& resource, Options& options) {
+        const auto is_unknown = [&](const Option& option) {
+            const std::string other = option.value.substr(0, option.value.find('/'));
+            if (option.name != "resync-after" || loaded_.conf.find_resource(other) != nullptr) {
+                return false;
+            }
+            const std::string note = resource.canonical_file + ":" +
+                                     std::to_string(resource.place.line) + ": in resource " +
+                                     resource.name + ":\n\tresource '" + option.value +
+                                     "' mentioned in 'resync-after' option is not known.";
+            if (std::find(loaded_.notes.begin(), loaded_.notes.end(), note) ==
+                loaded_.notes.end()) {
+                loaded_.notes.push_back(note);
+            }
+            return true;
+        };
+        options.erase(std::remove_if(options.begin(), options.end(), is_unknown), options.end());
     }
 
     // What a host does not say about its volumes, the resource says.
