@@ -4,10 +4,13 @@
 #include "cli/common/sh_status.h"
 #include "cli/common/status_text.h"
 #include "cli/common/wait.h"
+#include "cli/drbdsetup/configure.h"
+#include "cli/drbdsetup/events.h"
+#include "cli/drbdsetup/lookup.h"
+#include "cli/drbdsetup/show.h"
 
 #include <algorithm>
 #include <cstdio>
-#include <ctime>
 #include <iterator>
 #include <utility>
 
@@ -19,65 +22,6 @@ using base::ErrorCode;
 using base::Result;
 using control::Command;
 
-int fail(int exit, const std::string& text) {
-    std::fflush(stdout);
-    std::fprintf(stderr, "%s\n", text.c_str());
-    return exit;
-}
-
-int fail_to_ask(const base::Error& error) {
-    return fail(cli::kExitUsage, error.text);
-}
-
-// "all" and nothing mean every resource.
-std::string resource_operand(const Arguments& arguments) {
-    const bool all = arguments.operands.empty() || arguments.operands[0] == "all";
-    return all ? "" : arguments.operands[0];
-}
-
-// --- A minor: its resource and volume ---
-
-struct Device {
-    control::ResourceStatus resource;
-    control::DeviceStatus device;
-};
-
-bool means(const control::DeviceStatus& device, const std::string& operand) {
-    return operand == std::to_string(device.minor) ||
-           operand == "/dev/drbd" + std::to_string(device.minor) || operand == device.device;
-}
-
-std::string minor_in(const std::string& operand) {
-    const std::string prefix = "/dev/drbd";
-    const std::string number =
-        operand.starts_with(prefix) ? operand.substr(prefix.size()) : operand;
-    const bool good = !number.empty() && number.size() <= 7 &&
-                      number.find_first_not_of("0123456789") == std::string::npos;
-    return good ? number : "";
-}
-
-// Nothing after saying why there is no such minor, with `exit` set.
-std::optional<Device> find_device(cli::Client& client, const std::string& operand, int& exit) {
-    const Result<control::Snapshot> status = cli::fetch_status(client, "");
-    if (!status) {
-        exit = fail_to_ask(status.error());
-        return std::nullopt;
-    }
-    for (const control::ResourceStatus& resource : status->resources) {
-        for (const control::DeviceStatus& device : resource.devices) {
-            if (means(device, operand)) {
-                return Device{resource, device};
-            }
-        }
-    }
-    const std::string minor = minor_in(operand);
-    exit = minor.empty()
-               ? fail(cli::kExitUsage,
-                      "Cannot determine minor device number of device '" + operand + "'")
-               : fail(10, cli::failure_text(minor, control::err::kMinorInvalid, "unknown minor"));
-    return std::nullopt;
-}
-
 template <typename Text>
 int print_device(const Arguments& arguments, cli::Client& client, Text&& text) {
     int exit = 0;
@@ -88,9 +32,29 @@ int print_device(const Arguments& arguments, cli::Client& client, Text&& text) {
     return exit;
 }
 
+bool is_named(const control::Snapshot& status, const std::string& resource) {
+    return !status.resources.empty() && status.resources.front().name == resource;
+}
+
+// By its minor as in 8.4, or by the name of the resource as in 9.
+std::optional<control::ResourceStatus> find_resource(cli::Client& client,
+                                                     const std::string& operand,
+                                                     int& exit) {
+    const Result<control::Snapshot> status = cli::fetch_status(client, operand);
+    if (status && is_named(*status, operand)) {
+        return status->resources.front();
+    }
+    std::optional<Device> found = find_device(client, operand, exit);
+    return found ? std::optional(std::move(found->resource)) : std::nullopt;
+}
+
 int role(const Arguments& arguments, cli::Client& client) {
-    return print_device(
-        arguments, client, [](const Device& d) { return cli::role_text(d.resource); });
+    int exit = 0;
+    const auto resource = find_resource(client, arguments.operands[0], exit);
+    if (resource) {
+        std::printf("%s\n", cli::role_text(*resource).c_str());
+    }
+    return exit;
 }
 
 int cstate(const Arguments& arguments, cli::Client& client) {
@@ -130,15 +94,6 @@ int show_gi(const Arguments& arguments, cli::Client& client) {
 
 // --- Changing something ---
 
-int execute(cli::Client& client, control::Request request, const std::string& object) {
-    const Result<control::Reply> reply = client.call(std::move(request));
-    if (!reply) {
-        return fail_to_ask(reply.error());
-    }
-    const int exit = cli::exit_code(reply->code);
-    return exit == 0 ? 0 : fail(exit, cli::failure_text(object, reply->code, reply->text));
-}
-
 int change_device(Command command, const Arguments& arguments, cli::Client& client) {
     int exit = 0;
     const std::optional<Device> found = find_device(client, arguments.operands[0], exit);
@@ -153,12 +108,26 @@ int change_device(Command command, const Arguments& arguments, cli::Client& clie
     return execute(client, std::move(request), std::to_string(found->device.minor));
 }
 
+// "primary 0", or "primary r0" for all volumes.
+int change_role(Command command, const Arguments& arguments, cli::Client& client) {
+    const std::string& operand = arguments.operands[0];
+    const Result<control::Snapshot> status = cli::fetch_status(client, operand);
+    if (!status || !is_named(*status, operand)) {
+        return change_device(command, arguments, client);
+    }
+    control::Request request;
+    request.command = command;
+    request.resource = operand;
+    request.force = arguments.force;
+    return execute(client, std::move(request), operand);
+}
+
 int primary(const Arguments& arguments, cli::Client& client) {
-    return change_device(Command::Primary, arguments, client);
+    return change_role(Command::Primary, arguments, client);
 }
 
 int secondary(const Arguments& arguments, cli::Client& client) {
-    return change_device(Command::Secondary, arguments, client);
+    return change_role(Command::Secondary, arguments, client);
 }
 
 int detach(const Arguments& arguments, cli::Client& client) {
@@ -208,12 +177,23 @@ int down(const Arguments& arguments, cli::Client& client) {
     return worst;
 }
 
+// RES, RES NODE-ID, or LOCAL PEER
 int disconnect(const Arguments& arguments, cli::Client& client) {
+    int exit = 0;
+    std::optional<std::string> name = arguments.operands[0];
+    std::string object = *name;
+    if (parse_address(*name) && arguments.operands.size() == 2) {
+        name = find_resource_of_addresses(client, *name, arguments.operands[1], exit);
+        object = "??";
+    }
+    if (!name) {
+        return exit;
+    }
     control::Request request;
     request.command = Command::Disconnect;
-    request.resource = arguments.operands[0];
+    request.resource = *name;
     request.force = arguments.force;
-    return execute(client, std::move(request), arguments.operands[0]);
+    return execute(client, std::move(request), object);
 }
 
 // --- Looking ---
@@ -256,57 +236,6 @@ int sh_status(const Arguments& arguments, cli::Client& client) {
     return 0;
 }
 
-// "2026-11-20T15:41:35.917612+00:00 "
-std::string timestamp() {
-    timespec now{};
-    ::clock_gettime(CLOCK_REALTIME, &now);
-    tm local{};
-    ::localtime_r(&now.tv_sec, &local);
-    char date[64];
-    char zone[16];
-    std::strftime(date, sizeof date, "%Y-%m-%dT%H:%M:%S", &local);
-    std::strftime(zone, sizeof zone, "%z", &local);
-    char text[128];
-    std::snprintf(text,
-                  sizeof text,
-                  "%s.%06ld%.3s:%s ",
-                  date,
-                  now.tv_nsec / 1000,
-                  zone,
-                  zone + std::min<std::size_t>(3, std::string_view(zone).size()));
-    return text;
-}
-
-int events2(const Arguments& arguments, cli::Client& client) {
-    control::Request request;
-    request.command = Command::Events2;
-    request.resource = resource_operand(arguments);
-    request.now = arguments.now;
-    const Result<control::Reply> reply = client.call(std::move(request));
-    if (!reply) {
-        return fail_to_ask(reply.error());
-    }
-    if (reply->code != 0) {
-        return fail(cli::exit_code(reply->code), reply->text);
-    }
-    while (true) {
-        const Result<std::optional<control::Event>> event = client.next_event(std::nullopt);
-        if (!event) {
-            return fail_to_ask(event.error());
-        }
-        const std::string text = cli::event_text(**event, arguments.statistics);
-        if (!text.empty()) {
-            const std::string line = (arguments.timestamps ? timestamp() : "") + text;
-            if (std::printf("%s\n", line.c_str()) < 0 || std::fflush(stdout) != 0) {
-                return cli::kExitUsage;  // nobody reads us any more
-            }
-        }
-        if (arguments.now && (*event)->object == "-") {
-            return 0;
-        }
-    }
-}
-
 int wait_for_device(const Arguments& arguments, cli::Client& client, cli::WaitFor what) {
     int exit = 0;
     const std::optional<Device> found = find_device(client, arguments.operands[0], exit);
@@ -339,16 +268,45 @@ int wait_connect_resource(const Arguments& arguments, cli::Client& client) {
     return wait_for_resource(arguments, client, cli::WaitFor::Connect);
 }
 
+int wait_for_volume(const Arguments& arguments, cli::Client& client, cli::WaitFor what) {
+    const Result<control::Snapshot> snapshot = cli::fetch_status(client, arguments.operands[0]);
+    if (!snapshot) {
+        return fail_to_ask(snapshot.error());
+    }
+    for (const control::ResourceStatus& resource : snapshot->resources) {
+        for (const control::DeviceStatus& device : resource.devices) {
+            if (std::to_string(device.volume) == arguments.operands[2]) {
+                return cli::wait_for(client, resource, device.volume, what, arguments.timeouts);
+            }
+        }
+    }
+    return fail(10, arguments.operands[0] + ": No such peer device");
+}
+
+int wait_connect_volume(const Arguments& arguments, cli::Client& client) {
+    return wait_for_volume(arguments, client, cli::WaitFor::Connect);
+}
+
+int wait_sync_volume(const Arguments& arguments, cli::Client& client) {
+    return wait_for_volume(arguments, client, cli::WaitFor::Sync);
+}
+
 int wait_sync_resource(const Arguments& arguments, cli::Client& client) {
     return wait_for_resource(arguments, client, cli::WaitFor::Sync);
 }
 
+constexpr config::Section kNet = config::Section::Net;
+constexpr config::Section kDisk = config::Section::Disk;
+constexpr config::Section kResource = config::Section::Options;
+
+// A resource has one peer here: what 9 says behind its name to tell which is taken and not needed.
 constexpr CommandSpec kCommands[] = {
     {"status", "vsj", "[RES|all]", status},
-    {"events2", "snT", "[RES|all]", events2},
+    {"events2", "snTFDP", "[RES|all]", events2},
+    {"show", "X", "[RES|all]", show},
     {"sh-status", "", "[RES|MINOR]", sh_status},
-    {"role", "", "MINOR", role},
-    {"state", "", "MINOR", role},
+    {"role", "", "MINOR|RES", role},
+    {"state", "", "MINOR|RES", role},
     {"cstate", "", "MINOR", cstate},
     {"dstate", "", "MINOR", dstate},
     {"get-gi", "", "MINOR", get_gi},
@@ -357,57 +315,71 @@ constexpr CommandSpec kCommands[] = {
     {"wait-sync", "tdow", "MINOR", wait_sync},
     {"wait-connect-resource", "tdow", "RES", wait_connect_resource},
     {"wait-sync-resource", "tdow", "RES", wait_sync_resource},
-    {"primary", "f", "MINOR", primary},
-    {"secondary", "", "MINOR", secondary},
+    {"wait-connect-connection", "tdow", "RES NODE-ID", wait_connect_resource},
+    {"wait-sync-connection", "tdow", "RES NODE-ID", wait_sync_resource},
+    {"wait-connect-volume", "tdow", "RES NODE-ID VOLUME", wait_connect_volume},
+    {"wait-sync-volume", "tdow", "RES NODE-ID VOLUME", wait_sync_volume},
+    {"new-resource", "", "RES", new_resource, kResource, 1},
+    {"new-minor", "", "RES MINOR VOLUME", new_minor},
+    {"attach", "", "MINOR LOWER META INDEX", attach, kDisk},
+    {"connect", "Y", "RES", connect, kNet, 2},
+    {"disk-options", "S", "MINOR", disk_options, kDisk},
+    {"net-options", "S", "LOCAL PEER", net_options, kNet},
+    {"resource-options", "S", "RES", resource_options, kResource},
+    {"primary", "f", "MINOR|RES", primary},
+    {"secondary", "", "MINOR|RES", secondary},
     {"detach", "f", "MINOR", detach},
     {"invalidate", "", "MINOR", invalidate},
     {"outdate", "", "MINOR", outdate},
     {"peer-suspect", "", "RESOURCE", peer_suspect},
     {"peer-dead", "", "RESOURCE", peer_dead},
-    {"disconnect", "f", "RES", disconnect},
+    {"disconnect", "f", "RES", disconnect, std::nullopt, 1},
     {"down", "", "RES|all", down},
+    {"del-minor", "", "MINOR", del_minor},
+    {"del-resource", "", "RES", del_resource},
 };
 
+struct Refusal {
+    std::string_view command;
+    std::string_view why;
+};
+
+constexpr std::string_view kFixedSize =
+    "the size of a device is that of its disk when it is attached";
+constexpr std::string_view kPausedByItself = "a resync gives way to the application by itself";
+constexpr std::string_view kNeverFrozen = "it can't hold the application's I/O by command";
+constexpr std::string_view kOnePeer =
+    "a resource has one peer: 'drbdsetup connect RES LOCAL PEER' has its address and options";
+
 // Of the original's, 8.4 and 9.
-constexpr std::string_view kUnsupported[] = {
-    "attach",
-    "disk-options",
-    "connect",
-    "net-options",
-    "resize",
-    "resource-options",
-    "peer-device-options",
-    "new-current-uuid",
-    "invalidate-remote",
-    "pause-sync",
-    "resume-sync",
-    "suspend-io",
-    "resume-io",
-    "verify",
-    "show",
-    "check-resize",
-    "events",
-    "new-resource",
-    "new-minor",
-    "del-minor",
-    "del-resource",
-    "new-peer",
-    "del-peer",
-    "new-path",
-    "del-path",
-    "forget-peer",
-    "rename-resource",
-    "wait-connect-volume",
-    "wait-connect-connection",
-    "wait-sync-volume",
-    "wait-sync-connection",
+constexpr Refusal kRefusals[] = {
+    {"resize", kFixedSize},
+    {"check-resize", kFixedSize},
+    {"verify", "it has no online verify"},
+    {"pause-sync", kPausedByItself},
+    {"resume-sync", kPausedByItself},
+    {"suspend-io", kNeverFrozen},
+    {"resume-io", kNeverFrozen},
+    {"invalidate-remote", "use invalidate on the peer"},
+    {"new-current-uuid", "use primary --force, which syncs everything once"},
+    {"events", "its successor events2 tells more"},
+    {"peer-device-options", "they are options of disk-options here"},
+    {"new-peer", kOnePeer},
+    {"del-peer", kOnePeer},
+    {"new-path", kOnePeer},
+    {"del-path", kOnePeer},
+    {"forget-peer", kOnePeer},
+    {"rename-resource", "take it down, and up under its new name"},
 };
 
 }  // namespace
 
-bool is_unsupported_command(std::string_view name) {
-    return std::find(std::begin(kUnsupported), std::end(kUnsupported), name) !=
-           std::end(kUnsupported);
+std::string_view why_refused(std::string_view name) {
+    const auto found =
+        std::find_if(std::begin(kRefusals), std::end(kRefusals), [&](const Refusal& refusal) {
+            return refusal.command == name;
+        });
+    return found == std::end(kRefusals) ? std::string_view() : found->why;
 }
 
 const CommandSpec* find_command(std::string_view name) {

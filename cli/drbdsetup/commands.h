@@ -2,8 +2,9 @@
 #pragma once
 
 #include "cli/common/client.h"
-#include "config/settings.h"
+#include "config/drbd_conf.h"
 
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -19,21 +20,30 @@ struct Arguments {
     bool json = false;
     bool now = false;
     bool timestamps = false;
+    bool full = false;  // the next three: of events2
+    bool diff = false;
+    bool poll = false;
     bool force = false;
+    bool discard_my_data = false;
+    bool show_defaults = false;
+    bool set_defaults = false;
+    config::Options options;  // those of a section of drbd.conf
     config::StartupSettings timeouts;
 };
 
 struct CommandSpec {
     std::string_view name;
     std::string_view options;  // letters of the options that it takes
-    std::string_view operand;  // "RES", "[RES]", "MINOR": for the usage text
+    std::string_view operand;  // "RES", "[RES]", "RES MINOR VOLUME": for the usage text
     int (*run)(const Arguments& arguments, cli::Client& client);
+    std::optional<config::Section> section = std::nullopt;  // whose options it takes, too
+    std::size_t more = 0;                                   // further operands that it may have
 };
 
 const CommandSpec* find_command(std::string_view name);
 std::vector<CommandSpec> all_commands();
 
-// A command of the original that this version does not have.
-bool is_unsupported_command(std::string_view name);
+// Why a command of the original is not done; empty: it is, or nobody knows it.
+std::string_view why_refused(std::string_view name);
 
 }  // namespace drbdsetup

@@ -10,6 +10,7 @@
 #include <cstdio>
 #include <getopt.h>
 #include <iterator>
+#include <sstream>
 
 namespace drbdsetup {
 
@@ -20,6 +21,7 @@ using base::ErrorCode;
 using base::Result;
 
 constexpr int kRunDir = 256;
+constexpr int kOfDrbdConf = 257;
 
 constexpr option kOptions[] = {
     {"verbose", no_argument, nullptr, 'v'},
@@ -33,11 +35,32 @@ constexpr option kOptions[] = {
     {"degr-wfc-timeout", required_argument, nullptr, 'd'},
     {"outdated-wfc-timeout", required_argument, nullptr, 'o'},
     {"wait-after-sb", no_argument, nullptr, 'w'},
+    {"full", no_argument, nullptr, 'F'},
+    {"diff", optional_argument, nullptr, 'D'},
+    {"poll", no_argument, nullptr, 'P'},
+    {"show-defaults", no_argument, nullptr, 'X'},
+    {"set-defaults", no_argument, nullptr, 'S'},
+    {"discard-my-data", no_argument, nullptr, 'Y'},
     {"run-dir", required_argument, nullptr, kRunDir},
     {"version", no_argument, nullptr, 'V'},
     {"help", no_argument, nullptr, 'h'},
-    {nullptr, 0, nullptr, 0},
 };
+
+// Those and the options of the sections of drbd.conf that the command takes.
+std::vector<option> options_for(const CommandSpec* spec) {
+    std::vector<option> all(std::begin(kOptions), std::end(kOptions));
+    if (spec != nullptr && spec->section) {
+        for (const config::OptionSpec& known : config::options_of(*spec->section)) {
+            const bool is_bool = known.kind == config::OptionSpec::Kind::Bool;
+            all.push_back({known.name.data(),  // of a table of literals
+                           is_bool ? optional_argument : required_argument,
+                           nullptr,
+                           kOfDrbdConf});
+        }
+    }
+    all.push_back({nullptr, 0, nullptr, 0});
+    return all;
+}
 
 struct Words {
     Arguments arguments;
@@ -75,6 +98,24 @@ bool take_option(Words& words, int code) {
         case 'f':
             arguments.force = true;
             return true;
+        case 'F':
+            arguments.full = true;
+            return true;
+        case 'D':
+            arguments.diff = true;
+            return true;
+        case 'P':
+            arguments.poll = true;
+            return true;
+        case 'X':
+            arguments.show_defaults = true;
+            return true;
+        case 'S':
+            arguments.set_defaults = true;
+            return true;
+        case 'Y':
+            arguments.discard_my_data = true;
+            return true;
         case 'w':
             arguments.timeouts.wait_after_sb = true;
             return true;
@@ -99,11 +140,18 @@ Result<Words> parse(const std::vector<std::string>& given) {
     }
     argv.push_back(nullptr);
     const int argc = static_cast<int>(argv.size()) - 1;
+    const auto command = std::find_if(given.begin(), given.end(), [](const std::string& word) {
+        return find_command(word) != nullptr;
+    });
+    const std::vector<option> options =
+        options_for(command == given.end() ? nullptr : find_command(*command));
     optind = 0;  // start anew, with permutation
     opterr = 0;
     Words words;
     while (true) {
-        const int code = ::getopt_long(argc, argv.data(), ":vsjnTft:d:o:wVh", kOptions, nullptr);
+        int index = -1;
+        const int code =
+            ::getopt_long(argc, argv.data(), ":vsjnTft:d:o:wVh", options.data(), &index);
         if (code < 0) {
             break;
         }
@@ -112,6 +160,11 @@ Result<Words> parse(const std::vector<std::string>& given) {
             return Error{
                 ErrorCode::Invalid,
                 (code == '?' ? "unrecognized option '" : "no value for option '") + word + "'"};
+        }
+        if (code == kOfDrbdConf) {
+            words.arguments.options.push_back(
+                {options[static_cast<std::size_t>(index)].name, optarg ? optarg : "yes", {}});
+            continue;
         }
         if (!take_option(words, code)) {
             return Error{ErrorCode::Invalid, "'" + word + "': not a number of seconds"};
@@ -137,10 +190,13 @@ std::string usage() {
     for (const CommandSpec& spec : all_commands()) {
         text += "    " + std::string(spec.name) + " " + std::string(spec.operand);
         for (const option& o : kOptions) {
-            const bool taken = o.name != nullptr && o.val < 256 &&
-                               spec.options.find(static_cast<char>(o.val)) != std::string::npos;
+            const bool taken =
+                o.val < 256 && spec.options.find(static_cast<char>(o.val)) != std::string::npos;
             text += taken ? " [--" + std::string(o.name) + (o.has_arg != 0 ? "=...]" : "]") : "";
         }
+        text += spec.section
+                    ? " [options of " + std::string(config::section_name(*spec.section)) + "]"
+                    : "";
         text += "\n";
     }
     return text + "\nOption of all commands: --run-dir=...\n";
@@ -156,10 +212,9 @@ bool has_letter(const std::string& letters, char letter) {
 }
 
 std::string name_of(char letter) {
-    const auto* known = std::find_if(std::begin(kOptions), std::end(kOptions), [&](const auto& o) {
-        return o.name == nullptr || o.val == letter;
-    });
-    return known->name == nullptr ? std::string(1, letter) : known->name;
+    const auto* known = std::find_if(
+        std::begin(kOptions), std::end(kOptions), [&](const auto& o) { return o.val == letter; });
+    return known == std::end(kOptions) ? std::string(1, letter) : known->name;
 }
 
 // What is wrong with the words for this command; empty if nothing.
@@ -170,12 +225,15 @@ std::string problem_with(const Words& words, const CommandSpec& spec) {
         }
     }
     const std::size_t count = words.arguments.operands.size();
+    std::istringstream names{std::string(spec.operand)};
+    const std::vector<std::string> wanted{std::istream_iterator<std::string>(names), {}};
     const bool optional = spec.operand.starts_with('[');
-    if (count == 0 && !optional) {
-        return std::string(spec.name) + ": missing argument '" + std::string(spec.operand) + "'";
+    if (count < wanted.size() && !optional) {
+        return std::string(spec.name) + ": missing argument '" + wanted[count] + "'";
     }
-    if (count > 1) {
-        return std::string(spec.name) + ": excess argument '" + words.arguments.operands[1] + "'";
+    if (count > wanted.size() + spec.more) {
+        return std::string(spec.name) + ": excess argument '" +
+               words.arguments.operands[wanted.size() + spec.more] + "'";
     }
     return "";
 }
@@ -199,11 +257,12 @@ int run(const std::vector<std::string>& given) {
     if (words->arguments.command.empty()) {
         return fail_usage("");
     }
-    if (is_unsupported_command(words->arguments.command)) {
+    if (const std::string why(why_refused(words->arguments.command)); !why.empty()) {
         std::fprintf(stderr,
                      "drbdsetup: command '%s' is known but not supported by this version of "
-                     "drbdd\n",
-                     words->arguments.command.c_str());
+                     "drbdd: %s\n",
+                     words->arguments.command.c_str(),
+                     why.c_str());
         return cli::kExitUsage;
     }
     const CommandSpec* spec = find_command(words->arguments.command);
