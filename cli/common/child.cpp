@@ -73,7 +73,7 @@ std::string shell_quoted(const std::string& word) {
     std::string out;
     for (const char c : word) {
         const bool plain = std::isalnum(static_cast<unsigned char>(c)) != 0 ||
-                           std::string_view("/._-+=:,@%[]").find(c) != std::string_view::npos;
+                           std::string_view("/._-+=:,@%").find(c) != std::string_view::npos;
         out += plain ? std::string(1, c) : std::string("\\") + c;
     }
     return out;

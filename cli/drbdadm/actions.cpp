@@ -2,6 +2,7 @@
 
 #include "cli/common/child.h"
 #include "cli/common/outcome.h"
+#include "cli/drbdadm/calls.h"
 
 #include <algorithm>
 #include <cstdio>
@@ -12,10 +13,6 @@ namespace drbdadm {
 namespace {
 
 using control::Command;
-
-std::string minor_of(const Target& target) {
-    return std::to_string(target.volume->minor.value_or(0));
-}
 
 control::Request request_for(Command command, const Target& target) {
     control::Request request;
@@ -43,8 +40,8 @@ int execute_on_minor(Context& context,
                      const Target& target,
                      control::Request request,
                      const std::string& flags = "") {
-    const std::string words =
-        "drbdsetup " + std::string(to_string(request.command)) + " " + minor_of(target) + flags;
+    const std::string words = "drbdsetup " + std::string(to_string(request.command)) + " " +
+                              minor_of(*target.volume) + flags;
     if (only_printed(context, words)) {
         return 0;
     }
@@ -52,22 +49,18 @@ int execute_on_minor(Context& context,
     if (!reply) {
         return fail_to_ask(reply.error());
     }
-    return finish(about_minor(*reply), minor_of(target), words);
+    return finish(about_minor(*reply), minor_of(*target.volume), words);
 }
 
 void print_up(const Context& context, const Target& target) {
-    const std::string& name = target.resource->name;
     const std::vector<config::VolumeConf> volumes =
         target.volume == nullptr ? target.host->volumes : std::vector{*target.volume};
-    only_printed(context, "drbdsetup new-resource " + name);
+    only_printed(context, new_resource_words(target) + resource_option_words(context, target));
     for (const config::VolumeConf& volume : volumes) {
-        only_printed(context,
-                     "drbdsetup new-minor " + name + " " +
-                         std::to_string(volume.minor.value_or(0)) + " " +
-                         std::to_string(volume.number));
+        only_printed(context, new_minor_words(target, volume));
     }
     for (const config::VolumeConf& volume : volumes) {
-        only_printed(context, apply_al_words(volume));
+        only_printed(context, drbdmeta_words(volume, "apply-al"));
         only_printed(context,
                      attach_words(volume) +
                          disk_option_words(context, {target.resource, target.host, &volume}));
@@ -89,8 +82,9 @@ const config::VolumeConf* volume_of_step(const Target& target, const std::string
 int fail_attached(const config::VolumeConf& volume) {
     fail(cli::kExitUsage,
          "Device '" + std::to_string(volume.minor.value_or(0)) + "' is configured!");
-    return fail(cli::kExitUsage,
-                "Command '" + apply_al_words(volume) + "' terminated with exit code 20");
+    return fail(
+        cli::kExitUsage,
+        "Command '" + drbdmeta_words(volume, "apply-al") + "' terminated with exit code 20");
 }
 
 void print_failures(const Target& target, const std::vector<control::Failure>& failures) {
@@ -132,14 +126,17 @@ int up(Context& context, const Target& target) {
     if (const int exit = check_own_address(context, target); exit != 0) {
         return exit;
     }
+    if (context.line.dry_run) {
+        print_up(context, target);
+    }
     control::Request request = request_for(Command::Up, target);
     if (const int exit = add_settings(context, target, request); exit != 0) {
         return exit;
     }
-    print_up(context, target);
     if (context.line.dry_run) {
         return 0;
     }
+    print_up(context, target);
     if (const int exit = ensure_daemon(context); exit != 0) {
         return exit;
     }
@@ -181,13 +178,12 @@ int down(Context& context, const Target& target) {
 }
 
 int attach(Context& context, const Target& target) {
+    only_printed(context, drbdmeta_words(*target.volume, "apply-al"));
+    only_printed(context, attach_words(*target.volume) + disk_option_words(context, target));
     control::Request request = request_for(Command::Attach, target);
-    if (const int exit = add_settings(context, target, request); exit != 0) {
+    const int exit = add_settings(context, target, request);
+    if (exit != 0 || context.line.dry_run) {
         return exit;
-    }
-    only_printed(context, apply_al_words(*target.volume));
-    if (only_printed(context, attach_words(*target.volume) + disk_option_words(context, target))) {
-        return 0;
     }
     const base::Result<control::Reply> reply = context.client.call(std::move(request));
     if (!reply) {
@@ -195,7 +191,8 @@ int attach(Context& context, const Target& target) {
     }
     return reply->code == control::err::kDiskConfigured
                ? fail_attached(*target.volume)
-               : finish(about_minor(*reply), minor_of(target), attach_words(*target.volume));
+               : finish(
+                     about_minor(*reply), minor_of(*target.volume), attach_words(*target.volume));
 }
 
 int detach(Context& context, const Target& target) {
@@ -208,15 +205,14 @@ int connect(Context& context, const Target& target) {
     if (const int exit = check_own_address(context, target); exit != 0) {
         return exit;
     }
+    const std::string flag = context.line.discard_my_data ? " --discard-my-data" : "";
+    only_printed(context, connect_words(target) + net_option_words(context, target) + flag);
     control::Request request = request_for(Command::Connect, target);
-    if (const int exit = add_settings(context, target, request); exit != 0) {
+    const int exit = add_settings(context, target, request);
+    if (exit != 0 || context.line.dry_run) {
         return exit;
     }
     request.discard_my_data = context.line.discard_my_data;
-    const std::string flag = context.line.discard_my_data ? " --discard-my-data" : "";
-    if (only_printed(context, connect_words(target) + net_option_words(context, target) + flag)) {
-        return 0;
-    }
     return execute(
         context, std::move(request), target.resource->name, connect_words(target) + flag);
 }
@@ -252,7 +248,7 @@ int become_primary(Context& context, const Target& target) {
 
 // A node whose daemon does not run has no Primary.
 int secondary(Context& context, const Target& target) {
-    const std::string words = "drbdsetup secondary " + minor_of(target);
+    const std::string words = "drbdsetup secondary " + minor_of(*target.volume);
     if (only_printed(context, words)) {
         return 0;
     }
@@ -261,12 +257,12 @@ int secondary(Context& context, const Target& target) {
     if (!reply) {
         return reply.error().code == base::ErrorCode::NotFound ? 0 : fail_to_ask(reply.error());
     }
-    return finish(about_minor(*reply), minor_of(target), words);
+    return finish(about_minor(*reply), minor_of(*target.volume), words);
 }
 
 // Without an attached disk the metadata itself is told.
 int invalidate(Context& context, const Target& target) {
-    const std::string words = "drbdsetup invalidate " + minor_of(target);
+    const std::string words = "drbdsetup invalidate " + minor_of(*target.volume);
     if (!only_printed(context, words)) {
         const base::Result<control::Reply> reply =
             context.client.call(request_for(Command::Invalidate, target));
@@ -281,7 +277,8 @@ int invalidate(Context& context, const Target& target) {
                                   reply->code == control::err::kMinorInvalid ||
                                   reply->code == control::err::kNoDisk;
         if (!not_attached) {
-            return fail(exit, cli::failure_text(minor_of(target), reply->code, reply->text));
+            return fail(exit,
+                        cli::failure_text(minor_of(*target.volume), reply->code, reply->text));
         }
     }
     return run_drbdmeta(context, *target.volume, "invalidate", {}, false);
@@ -289,7 +286,7 @@ int invalidate(Context& context, const Target& target) {
 
 // 0, 5 (the data are worse than outdated) or 17 (it is Primary): fence-peer handlers count on it.
 int outdate(Context& context, const Target& target) {
-    const std::string words = "drbdsetup outdate " + minor_of(target);
+    const std::string words = "drbdsetup outdate " + minor_of(*target.volume);
     if (!only_printed(context, words)) {
         const base::Result<control::Reply> reply =
             context.client.call(request_for(Command::Outdate, target));
@@ -301,9 +298,10 @@ int outdate(Context& context, const Target& target) {
                                   reply->code == control::err::kMinorInvalid ||
                                   reply->code == control::err::kNoDisk;
         if (!not_attached) {
-            return exit == 0
-                       ? 0
-                       : fail(exit, cli::failure_text(minor_of(target), reply->code, reply->text));
+            return exit == 0 ? 0
+                             : fail(exit,
+                                    cli::failure_text(
+                                        minor_of(*target.volume), reply->code, reply->text));
         }
     }
     return run_drbdmeta(context, *target.volume, "outdate", {}, false);
@@ -326,12 +324,11 @@ int create_md(Context& context, const Target& target) {
 }
 
 int meta_command(Context& context, const Target& target) {
-    const std::vector<std::string> force = {"--force"};
-    return run_drbdmeta(context,
-                        *target.volume,
-                        context.line.command,
-                        context.line.force ? force : std::vector<std::string>{},
-                        false);
+    std::vector<std::string> options = context.line.for_drbdmeta;
+    if (context.line.force) {
+        options.emplace_back("--force");
+    }
+    return run_drbdmeta(context, *target.volume, context.line.command, options, false);
 }
 
 }  // namespace drbdadm

@@ -2,6 +2,7 @@
 
 #include "cli/common/outcome.h"
 #include "cli/drbdadm/actions.h"
+#include "cli/drbdadm/calls.h"
 
 #include <algorithm>
 #include <cstdio>
@@ -10,6 +11,32 @@
 #include <utility>
 
 namespace drbdadm {
+
+base::Result<std::optional<config::ResourceSettings>> ask_running(Context& context,
+                                                                  const std::string& name) {
+    control::Request request;
+    request.command = control::Command::Show;
+    request.resource = name;
+    const base::Result<control::Reply> reply = context.client.call(std::move(request));
+    if (!reply && reply.error().code == base::ErrorCode::NotFound) {
+        return std::optional<config::ResourceSettings>();
+    }
+    if (!reply) {
+        return reply.error();
+    }
+    if (reply->code == control::err::kResourceNotKnown) {
+        return std::optional<config::ResourceSettings>();
+    }
+    if (reply->code != 0) {
+        return base::Error{base::ErrorCode::State,
+                           cli::failure_text(name, reply->code, reply->text)};
+    }
+    base::Result<config::ResourceSettings> settings = control::settings_from_json(reply->data);
+    if (!settings) {
+        return settings.error();
+    }
+    return std::optional(std::move(*settings));
+}
 
 namespace {
 
@@ -142,40 +169,14 @@ int run_step(Context& context,
             return connect(context, target);
         case Kind::NetOptions:
             settings.net = wanted.net;
-            return change_options(context,
-                                  target,
-                                  settings,
-                                  "??",
-                                  net_options_words(target) + net_option_words(context, target));
+            return change_options(
+                context,
+                target,
+                settings,
+                "??",
+                net_options_words(target) + " --set-defaults" + net_option_words(context, target));
     }
     return 0;
-}
-
-// What is in force; nothing if the resource is not configured, or nobody is there to ask.
-base::Result<std::optional<config::ResourceSettings>> ask_running(Context& context,
-                                                                  const std::string& name) {
-    control::Request request;
-    request.command = control::Command::Show;
-    request.resource = name;
-    const base::Result<control::Reply> reply = context.client.call(std::move(request));
-    if (!reply && reply.error().code == base::ErrorCode::NotFound) {
-        return std::optional<config::ResourceSettings>();
-    }
-    if (!reply) {
-        return reply.error();
-    }
-    if (reply->code == control::err::kResourceNotKnown) {
-        return std::optional<config::ResourceSettings>();
-    }
-    if (reply->code != 0) {
-        return base::Error{base::ErrorCode::State,
-                           cli::failure_text(name, reply->code, reply->text)};
-    }
-    base::Result<config::ResourceSettings> settings = control::settings_from_json(reply->data);
-    if (!settings) {
-        return settings.error();
-    }
-    return std::optional(std::move(*settings));
 }
 
 // Handlers and time limits have no command of the original's that would change them.
@@ -250,7 +251,8 @@ int adjust(Context& context, const Target& target) {
     const base::Result<config::ResourceSettings> wanted =
         config::settings_for(context.conf, *target.resource, context.node);
     if (!wanted) {
-        return fail(cli::kExitConfig, wanted.error().text);
+        return context.line.dry_run ? up(context, target)
+                                    : fail(cli::kExitConfig, wanted.error().text);
     }
     const auto running = ask_running(context, target.resource->name);
     if (!running) {

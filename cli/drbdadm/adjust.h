@@ -2,10 +2,14 @@
 // section 7.3.
 #pragma once
 
+#include "base/result.h"
+#include "cli/drbdadm/context.h"
 #include "config/settings.h"
 #include "drbdd/control/messages.h"
 
 #include <cstdint>
+#include <optional>
+#include <string>
 #include <vector>
 
 namespace drbdadm {
@@ -30,5 +34,9 @@ std::vector<AdjustStep> adjust_steps(const config::ResourceSettings& running,
                                      const config::ResourceSettings& wanted,
                                      const control::ResourceStatus& status,
                                      const AdjustScope& scope);
+
+// What is in force; nothing if the resource is not configured, or nobody is there to ask.
+base::Result<std::optional<config::ResourceSettings>> ask_running(Context& context,
+                                                                  const std::string& name);
 
 }  // namespace drbdadm

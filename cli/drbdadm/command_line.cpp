@@ -1,5 +1,7 @@
 #include "cli/drbdadm/command_line.h"
 
+#include "config/options.h"
+
 #include <algorithm>
 #include <getopt.h>
 #include <iterator>
@@ -29,6 +31,9 @@ enum LongOption {
     kDegrWfcTimeout,
     kOutdatedWfcTimeout,
     kForDrbdmeta,
+    kForDrbdsetup,
+    kSetDefaults,
+    kOfDrbdConf,  // an option of net, disk or options
 };
 
 // getopt_long() also takes unique beginnings of these, on which scripts rely.
@@ -38,6 +43,10 @@ constexpr option kOptions[] = {
     {"verbose", no_argument, nullptr, 'v'},
     {"config-file", required_argument, nullptr, 'c'},
     {"config-to-test", required_argument, nullptr, 't'},
+    {"config-to-exclude", required_argument, nullptr, 'E'},
+    {"peer", required_argument, nullptr, 'P'},
+    {"drbd-proxy-ctl", required_argument, nullptr, 'p'},
+    {"setup-option", required_argument, nullptr, 'W'},
     {"drbdsetup", required_argument, nullptr, 's'},
     {"drbdmeta", required_argument, nullptr, 'm'},
     {"sh-varname", required_argument, nullptr, 'n'},
@@ -62,8 +71,33 @@ constexpr option kOptions[] = {
     {"al-stripes", required_argument, nullptr, kForDrbdmeta},
     {"al-stripe-size-kB", required_argument, nullptr, kForDrbdmeta},
     {"peer-max-bio-size", required_argument, nullptr, kForDrbdmeta},
-    {nullptr, 0, nullptr, 0},
+    {"start", required_argument, nullptr, kForDrbdsetup},
+    {"stop", required_argument, nullptr, kForDrbdsetup},
+    {"assume-peer-has-space", no_argument, nullptr, kForDrbdsetup},
+    {"assume-clean", no_argument, nullptr, kForDrbdsetup},
+    {"clear-bitmap", no_argument, nullptr, kForDrbdsetup},
+    {"set-defaults", no_argument, nullptr, kSetDefaults},
 };
+
+// Those and the options of a resource; each name once.
+std::vector<option> all_options() {
+    std::vector<option> all(std::begin(kOptions), std::end(kOptions));
+    for (const config::Section section :
+         {config::Section::Net, config::Section::Disk, config::Section::Options}) {
+        for (const config::OptionSpec& spec : config::options_of(section)) {
+            const bool is_there = std::any_of(
+                all.begin(), all.end(), [&](const option& o) { return o.name == spec.name; });
+            const bool is_bool = spec.kind == config::OptionSpec::Kind::Bool;
+            if (!is_there) {
+                all.push_back({spec.name.data(),  // of a table of literals
+                               is_bool ? optional_argument : required_argument,
+                               nullptr,
+                               kOfDrbdConf});
+            }
+        }
+    }
+    return all;
+}
 
 void take_option(CommandLine& line, int code, const std::string& name, const std::string& value) {
     switch (code) {
@@ -80,7 +114,17 @@ void take_option(CommandLine& line, int code, const std::string& name, const std
             line.config_file = value;
             break;
         case 't':
-            line.config_to_test = true;
+            line.config_to_test = value;
+            break;
+        case 'E':
+            line.config_to_exclude = value;
+            break;
+        case 'W':
+            line.for_drbdmeta.push_back(value);
+            line.for_drbdsetup.push_back(value);
+            break;
+        case 'P':
+            line.peer = value;
             break;
         case 'm':
             line.drbdmeta = value;
@@ -139,7 +183,16 @@ void take_option(CommandLine& line, int code, const std::string& name, const std
         case kForDrbdmeta:
             line.for_drbdmeta.push_back("--" + name + "=" + value);
             break;
-        default:  // -s and -n have no meaning here: there is no other drbdsetup to run
+        case kForDrbdsetup:
+            line.for_drbdsetup.push_back("--" + name + (value.empty() ? "" : "=" + value));
+            break;
+        case kSetDefaults:
+            line.set_defaults = true;
+            break;
+        case kOfDrbdConf:
+            line.options.push_back({name, value.empty() ? "yes" : value, {}});
+            break;
+        default:  // -s, -p and -n have no meaning here: there is no other drbdsetup to run
             break;
     }
 }
@@ -153,11 +206,14 @@ Result<std::vector<std::string>> take_options(CommandLine& line,
     }
     argv.push_back(nullptr);
     const int argc = static_cast<int>(argv.size()) - 1;
+    std::vector<option> options = all_options();
+    options.push_back({nullptr, 0, nullptr, 0});
     optind = 0;  // start anew, with permutation
     opterr = 0;
     while (true) {
         int index = -1;
-        const int code = ::getopt_long(argc, argv.data(), ":Sdvc:t:s:m:n:Vh", kOptions, &index);
+        const int code =
+            ::getopt_long(argc, argv.data(), ":Sdvc:t:E:P:p:W:s:m:n:Vh", options.data(), &index);
         if (code < 0) {
             break;
         }
@@ -172,7 +228,7 @@ Result<std::vector<std::string>> take_options(CommandLine& line,
         if (code == ':') {
             return Error{ErrorCode::Invalid, "drbdadm: option '" + word + "' requires an argument"};
         }
-        const std::string name = index >= 0 ? kOptions[index].name : "";
+        const std::string name = index >= 0 ? options[static_cast<std::size_t>(index)].name : "";
         if (code >= kForce) {
             line.given.push_back(name);
         }
@@ -206,8 +262,9 @@ Result<CommandLine> parse_command_line(const std::vector<std::string>& words) {
 }
 
 bool takes_value(std::string_view option) {
-    return std::any_of(std::begin(kOptions), std::end(kOptions), [&](const ::option& known) {
-        return known.name != nullptr && known.name == option && known.has_arg != no_argument;
+    const std::vector<::option> all = all_options();
+    return std::any_of(all.begin(), all.end(), [&](const ::option& known) {
+        return known.name == option && known.has_arg != no_argument;
     });
 }
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "base/result.h"
+#include "config/drbd_conf.h"
 
 #include <optional>
 #include <string>
@@ -20,9 +21,10 @@ struct CommandLine {
     bool show_secrets = false;  // with -d and -v
     bool version = false;
     bool help = false;
-    bool config_to_test = false;
     std::optional<std::string> config_file;
-    std::string drbdmeta;  // program to use
+    std::string config_to_test;     // read beside the other, as if it had been included
+    std::string config_to_exclude;  // not read where it is included
+    std::string drbdmeta;           // program to use
     std::string run_dir;
     std::string node;
     std::string daemon_conf;
@@ -40,7 +42,11 @@ struct CommandLine {
     std::optional<std::string> wfc_timeout;
     std::optional<std::string> degr_wfc_timeout;
     std::optional<std::string> outdated_wfc_timeout;
-    std::vector<std::string> for_drbdmeta;  // "--al-stripes=4"
+    std::vector<std::string> for_drbdmeta;   // "--al-stripes=4"
+    std::vector<std::string> for_drbdsetup;  // "--start=0", of commands that are only printed
+    config::Options options;                 // of disk-options and its like
+    bool set_defaults = false;
+    std::string peer;  // --peer: whose connection is meant, which is the only one
 };
 
 // Options may stand anywhere; in the old style `drbdadm -- --force primary r0` those of the command

@@ -1,10 +1,17 @@
 #include "cli/drbdadm/commands.h"
 
 #include "cli/drbdadm/actions.h"
+#include "cli/drbdadm/boot.h"
+#include "cli/drbdadm/change_options.h"
+#include "cli/drbdadm/creation.h"
+#include "cli/drbdadm/handlers.h"
+#include "cli/drbdadm/refused.h"
 #include "cli/drbdadm/show.h"
 #include "cli/drbdadm/targets.h"
+#include "config/options.h"
 
 #include <algorithm>
+#include <cstdio>
 #include <iterator>
 #include <sstream>
 
@@ -61,63 +68,94 @@ constexpr CommandSpec kCommands[] = {
     {"sh-dev", Scope::Volume, sh_dev},
     {"sh-minor", Scope::Volume, sh_minor},
     {"sh-ll-dev", Scope::Volume, sh_ll_dev},
-    {"sh-md-dev", Scope::Volume, sh_ll_dev},  // internal metadata: the same device
+    {"sh-md-dev", Scope::Volume, sh_md_dev},
     {"sh-md-idx", Scope::Volume, sh_md_idx},
     {"sh-ip", Scope::Volume, sh_ip},
+    {"sh-lr-of", Scope::Resource, sh_lr_of},
     {"sh-udev", Scope::Volume, sh_udev},
     {"sh-b-pri", Scope::Resource, become_primary},
+    {"new-resource", Scope::Resource, new_resource},
+    {"new-minor", Scope::Volume, new_minor},
+    {"sh-new-minor", Scope::Volume, new_minor},
+    {"del-minor", Scope::Volume, del_minor},
+    {"del-resource", Scope::Resource, del_resource},
+    {"disk-options", Scope::Volume, disk_options},
+    {"net-options", Scope::Resource, net_options},
+    {"resource-options", Scope::Resource, resource_options},
+    {"adjust-with-progress", Scope::Resource, nullptr, "skip-disk skip-net address-later"},
+    {"wait-con-int", Scope::Resource, nullptr, {}, true},
+    {"dump-xml", Scope::Resource, nullptr, {}, true},
+    {"hidden-commands", Scope::Resource, nullptr, {}, true},
+    {"set-gi", Scope::Volume, meta_command, kTakesForce},
+    {"resize", Scope::Volume, refused, "size assume-peer-has-space assume-clean"},
+    {"check-resize", Scope::Volume, refused},
+    {"verify", Scope::Volume, refused, "start stop"},
+    {"pause-sync", Scope::Volume, refused},
+    {"resume-sync", Scope::Volume, refused},
+    {"suspend-io", Scope::Volume, refused},
+    {"resume-io", Scope::Volume, refused},
+    {"invalidate-remote", Scope::Volume, refused},
+    {"new-current-uuid", Scope::Volume, refused, "clear-bitmap"},
 };
 
-constexpr std::string_view kUnsupported[] = {"adjust-with-progress",
-                                             "disk-options",
-                                             "net-options",
-                                             "resource-options",
-                                             "invalidate-remote",
-                                             "resize",
-                                             "check-resize",
-                                             "verify",
-                                             "pause-sync",
-                                             "resume-sync",
-                                             "suspend-io",
-                                             "resume-io",
-                                             "wait-con-int",
-                                             "dump-xml",
-                                             "set-gi",
-                                             "new-current-uuid",
-                                             "new-resource",
-                                             "new-minor",
-                                             "sh-new-minor",
-                                             "del-minor",
-                                             "new-peer",
-                                             "del-peer",
-                                             "new-path",
-                                             "del-path",
-                                             "peer-device-options",
-                                             "forget-peer",
-                                             "sh-lr-of",
-                                             "proxy-up",
-                                             "proxy-down",
-                                             "hidden-commands",
-                                             "pri-on-incon-degr",
-                                             "pri-lost-after-sb",
-                                             "pri-lost",
-                                             "fence-peer",
-                                             "unfence-peer",
-                                             "local-io-error",
-                                             "before-resync-target",
-                                             "split-brain",
-                                             "initial-split-brain",
-                                             "out-of-sync",
-                                             "after-resync-target",
-                                             "before-resync-source",
-                                             "quorum-lost",
-                                             "disconnected"};
+// Every handler is a command of this kind.
+constexpr CommandSpec kHandler = {"", Scope::Either, run_handler};
 
 const CommandSpec* find_command(std::string_view name) {
     const auto found = std::find_if(std::begin(kCommands),
                                     std::end(kCommands),
                                     [&](const CommandSpec& spec) { return spec.name == name; });
-    return found == std::end(kCommands) ? nullptr : found;
+    if (found != std::end(kCommands)) {
+        return found;
+    }
+    return is_handler(name) ? &kHandler : nullptr;
+}
+
+// The options of a section, and --set-defaults.
+std::vector<std::string> options_of_section(config::Section section) {
+    std::vector<std::string> names = {"set-defaults"};
+    for (const config::OptionSpec& spec : config::options_of(section)) {
+        names.emplace_back(spec.name);
+    }
+    return names;
+}
+
+bool is_hidden(std::string_view name) {
+    return name.starts_with("sh-") || name.starts_with("new-") || name.starts_with("del-") ||
+           name == "set-gi" || name == "check-resize" || name == "suspend-io" ||
+           name == "resume-io" || name == "peer-suspect" || name == "peer-dead";
+}
+
+// Those that the help text does not show: for scripts, and for the daemon.
+int hidden_commands() {
+    const auto print = [](const std::vector<std::string_view>& names) {
+        int column = 0;
+        for (const std::string_view name : names) {
+            std::printf(" %-35.*s", static_cast<int>(name.size()), name.data());
+            if (++column % 2 == 0) {
+                std::fputc('\n', stdout);
+            }
+        }
+        std::fputs("\n\n", stdout);
+    };
+    std::vector<std::string_view> for_scripts;
+    for (const CommandSpec& spec : kCommands) {
+        if (is_hidden(spec.name)) {
+            for_scripts.push_back(spec.name);
+        }
+    }
+    std::vector<std::string_view> handlers;
+    for (const config::OptionSpec& spec : config::options_of(config::Section::Handlers)) {
+        handlers.push_back(spec.name);
+    }
+    std::fputs(
+        "\nThese additional commands might be useful for writing\nnifty shell scripts around "
+        "drbdadm:\n\n",
+        stdout);
+    print(for_scripts);
+    std::fputs("These run the handler of that name as the daemon would:\n\n", stdout);
+    print(handlers);
+    return 0;
 }
 
 // Commands about the file itself.
@@ -137,6 +175,15 @@ std::optional<int> run_on_file(Context& context) {
     }
     if (name == "dump") {
         return dump(context);
+    }
+    if (name == "dump-xml") {
+        return dump_xml(context);
+    }
+    if (name == "wait-con-int") {
+        return wait_con_int(context);
+    }
+    if (name == "hidden-commands") {
+        return hidden_commands();
     }
     return std::nullopt;
 }
@@ -177,19 +224,28 @@ std::vector<std::string_view> command_names() {
     return names;
 }
 
+bool needs_no_operand(std::string_view name) {
+    const CommandSpec* spec = find_command(name);
+    return spec != nullptr && spec->all_by_default;
+}
+
 bool is_command(std::string_view name) {
     return find_command(name) != nullptr;
 }
 
 std::vector<std::string> options_of(std::string_view command) {
+    if (command == "disk-options") {
+        return options_of_section(config::Section::Disk);
+    }
+    if (command == "net-options") {
+        return options_of_section(config::Section::Net);
+    }
+    if (command == "resource-options") {
+        return options_of_section(config::Section::Options);
+    }
     const CommandSpec* spec = find_command(command);
     std::istringstream words(spec == nullptr ? "" : std::string(spec->options));
     return {std::istream_iterator<std::string>(words), {}};
-}
-
-bool is_unsupported_command(std::string_view name) {
-    return std::find(std::begin(kUnsupported), std::end(kUnsupported), name) !=
-           std::end(kUnsupported);
 }
 
 int run_command(Context& context) {
@@ -207,7 +263,9 @@ int run_command(Context& context) {
     if (!targets) {
         return fail(1, targets.error().text);
     }
-    return run_on_targets(context, *spec, *targets);
+    return context.line.command == "adjust-with-progress"
+               ? adjust_with_progress(context, *targets)
+               : run_on_targets(context, *spec, *targets);
 }
 
 }  // namespace drbdadm

@@ -21,7 +21,7 @@ std::vector<std::string> options_of(std::string_view command);
 
 bool is_command(std::string_view name);
 
-// A command of the original that this version does not have.
-bool is_unsupported_command(std::string_view name);
+// Without operands it is about the whole file, or about every resource.
+bool needs_no_operand(std::string_view name);
 
 }  // namespace drbdadm

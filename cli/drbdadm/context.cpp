@@ -4,6 +4,7 @@
 #include "cli/common/environment.h"
 #include "cli/common/outcome.h"
 #include "cli/common/own_address.h"
+#include "cli/drbdadm/calls.h"
 #include "cli/drbdadm/secrets.h"
 
 #include <algorithm>
@@ -25,14 +26,6 @@ constexpr std::chrono::seconds kStartTime{5};
 constexpr std::chrono::seconds kUnitStartTime{60};  // with all of its resources
 constexpr int kNoSuchUnit = 5;                      // of systemctl
 constexpr std::chrono::milliseconds kMetaTime{900};
-
-std::string option_words(const config::Options& options) {
-    std::string words;
-    for (const config::Option& option : options) {
-        words += " " + cli::shell_quoted("--" + option.name + "=" + option.value);
-    }
-    return words;
-}
 
 base::Result<control::Reply> ask_version(Context& context) {
     control::Request request;
@@ -90,19 +83,6 @@ bool is_plain_file(const std::string& path) {
     struct stat info {};
 
     return ::stat(path.c_str(), &info) == 0 && S_ISREG(info.st_mode);
-}
-
-std::string address_words(const config::HostConf* host) {
-    return host == nullptr ? "N/A" : config::to_string(host->address);
-}
-
-const config::HostConf* peer_of(const Target& target) {
-    for (const config::HostConf& host : target.resource->hosts) {
-        if (&host != target.host) {
-            return &host;
-        }
-    }
-    return nullptr;
 }
 
 }  // namespace
@@ -220,8 +200,8 @@ int run_drbdmeta(Context& context,
     std::vector<std::string> argv = {"drbdmeta",
                                      std::to_string(volume.minor.value_or(0)),
                                      "v08",
-                                     volume.disk,
-                                     "internal",
+                                     meta_device(volume),
+                                     meta_index(volume),
                                      command};
     argv.insert(argv.end(), options.begin(), options.end());
     std::string words;
@@ -232,7 +212,7 @@ int run_drbdmeta(Context& context,
         return 0;
     }
     // Who keeps data in a plain file said so at create-md: drbdmeta wants to hear it each time.
-    if (command != "create-md" && command != "wipe-md" && is_plain_file(volume.disk)) {
+    if (command != "create-md" && command != "wipe-md" && is_plain_file(meta_device(volume))) {
         argv.insert(argv.begin() + 1, "--force");
     }
     argv[0] = context.line.drbdmeta.empty() ? cli::find_program("drbdmeta") : context.line.drbdmeta;
@@ -252,54 +232,6 @@ int run_drbdmeta(Context& context,
              "Command '" + words + "' terminated with exit code " + std::to_string(child.exit));
     }
     return child.exit;
-}
-
-std::string apply_al_words(const config::VolumeConf& volume) {
-    return "drbdmeta " + std::to_string(volume.minor.value_or(0)) + " v08 " +
-           cli::shell_quoted(volume.disk) + " internal apply-al";
-}
-
-std::string attach_words(const config::VolumeConf& volume) {
-    const std::string disk = cli::shell_quoted(volume.disk);
-    return "drbdsetup attach " + std::to_string(volume.minor.value_or(0)) + " " + disk + " " +
-           disk + " internal";
-}
-
-std::string connect_words(const Target& target) {
-    return "drbdsetup connect " + target.resource->name + " " + address_words(target.host) + " " +
-           address_words(peer_of(target));
-}
-
-std::string disconnect_words(const Target& target) {
-    return "drbdsetup disconnect " + address_words(target.host) + " " +
-           address_words(peer_of(target));
-}
-
-std::string net_options_words(const Target& target) {
-    return "drbdsetup net-options " + address_words(target.host) + " " +
-           address_words(peer_of(target)) + " --set-defaults";
-}
-
-std::string disk_option_words(const Context& context, const Target& target) {
-    config::Options options = target.volume->options;
-    std::reverse(options.begin(), options.end());
-    config::Options general = target.host->disk;
-    const config::Options inherited =
-        config::effective_options(context.conf, *target.resource, config::Section::Disk);
-    general.insert(general.end(), inherited.rbegin(), inherited.rend());
-    for (const config::Option& option : general) {
-        const bool is_set = std::any_of(
-            options.begin(), options.end(), [&](const auto& o) { return o.name == option.name; });
-        if (!is_set) {
-            options.push_back(option);
-        }
-    }
-    return option_words(options);
-}
-
-std::string net_option_words(const Context& context, const Target& target) {
-    return option_words(
-        config::effective_options(context.conf, *target.resource, config::Section::Net));
 }
 
 }  // namespace drbdadm

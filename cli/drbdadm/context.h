@@ -72,25 +72,11 @@ bool becomes_primary_here(const Context& context, const Target& target);
 // `up` makes nothing Primary, as the original's does not: where the file asks for that, it says so.
 void warn_of_promotion(const Context& context, const Target& target);
 
-// Runs "drbdmeta MINOR v08 DISK internal COMMAND [OPTION...]" of a volume; limited: it must not
-// ask.
+// Runs "drbdmeta MINOR v08 DEVICE INDEX COMMAND [OPTION...]" of a volume; limited: it must not ask.
 int run_drbdmeta(Context& context,
                  const config::VolumeConf& volume,
                  const std::string& command,
                  const std::vector<std::string>& options,
                  bool limited);
-
-// "drbdmeta 0 v08 /dev/x internal apply-al", for a shell.
-std::string apply_al_words(const config::VolumeConf& volume);
-
-// "drbdsetup attach 0 /dev/x /dev/x internal", without options: they may contain the secret.
-std::string attach_words(const config::VolumeConf& volume);
-std::string connect_words(const Target& target);
-std::string disconnect_words(const Target& target);
-std::string net_options_words(const Target& target);  // with --set-defaults
-
-// " --resync-rate=40M ..." as the original would add them.
-std::string disk_option_words(const Context& context, const Target& target);
-std::string net_option_words(const Context& context, const Target& target);
 
 }  // namespace drbdadm

@@ -5,6 +5,7 @@
 #include "cli/drbdadm/command_line.h"
 #include "cli/drbdadm/commands.h"
 #include "cli/drbdadm/context.h"
+#include "cli/drbdadm/refused.h"
 #include "cli/drbdadm/secrets.h"
 
 #include <algorithm>
@@ -38,6 +39,10 @@ void print_usage(const std::string& command = "") {
         "  --verbose, -v\n"
         "  --show-secrets\n"
         "  --config-file=..., -c ...\n"
+        "  --config-to-test=..., -t ...\n"
+        "  --config-to-exclude=..., -E ...\n"
+        "  --stacked, -S\n"
+        "  --peer=..., -P ...\n"
         "  --drbdmeta=..., -m ...\n"
         "  --run-dir=...\n"
         "  --node=...\n"
@@ -68,10 +73,10 @@ int print_version() {
     return 0;
 }
 
-int load_configuration(Context& context) {
-    config::SystemFiles files;
+int load_configuration(Context& context, config::FileSource& files) {
     const std::string path = context.line.config_file.value_or(config::default_drbd_conf());
-    config::LoadedConf loaded = config::load_drbd_conf(path, context.node, files);
+    config::LoadedConf loaded = config::load_drbd_conf(
+        path, context.node, files, {context.line.config_to_test, context.line.config_to_exclude});
     for (const std::string& error : loaded.errors) {
         std::fprintf(stderr, "%s\n", error.c_str());
     }
@@ -81,7 +86,13 @@ int load_configuration(Context& context) {
     if (!loaded.errors.empty()) {
         return cli::kExitConfig;
     }
-    if (context.line.command == "up" || context.line.command == "adjust") {
+    for (const std::string& note : loaded.notes) {
+        if (!context.line.command.starts_with("sh-")) {
+            std::fprintf(stderr, "%s\n", note.c_str());
+        }
+    }
+    const bool is_done = context.line.command == "up" || context.line.command == "adjust";
+    if (is_done && !context.line.dry_run) {
         for (const std::string& warning : loaded.warnings) {
             std::fprintf(stderr, "%s\n", warning.c_str());
         }
@@ -112,28 +123,23 @@ int check_usage(const CommandLine& line) {
         print_usage();
         return fail(cli::kExitBadName, "No command specified");
     }
-    if (is_unsupported_command(line.command)) {
-        return fail(cli::kExitBadName,
-                    "drbdadm: command '" + line.command +
-                        "' is known but not supported by this version of drbdd");
-    }
     if (!is_command(line.command)) {
-        return fail(cli::kExitBadName, "drbdadm: Unknown command '" + line.command + "'");
+        const std::string why(why_refused(line.command));
+        return fail(cli::kExitBadName,
+                    why.empty()
+                        ? "drbdadm: Unknown command '" + line.command + "'"
+                        : "drbdadm: command '" + line.command +
+                              "' is known but not supported by this version of drbdd: " + why);
     }
     if (const int exit = check_options(line); exit != 0) {
         return exit;
     }
-    if (line.config_to_test) {
+    if (!line.config_to_test.empty() && line.command != "dump" && line.command != "sh-nop") {
         return fail(cli::kExitBadName,
-                    line.command == "dump" || line.command == "sh-nop"
-                        ? "drbdadm: --config-to-test is not supported by this version of drbdd"
-                        : "The --config-to-test (-t) option is only allowed with the dump and "
-                          "sh-nop commands");
+                    "The --config-to-test (-t) option is only allowed with the dump and sh-nop "
+                    "commands");
     }
-    const bool about_file = line.command == "dump" || line.command == "status" ||
-                            line.command == "sh-nop" || line.command == "sh-resources" ||
-                            line.command == "sh-mod-parms" || line.command == "sh-status";
-    if (line.operands.empty() && !about_file) {
+    if (line.operands.empty() && !needs_no_operand(line.command)) {
         print_usage();
         return fail(cli::kExitBadName, "No resource names specified");
     }
@@ -143,6 +149,11 @@ int check_usage(const CommandLine& line) {
 }  // namespace
 
 int run(const std::vector<std::string>& words) {
+    config::SystemFiles files;
+    return run(words, files);
+}
+
+int run(const std::vector<std::string>& words, config::FileSource& files) {
     base::Result<CommandLine> line = parse_command_line(words);
     if (!line) {
         return fail(cli::kExitBadName, line.error().text);
@@ -161,7 +172,7 @@ int run(const std::vector<std::string>& words) {
     std::string node = cli::node_name(line->node);
     std::string run_dir = cli::run_directory(line->run_dir);
     Context context(std::move(*line), std::move(node), std::move(run_dir));
-    if (const int exit = load_configuration(context); exit != 0) {
+    if (const int exit = load_configuration(context, files); exit != 0) {
         return exit;
     }
     const std::vector<config::ResourceConf>& all = context.conf.resources;

@@ -4,6 +4,7 @@
 #include "cli/common/status_text.h"
 #include "cli/common/wait.h"
 #include "cli/drbdadm/actions.h"
+#include "cli/drbdadm/calls.h"
 #include "config/options.h"
 
 #include <cstdio>
@@ -33,17 +34,14 @@ const config::VolumeConf& volume_of(const Target& target) {
     return target.volume == nullptr ? target.host->volumes.front() : *target.volume;
 }
 
-std::string minor_asked_for(const Target& target) {
-    return std::to_string(volume_of(target).minor.value_or(0));
-}
-
 std::string words_of(const Context& context, const Target& target) {
-    return "drbdsetup " + context.line.command + " " + minor_asked_for(target);
+    return "drbdsetup " + context.line.command + " " + minor_of(volume_of(target));
 }
 
 int fail_unknown_minor(const Context& context, const Target& target) {
     fail(10,
-         cli::failure_text(minor_asked_for(target), control::err::kMinorInvalid, "unknown minor"));
+         cli::failure_text(
+             minor_of(volume_of(target)), control::err::kMinorInvalid, "unknown minor"));
     return fail(10, "Command '" + words_of(context, target) + "' terminated with exit code 10");
 }
 
@@ -111,20 +109,8 @@ bool read_timeout(const std::optional<std::string>& text, config::Seconds& timeo
     return true;
 }
 
-std::string timeout_words(const config::Options& startup) {
-    std::string words;
-    for (const char* name : {"wfc-timeout", "degr-wfc-timeout", "outdated-wfc-timeout"}) {
-        for (const config::Option& option : startup) {
-            words += option.name == name ? " --" + option.name + "=" + option.value : "";
-        }
-    }
-    return words;
-}
-
 int wait(Context& context, const Target& target, cli::WaitFor what) {
-    const std::string words =
-        words_of(context, target) + timeout_words(config::effective_options(
-                                        context.conf, *target.resource, config::Section::Startup));
+    const std::string words = words_of(context, target) + timeout_words(context, target);
     if (only_printed(context, words)) {
         return 0;
     }

@@ -1,6 +1,8 @@
 #include "cli/drbdadm/show.h"
 
+#include "cli/drbdadm/calls.h"
 #include "cli/drbdadm/targets.h"
+#include "config/link.h"
 
 #include <cstdio>
 
@@ -59,6 +61,11 @@ int dump(Context& context) {
     return 0;
 }
 
+int dump_xml(Context& context) {
+    std::fputs(config::dump_xml(context.conf).c_str(), stdout);
+    return 0;
+}
+
 int sh_resources(Context& context) {
     std::string names;
     for (const config::ResourceConf& resource : context.conf.resources) {
@@ -91,12 +98,26 @@ int sh_ll_dev(Context&, const Target& target) {
     return print_line(target.volume->disk);
 }
 
+int sh_md_dev(Context&, const Target& target) {
+    return print_line(meta_device(*target.volume));
+}
+
+// In the word of drbd.conf, where drbdmeta has one of its own.
 int sh_md_idx(Context&, const Target& target) {
-    return print_line(target.volume->meta_disk);
+    const std::string index = meta_index(*target.volume);
+    return print_line(index == "flex-external" ? "flexible" : index);
 }
 
 int sh_ip(Context&, const Target& target) {
-    return print_line(target.host->address.ip);
+    const config::HostConf* peer = config::peer_of(*target.resource, *target.host);
+    const base::Result<config::Link> link =
+        peer == nullptr ? base::Error{base::ErrorCode::NotFound, ""}
+                        : config::link_between(*target.resource, *target.host, *peer);
+    return print_line(link ? link->address.ip : target.host->address.ip);
+}
+
+int sh_lr_of(Context&, const Target& target) {
+    return target.host->stacked_on.empty() ? 0 : print_line(target.host->stacked_on);
 }
 
 int sh_udev(Context& context, const Target& target) {

@@ -42,13 +42,42 @@ Result<Named> find_minor(const Context& context, const std::string& operand) {
     return not_defined(operand);
 }
 
-Result<Named> find_operand(const Context& context, const std::string& operand) {
-    if (operand.starts_with("minor-")) {
-        return find_minor(context, operand);
+// "r0:beta/1" without the peer: there is one. `peer` is empty where none is named.
+std::string without_peer(const std::string& operand, std::string& peer) {
+    const std::size_t colon = operand.find(':');
+    if (colon == std::string::npos) {
+        return operand;
     }
+    const std::size_t end = std::min(operand.find('/', colon), operand.size());
+    peer = operand.substr(colon + 1, end - colon - 1);
+    return operand.substr(0, colon) + operand.substr(end);
+}
+
+// By the name of its host, or of the connection.
+bool is_peer(const Context& context,
+             const config::ResourceConf& resource,
+             const std::string& peer) {
+    const bool is_connection = std::any_of(resource.connections.begin(),
+                                           resource.connections.end(),
+                                           [&](const auto& one) { return one.name == peer; });
+    const config::HostConf* host = config::find_named(resource, peer);
+    return peer.empty() || is_connection ||
+           (host != nullptr && host != resource.find_host(context.node));
+}
+
+Result<Named> find_operand(const Context& context, const std::string& typed) {
+    if (typed.starts_with("minor-")) {
+        return find_minor(context, typed);
+    }
+    std::string peer = context.line.peer;
+    const std::string operand = without_peer(typed, peer);
     const std::size_t slash = operand.find('/');
     Named named;
     named.resource = context.conf.find_resource(operand.substr(0, slash));
+    if (named.resource != nullptr && !is_peer(context, *named.resource, peer)) {
+        return Error{ErrorCode::NotFound,
+                     "'" + peer + "' is no peer of resource '" + named.resource->name + "'."};
+    }
     if (named.resource == nullptr) {
         return not_defined(operand);
     }

@@ -289,4 +289,60 @@ def degraded(cluster):
     bravo.wait_in_sync()
 
 
-main(twice, wrong_moment, adjusted, one_after_the_other, no_device, own_address, generations, shell_status, degraded, mib=32)
+def without_a_file(cluster):
+    """the calls that a dry run prints, made one by one: drbdsetup brings a pair up, shows it, and takes it down"""
+    cluster.up(primary=cluster.alpha)
+    cluster.down()
+    for node in cluster.nodes:
+        calls = node.drbdadm("-d", "--show-secrets", "up", "r0")[1].splitlines()
+        for call in calls:
+            node.run("sh", "-c", call.replace("drbdmeta ", "drbdmeta --force "))  # the disks are plain files
+        for call in [line for line in calls if line.startswith("drbdsetup new-")]:
+            node.run("sh", "-c", call)  # is no news
+    for node in cluster.nodes:
+        node.wait_in_sync()
+    alpha = cluster.alpha
+    alpha.run("drbdsetup", "primary", "r0")
+    if alpha.run("drbdsetup", "role", "r0")[1] != "Primary/Secondary\n":
+        raise Failed("alpha is not Primary")
+    local, peer = "ipv4:10.88.0.1:7788", "ipv4:10.88.0.2:7788"
+    alpha.run("drbdsetup", "net-options", local, peer, "--timeout=50")
+    shown = alpha.run("drbdsetup", "show", "r0")[1]
+    if "        timeout         \t50; # 1/10 seconds\n" not in shown:
+        raise Failed(f"drbdsetup show: {shown}")
+    expect(alpha, "new-minor", "r0", "7", "3", code=10, program="drbdsetup",
+           err=["7: Failure: (160) Minor still configured (down it first)"])
+    expect(alpha, "del-resource", "r0", code=10, program="drbdsetup",
+           err=["r0: Failure: (159) Resource still in use (delete all minors first)"])
+    for words in (["secondary", "0"], ["disconnect", local, peer], ["detach", "0"], ["new-minor", "r0", "7", "3"], ["del-minor", "7"],
+                  ["del-minor", "0"], ["del-resource", "r0"]):
+        alpha.run("drbdsetup", *words)
+    if alpha.status() is not None:
+        raise Failed("r0 is still there")
+
+
+def as_an_agent_does(cluster):
+    """new-resource and new-minor make the device, then attach and adjust, as ocf:linbit:drbd calls them; each twice"""
+    cluster.up(primary=cluster.alpha)
+    cluster.down()
+    for node in cluster.nodes:
+        for command in ("new-resource", "new-minor", "sh-new-minor", "new-resource"):
+            expect(node, command, "r0")
+        if node.status()["devices"][0]["disk-state"] != "Diskless":
+            raise Failed(f"{node.name}: a disk is attached already")
+        expect(node, "attach", "r0")
+        expect(node, "--peer", "bravo" if node is cluster.alpha else "alpha", "adjust", "r0")
+        node.run("drbdsetup", "sh-status", "r0")
+    for node in cluster.nodes:
+        node.wait_in_sync()
+    expect(cluster.alpha, "disk-options", "--resync-rate=5M", "r0")
+    expect(cluster.alpha, "net-options", "--timeout=50", "r0")
+    shown = cluster.alpha.run("drbdsetup", "show", "r0")[1]
+    if "5120k; # bytes/second" not in shown or "50; # 1/10 seconds" not in shown:
+        raise Failed(f"drbdsetup show: {shown}")
+    expect(cluster.alpha, "adjust", "r0")
+    if "5120k" in cluster.alpha.run("drbdsetup", "show", "r0")[1]:
+        raise Failed("adjust did not bring back what the file says")
+
+
+main(without_a_file, as_an_agent_does, twice, wrong_moment, adjusted, one_after_the_other, no_device, own_address, generations, shell_status, degraded, mib=32)

@@ -1,0 +1,75 @@
+#include "cli/drbdadm/refused.h"
+
+#include "cli/common/outcome.h"
+#include "cli/drbdadm/calls.h"
+
+#include <iterator>
+
+namespace drbdadm {
+
+namespace {
+
+struct Refusal {
+    std::string_view command;
+    std::string_view why;
+};
+
+constexpr std::string_view kTwoNodes = "a resource has two nodes and one connection here";
+constexpr std::string_view kNoProxy = "there is no DRBD Proxy to run";
+
+constexpr Refusal kRefusals[] = {
+    {"resize", "the size of a device is that of its disk when it is attached"},
+    {"check-resize", "the size of a device is that of its disk when it is attached"},
+    {"verify", "it has no online verify"},
+    {"pause-sync", "a resync gives way to the application by itself and can't be paused"},
+    {"resume-sync", "a resync gives way to the application by itself and can't be paused"},
+    {"suspend-io", "it can't hold the application's I/O by command"},
+    {"resume-io", "it can't hold the application's I/O by command"},
+    {"invalidate-remote", "use 'drbdadm invalidate' on the peer"},
+    {"new-current-uuid", "use 'drbdadm primary --force', which syncs everything once"},
+    {"new-peer", kTwoNodes},
+    {"del-peer", kTwoNodes},
+    {"new-path", kTwoNodes},
+    {"del-path", kTwoNodes},
+    {"forget-peer", kTwoNodes},
+    {"peer-device-options", "'drbdadm disk-options' and 'drbdadm adjust' change them"},
+    {"proxy-up", kNoProxy},
+    {"proxy-down", kNoProxy},
+};
+
+}  // namespace
+
+std::string_view why_refused(std::string_view command) {
+    for (const Refusal& refusal : kRefusals) {
+        if (refusal.command == command) {
+            return refusal.why;
+        }
+    }
+    return {};
+}
+
+int refused(Context& context, const Target& target) {
+    const std::string& command = context.line.command;
+    const bool sizes = command == "resize" || command == "check-resize";
+    const std::string minor = minor_of(*target.volume);
+    if (context.line.dry_run) {
+        std::string options;
+        for (const std::string& option : context.line.for_drbdsetup) {
+            options += " " + option;
+        }
+        for (const config::Option& option : context.line.options) {
+            options += " --" + option.name + "=" + option.value;
+        }
+        only_printed(context, "drbdsetup " + (sizes ? "resize" : command) + " " + minor + options);
+        if (sizes) {
+            only_printed(context, "drbdsetup check-resize " + minor);
+        }
+        return 0;
+    }
+    return fail(cli::kExitBadName,
+                "drbdadm: command '" + command +
+                    "' is known but not supported by this version of drbdd: " +
+                    std::string(why_refused(command)));
+}
+
+}  // namespace drbdadm
