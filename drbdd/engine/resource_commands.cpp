@@ -122,7 +122,8 @@ void Resource::answer_late(Running& running) {
     core_.progress = true;  // whoever waited for the answer
 }
 
-// The deadline has come before anything was decided: what was asked of the peer is withdrawn.
+// The deadline has come before anything was decided: what was asked of the peer is withdrawn, also
+// for volumes to which it has agreed.
 void Resource::take_back(const Running& running) {
     REQUIRE(!running.decided && !running.answered);
     const std::string why = why_not(running);
@@ -130,7 +131,7 @@ void Resource::take_back(const Running& running) {
     for (const auto& device : devices_) {
         const bool ours = scope.reach == Reach::Everything ||
                           (scope.reach == Reach::Volume && scope.volume == device->number());
-        if (ours && running.stage > 0 && device->peer.request_pending()) {
+        if (ours && running.stage > 0) {
             device->peer.forget_request();
             device->peer.announce_state();
         }

@@ -156,5 +156,26 @@ TEST(SimRoles, ForceIsForTheNamedVolumeOnly) {
     EXPECT_EQ(cluster.disk_state(Node::Bob, 1), DiskState::UpToDate);
 }
 
+// The peer has agreed for one volume, and was not asked for the other when the time was over: it
+// must not go on taking us for a Primary, or nobody could be promoted there.
+TEST(SimRoles, APromotionThatIsTakenBackIsTakenBackForEachVolume) {
+    ClusterOptions options = with_seed(1);
+    options.volumes = 3;
+    TestCluster cluster(options);
+    cluster.start_in_sync();
+    ASSERT_TRUE(cluster.promote(Node::Bob).ok());
+    cluster.disk(Node::Bob, 1).set_stuck(true);
+    EXPECT_TRUE(cluster.demote(Node::Bob).still_running);  // until the disk has stored it
+    const AdminResult promoted = cluster.promote(Node::Bob);
+    EXPECT_EQ(promoted.code, static_cast<int>(engine::StateCode::InTransientState))
+        << promoted.text;
+    EXPECT_FALSE(promoted.still_running);
+    cluster.disk(Node::Bob, 1).set_stuck(false);
+    cluster.run_for(1s);
+    EXPECT_EQ(cluster.host(Node::Alice).status().peer_role, Role::Secondary);
+    EXPECT_TRUE(cluster.promote(Node::Alice).ok());
+    cluster.check_convergence();
+}
+
 }  // namespace
 }  // namespace sim
