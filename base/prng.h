@@ -1,6 +1,6 @@
 // A seeded pseudo random source (xoshiro256**): the same seed gives the same run. The engine's
-// uuids and challenges come from one that its owner seeded (from the operating system in
-// production).
+// uuids come from one that its owner seeded (from the operating system in production). Nothing that
+// has to be a secret may: a few of its numbers tell all that follow.
 #pragma once
 
 #include <cstdint>

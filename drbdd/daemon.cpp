@@ -100,6 +100,7 @@ Daemon::Daemon(DaemonOptions options, base::LogSink& log, std::function<void()> 
       server_(options_.admin, *this, log),
       surroundings_{log,
                     handlers_,
+                    challenges_,
                     make_frontends(options_.places, options_.frontend, log),
                     [this](const runtime::SnapshotPtr& snapshot) {
                         server_.update(snapshot->status.name, status_view(*snapshot));

@@ -11,6 +11,7 @@
 #include "drbdd/frontends.h"
 #include "drbdd/runtime/handler_runner.h"
 #include "drbdd/runtime/resource_thread.h"
+#include "drbdd/runtime/system_challenges.h"
 #include "drbdd/runtime/worker.h"
 
 #include <functional>
@@ -74,6 +75,7 @@ private:
     std::function<void()> on_quit_;
     runtime::HandlerRunner handlers_;
     control::AdminServer server_;
+    runtime::SystemChallenges challenges_;
     runtime::Surroundings surroundings_;
     std::map<std::string, Entry> resources_;
     std::vector<std::shared_ptr<runtime::ResourceThread>> lingering_;

@@ -12,6 +12,7 @@ namespace {
 
 constexpr std::size_t kEarlyPackets = 64;
 constexpr io::Duration kRetryAfterFailure = std::chrono::seconds(1);
+constexpr std::uint32_t kMostDoublings = 4;
 
 }  // namespace
 
@@ -161,6 +162,7 @@ void Connection::lost(ConnState cause, bool to_stand_alone, Outdating outdating)
         }
         waiting_reads_.clear();
         active_reads_.clear();
+        active_read_bytes_ = 0;
     }
     if (std::exchange(disconnect_requested_, false)) {
         disconnect_reply_ = StateCode::Success;
@@ -172,11 +174,29 @@ void Connection::lost(ConnState cause, bool to_stand_alone, Outdating outdating)
         wanted_ = false;
         set_conn(ConnState::StandAlone);
     } else {
-        reconnect_at_ = core_.now + (refused  ? core_.settings.net.connect_int
-                                     : was_up ? io::Duration::zero()
-                                              : kRetryAfterFailure);
+        reconnect_at_ = core_.now + retry_pause(was_up, refused);
         set_conn(ConnState::Unconnected);
     }
+}
+
+// Whoever fails to prove that he is the peer may be anybody: he must not separate the pair, nor
+// keep it busy. The pauses grow, no further than connect-int.
+io::Duration Connection::retry_pause(bool was_up, bool refused) {
+    const io::Duration longest = core_.settings.net.connect_int;
+    if (was_up || !refused) {
+        return refused ? longest : was_up ? io::Duration::zero() : kRetryAfterFailure;
+    }
+    const io::Duration pause =
+        std::min(longest, kRetryAfterFailure * (1 << std::min(unproven_, kMostDoublings)));
+    ++unproven_;
+    core_.log(
+        base::LogLevel::Warning,
+        base::format("%u attempts have failed before the peer had proved itself; the next "
+                     "one in %lld ms",
+                     unproven_,
+                     static_cast<long long>(
+                         std::chrono::duration_cast<std::chrono::milliseconds>(pause).count())));
+    return pause;
 }
 
 void Connection::close_sockets(bool after_sending) {
@@ -188,7 +208,7 @@ void Connection::close_sockets(bool after_sending) {
     }
     data_out_ = meta_out_ = Outgoing{};
     unanswered_since_.reset();
-    ping_wanted_ = reading_paused_ = false;
+    ping_wanted_ = data_paused_ = meta_paused_ = false;
     discard_my_data_ = false;
 }
 
@@ -211,6 +231,9 @@ void Connection::send_packet(SocketId socket,
         out.progress_at = core_.now;
     }
     out.queued += head.size() + payload.length;
+    if (&out == &meta_out_ || budget::is_answer(command)) {
+        out.answers.add(out.queued, head.size() + payload.length);
+    }
     core_.emit(Send{socket, std::move(head), std::move(payload)});
 }
 
@@ -226,13 +249,6 @@ void Connection::send_data(proto::Command command,
 void Connection::send_meta(proto::Command command, VolumeNumber volume, base::ConstBytes body) {
     if (meta_) {
         send_packet(*meta_, meta_out_, command, volume, body, {});
-    }
-}
-
-void Connection::pause_reading(bool paused) {
-    if (data_ && paused != reading_paused_) {
-        reading_paused_ = paused;
-        core_.emit(PauseReading{*data_, paused});
     }
 }
 
@@ -310,6 +326,7 @@ void Connection::on_written(SocketId socket, std::uint64_t total) {
         return;
     }
     out->written = std::min(total, out->queued);
+    out->answers.on_written(out->written, core_.work);
     out->progress_at = core_.now;
     core_.progress = true;
     if (out == &data_out_) {
@@ -324,6 +341,10 @@ void Connection::on_packet(SocketId socket, Packet packet) {
         return;
     }
     if (connector_.running() || (socket == meta_ && !up() && meta_)) {
+        if (packet.payload.length > 0) {
+            on_broken(socket, "data before the handshake");
+            return;
+        }
         if (early_.size() < kEarlyPackets) {  // it settled sooner than we
             early_.emplace_back(socket, std::move(packet));
         }
@@ -389,7 +410,7 @@ base::Result<void> Connection::on_read_request(const Packet& packet, Device& dev
 
 // Strictly in order, after the peer's own writes that came before: it reads what it wrote.
 void Connection::advance_reads() {
-    while (!waiting_reads_.empty()) {
+    while (!waiting_reads_.empty() && may_read()) {
         const PeerRead read = waiting_reads_.front();
         Device& device = *read.device;
         if (!peer_writes.drained(device) &&
@@ -408,6 +429,7 @@ void Connection::advance_reads() {
         }
         const std::uint64_t key = next_read_++;
         active_reads_.emplace(key, read);
+        active_read_bytes_ += read.request.size;
         io::DiskOp op;
         op.kind = io::DiskOp::Kind::Read;
         op.sector = read.request.sector;
@@ -422,6 +444,8 @@ void Connection::on_peer_read_done(Device& device, const DiskTicket& ticket, int
     if (found != active_reads_.end()) {
         const proto::BlockReq request = found->second.request;
         active_reads_.erase(found);
+        active_read_bytes_ -= request.size;
+        core_.progress = true;
         if (error != 0) {
             device.peer.send_ack(
                 proto::Command::NegDreply, request.sector, request.block_id, request.size);
@@ -434,6 +458,47 @@ void Connection::on_peer_read_done(Device& device, const DiskTicket& ticket, int
     }
     if (error != 0) {
         device.disk_failed(false, base::format("read for the peer failed, errno %d", error));
+    }
+}
+
+// --- What is kept for the peer ---
+
+std::uint64_t Connection::bytes_being_read() const {
+    std::uint64_t bytes = active_read_bytes_;
+    for (const auto& device : resource_.devices()) {
+        bytes += device->peer.source.bytes_being_read();
+    }
+    return bytes;
+}
+
+bool Connection::may_read() const {
+    return bytes_being_read() + data_out_.answers.bytes() < budget::kReplyWindow;
+}
+
+std::uint64_t Connection::bytes_kept() const {
+    std::size_t requests = waiting_reads_.size();
+    for (const auto& device : resource_.devices()) {
+        requests += device->peer.source.waiting();
+    }
+    return requests * budget::kRequestBytes + bytes_being_read() + data_out_.answers.bytes() +
+           meta_out_.answers.bytes() + peer_writes.bytes_to_be_flushed();
+}
+
+// Reading goes on when half of it has gone, so that it does not stop and go with every packet.
+void Connection::check_budget() {
+    const bool too_much = bytes_kept() > budget::kMostKept / (meta_paused_ ? 2 : 1);
+    const bool too_many_writes =
+        peer_writes.bytes_held() > peer_writes.most_memory() / (data_paused_ ? 2 : 1);
+    pause_reading(data_, data_paused_, too_much || too_many_writes);
+    pause_reading(meta_, meta_paused_, too_much);
+}
+
+void Connection::pause_reading(const std::optional<SocketId>& socket,
+                               bool& is_paused,
+                               bool paused) {
+    if (socket && paused != is_paused) {
+        is_paused = paused;
+        core_.emit(PauseReading{*socket, paused});
     }
 }
 
@@ -453,6 +518,7 @@ void Connection::advance() {
     }
     if (phase_deadline_ <= core_.now) {
         phase_deadline_ = io::kNever;
+        refused_ = refused_ || (!drop_ && !up());
         drop(ConnState::NetworkFailure, "timed out in the handshake");
     }
     peer_writes.advance();
@@ -463,6 +529,7 @@ void Connection::advance() {
         }
         advance_reads();
         check_liveness();
+        check_budget();
     }
 }
 

@@ -5,6 +5,7 @@
 #include "base/result.h"
 #include "drbdd/engine/connector.h"
 #include "drbdd/engine/core.h"
+#include "drbdd/engine/peer_budget.h"
 #include "drbdd/engine/peer_writes.h"
 #include "drbdd/engine/state.h"
 #include "drbdd/engine/transfer_log.h"
@@ -92,8 +93,8 @@ public:
 
     std::uint64_t data_backlog() const { return data_out_.queued - data_out_.written; }
 
-    // Back-pressure on the peer: nothing more is read from the data socket.
-    void pause_reading(bool paused);
+    // One more read for the peer may begin: not too much payload waits to leave.
+    bool may_read() const;
 
     // The peer answers a ping after it has handled everything that we sent on the meta socket
     // before.
@@ -143,6 +144,7 @@ private:
         std::uint64_t queued = 0;
         std::uint64_t written = 0;
         io::Instant progress_at{};  // last time something left, or the queue was empty
+        budget::Waiting answers{};  // of what is queued
     };
 
     template <typename P>
@@ -175,6 +177,11 @@ private:
     base::Result<void> on_barrier_ack(base::ConstBytes body);
     base::Result<void> on_read_request(const Packet& packet, Device& device);
     void advance_reads();
+    std::uint64_t bytes_being_read() const;
+    std::uint64_t bytes_kept() const;
+    void check_budget();
+    void pause_reading(const std::optional<SocketId>& socket, bool& is_paused, bool paused);
+    io::Duration retry_pause(bool was_up, bool refused);
     void send_packet(SocketId socket,
                      Outgoing& out,
                      proto::Command command,
@@ -210,7 +217,7 @@ private:
     bool peer_discards_ = false;
     proto::Protocol told_;         // what we said of our settings when the connection was made
     bool epochs_ordered_ = false;  // by a protocol that this connection has had
-    std::vector<std::uint8_t> challenge_;
+    io::Challenge challenge_{};
 
     io::Instant heard_at_{};  // something arrived on either socket
     io::Instant heard_meta_at_{};
@@ -235,7 +242,9 @@ private:
     std::deque<PeerRead> waiting_reads_;
     std::map<std::uint64_t, PeerRead> active_reads_;
     std::uint64_t next_read_ = 1;
-    bool reading_paused_ = false;
+    std::uint64_t active_read_bytes_ = 0;
+    bool data_paused_ = false;  // nothing more is read from the socket, for now
+    bool meta_paused_ = false;
 
     struct Drop {
         ConnState cause;
@@ -246,7 +255,9 @@ private:
 
     std::optional<Drop> drop_;
     bool close_after_sending_ = false;
-    bool refused_ = false;  // the settings do not fit
+    bool refused_ = false;  // the settings do not fit, or the peer is none
+    // Attempts that have failed, one after the other, before the peer had proved itself.
+    std::uint32_t unproven_ = 0;
 };
 
 }  // namespace engine

@@ -6,7 +6,6 @@
 #include "drbdd/engine/resource.h"
 
 #include <algorithm>
-#include <cstring>
 #include <optional>
 #include <span>
 
@@ -17,7 +16,6 @@ namespace {
 constexpr std::uint32_t kAllFeatures = proto::kFeatureTrim | proto::kFeatureThinResync |
                                        proto::kFeatureWsame | proto::kFeatureWzeroes |
                                        proto::kFeatureExplicitFlush;
-constexpr std::size_t kChallengeBytes = 64;
 
 constexpr AfterSplitBrain kPolicies0p[] = {AfterSplitBrain::Disconnect,
                                            AfterSplitBrain::DiscardYoungerPrimary,
@@ -61,7 +59,7 @@ void Connection::begin(const Connector::Established& established) {
     // On a socket that we opened, the first packet has been sent already.
     const auto begun = [this](SocketId socket) {
         const std::uint64_t sent = (socket.value & kAcceptedSocket) != 0 ? 0 : proto::kHeader80Size;
-        return Outgoing{sent, sent, core_.now};
+        return Outgoing{sent, sent, core_.now, {}};
     };
     data_out_ = begun(*data_);
     meta_out_ = begun(*meta_);
@@ -105,25 +103,25 @@ void Connection::send_features() {
 
 void Connection::on_features(const Packet& packet) {
     if (packet.header.command != static_cast<std::uint16_t>(proto::Command::ConnectionFeatures)) {
-        stand_alone(base::format("expected ConnectionFeatures packet, received: %s (0x%04x)",
-                                 proto::command_name(packet.header.command),
-                                 packet.header.command));
+        refuse(base::format("expected ConnectionFeatures packet, received: %s (0x%04x)",
+                            proto::command_name(packet.header.command),
+                            packet.header.command));
         return;
     }
     const base::Result<proto::ConnectionFeatures> peer =
         proto::decode_connection_features(packet.body);
     if (!peer) {
-        stand_alone(peer.error().text);
+        refuse(peer.error().text);
         return;
     }
     const std::uint32_t peer_max =
         peer->protocol_max == 0 ? peer->protocol_min : peer->protocol_max;
     if (peer_max < proto::kProtocolMin || peer->protocol_min > proto::kProtocolMax) {
-        stand_alone(base::format("incompatible DRBD dialects: I support %u-%u, peer supports %u-%u",
-                                 proto::kProtocolMin,
-                                 proto::kProtocolMax,
-                                 peer->protocol_min,
-                                 peer_max));
+        refuse(base::format("incompatible DRBD dialects: I support %u-%u, peer supports %u-%u",
+                            proto::kProtocolMin,
+                            proto::kProtocolMax,
+                            peer->protocol_min,
+                            peer_max));
         return;
     }
     protocol_ = std::min(proto::kProtocolMax, peer_max);
@@ -149,10 +147,7 @@ void Connection::on_features(const Packet& packet) {
 void Connection::begin_authentication() {
     phase_ = Phase::Challenge;
     phase_deadline_ = core_.now + 4 * core_.settings.net.ping_timeout;
-    challenge_.resize(kChallengeBytes);
-    for (std::size_t at = 0; at < kChallengeBytes; at += 8) {
-        base::put_raw64(challenge_, at, core_.prng.next());
-    }
+    challenge_ = core_.challenges.issue();
     send_data(proto::Command::AuthChallenge, VolumeNumber{}, challenge_);
 }
 
@@ -163,8 +158,10 @@ void Connection::on_challenge(const Packet& packet) {
                             packet.header.command));
         return;
     }
-    if (packet.body.size() < kChallengeBytes || packet.body.size() > 2 * kChallengeBytes ||
-        std::memcmp(packet.body.data(), challenge_.data(), kChallengeBytes) == 0) {
+    // Also one that another resource of ours has issued: with the same secret our answer would be
+    // good there.
+    if (packet.body.size() < io::kChallengeBytes || packet.body.size() > 2 * io::kChallengeBytes ||
+        core_.challenges.issued(packet.body)) {
         refuse("Authentication of peer failed: unusable challenge");
         return;
     }
@@ -197,6 +194,7 @@ void Connection::on_response(const Packet& packet) {
 void Connection::begin_parameters() {
     phase_ = Phase::Up;
     phase_deadline_ = io::kNever;
+    unproven_ = 0;
     peer_discards_ = false;
     up_since_ = request_check_at_ = core_.now;
     pings_ = pongs_ = 0;

@@ -9,6 +9,7 @@
 #include "drbdd/engine/settings.h"
 #include "drbdd/engine/work.h"
 #include "drbdd/io/buffer.h"
+#include "drbdd/io/challenges.h"
 #include "drbdd/io/time.h"
 
 #include <string>
@@ -19,12 +20,18 @@ struct Core {
     Core(ResourceSettings resource_settings,
          io::BufferPool& buffer_pool,
          base::LogSink& log_sink,
+         io::Challenges& challenge_source,
          std::uint64_t seed)
-        : settings(std::move(resource_settings)), pool(buffer_pool), sink(log_sink), prng(seed) {}
+        : settings(std::move(resource_settings)),
+          pool(buffer_pool),
+          sink(log_sink),
+          challenges(challenge_source),
+          prng(seed) {}
 
     ResourceSettings settings;
     io::BufferPool& pool;
     base::LogSink& sink;
+    io::Challenges& challenges;
     base::Prng prng;
     io::Instant now{};
     Effects* effects = nullptr;      // set during a step

@@ -7,8 +7,9 @@ namespace engine {
 Engine::Engine(ResourceSettings settings,
                io::BufferPool& pool,
                base::LogSink& log,
+               io::Challenges& challenges,
                std::uint64_t seed)
-    : resource_(std::make_unique<Resource>(std::move(settings), pool, log, seed)) {
+    : resource_(std::make_unique<Resource>(std::move(settings), pool, log, challenges, seed)) {
 }
 
 Engine::~Engine() = default;

@@ -9,6 +9,7 @@
 #include "drbdd/engine/settings.h"
 #include "drbdd/engine/status.h"
 #include "drbdd/io/buffer.h"
+#include "drbdd/io/challenges.h"
 #include "drbdd/io/time.h"
 
 #include <cstdint>
@@ -20,8 +21,12 @@ class Resource;
 
 class Engine {
 public:
-    // `pool` and `log` outlive the engine. `seed` feeds uuids, challenges and randomised delays.
-    Engine(ResourceSettings settings, io::BufferPool& pool, base::LogSink& log, std::uint64_t seed);
+    // `pool`, `log` and `challenges` outlive the engine. `seed` feeds uuids and randomised delays.
+    Engine(ResourceSettings settings,
+           io::BufferPool& pool,
+           base::LogSink& log,
+           io::Challenges& challenges,
+           std::uint64_t seed);
     ~Engine();
     Engine(const Engine&) = delete;
     Engine& operator=(const Engine&) = delete;

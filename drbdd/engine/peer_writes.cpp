@@ -2,6 +2,7 @@
 
 #include "drbdd/engine/connection.h"
 #include "drbdd/engine/device.h"
+#include "drbdd/engine/peer_budget.h"
 
 #include <algorithm>
 #include <cerrno>
@@ -19,8 +20,16 @@ constexpr std::uint64_t kLeastMemory = 2u << 20;
 constexpr std::uint64_t kPageBytes = 4096;  // the unit of max-buffers
 // What a write costs beside its payload: a trim has none, and a peer may send any number of them.
 constexpr std::uint64_t kWriteBytes = 256;
+// Of one epoch: twice as many as the greatest max-epoch-size that there is. Without a barrier
+// nobody may be told that they are durable, and they are remembered for so long.
+constexpr std::uint32_t kMostWritesOfEpoch = 40000;
 // Set in keys of the activity log, which the application's writes use too.
 constexpr std::uint64_t kLogKey = std::uint64_t{1} << 63;
+
+// Buffers are whole pages, as max-buffers counts them: half a kilobyte costs as much as four.
+std::uint64_t memory_of(const io::Slice& payload) {
+    return (payload.length + kPageBytes - 1) / kPageBytes * kPageBytes + kWriteBytes;
+}
 
 std::uint64_t largest(PeerWrites::Kind kind) {
     return kind == PeerWrites::Kind::Write ? std::uint64_t{proto::kMaxDataBytes}
@@ -32,6 +41,7 @@ std::uint64_t largest(PeerWrites::Kind kind) {
 void PeerWrites::start() {
     REQUIRE(drained());
     epochs_.clear();
+    ranges_ = 0;
     epochs_.push_back({next_epoch_++, 0, false, 0, 0, {}, {}});
     stable_ = 0;
     acking_ = true;
@@ -107,12 +117,12 @@ base::Result<void> PeerWrites::on_write(
         return base::Error{base::ErrorCode::Invalid, "the peer writes while this node is Primary"};
     }
     Epoch& epoch = epochs_.back();
+    if (epoch.received >= kMostWritesOfEpoch) {
+        return base::Error{base::ErrorCode::TooBig, "too many writes without a barrier"};
+    }
     ++epoch.received;
     ++epoch.active;
-    memory_bytes_ += payload.length + kWriteBytes;
-    if (memory_bytes_ > most_memory()) {
-        connection_.pause_reading(true);
-    }
+    memory_bytes_ += memory_of(payload);
     device.counters.received += length / base::kSectorBytes;
     if (data.has(proto::kDataSendReceiveAck)) {
         device.peer.send_ack(proto::Command::RecvAck, data.sector, data.block_id, length);
@@ -199,6 +209,8 @@ void PeerWrites::submit(Write write) {
     Write& active = active_.emplace(key, std::move(write)).first->second;
     if (!device.local_usable()) {
         finish(key, EIO);
+    } else if (!acking_ && active.length == 0) {
+        finish(key, 0);  // a flush that nobody waits for any more, and nothing depends on
     } else if (device.peer.before_resync() && active.data.has(proto::kDataMaySetInSync) &&
                active.length > 0) {
         leave_to_resync(key, device);
@@ -315,10 +327,7 @@ void PeerWrites::on_write_done(Device& device, const DiskTicket& ticket, int err
 void PeerWrites::finish(std::uint64_t key, int error) {
     Write write = std::move(active_.at(key));
     active_.erase(key);
-    memory_bytes_ -= write.payload.length + kWriteBytes;
-    if (memory_bytes_ <= most_memory() / 2) {
-        connection_.pause_reading(false);
-    }
+    memory_bytes_ -= memory_of(write.payload);
     Device& device = *write.device;
     if (write.busy) {
         device.peer_ranges.remove(write.data.sector, key);
@@ -334,8 +343,9 @@ void PeerWrites::finish(std::uint64_t key, int error) {
     REQUIRE(epoch != nullptr && epoch->active > 0);
     --epoch->active;
     epoch->complete_at = core_.now;
-    if (error == 0) {
+    if (error == 0 && write.length > 0) {  // a flush alone leaves nothing to be flushed
         epoch->unflushed.push_back({&device, write.data.sector, write.length, write.data.block_id});
+        ++ranges_;
     }
     core_.progress = true;
 }
@@ -438,9 +448,20 @@ void PeerWrites::ack_barriers() {
             proto::encode(proto::BarrierAck{epoch.number, epoch.received}, body);
             connection_.send_meta(proto::Command::BarrierAck, VolumeNumber{}, body);
         }
+        ranges_ -= epoch.unflushed.size();
         epochs_.pop_front();
         core_.progress = true;
     }
+}
+
+// The open epoch does not count: only the peer can end it, and for that it has to be heard. What it
+// may hold has a limit of its own.
+std::uint64_t PeerWrites::bytes_to_be_flushed() const {
+    if (epochs_.empty()) {
+        return 0;
+    }
+    return (epochs_.size() - 1) * budget::kEpochBytes +
+           (ranges_ - epochs_.back().unflushed.size()) * budget::kRangeBytes;
 }
 
 void PeerWrites::take_back(Device& device) {
@@ -451,8 +472,8 @@ void PeerWrites::take_back(Device& device) {
                 negative(range);
             }
         }
-        std::erase_if(epoch.unflushed,
-                      [&device](const Range& range) { return range.device == &device; });
+        ranges_ -= std::erase_if(epoch.unflushed,
+                                 [&device](const Range& range) { return range.device == &device; });
     }
 }
 

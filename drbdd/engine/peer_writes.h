@@ -55,6 +55,13 @@ public:
 
     void advance();
     io::Instant next_deadline() const;
+
+    // Payload received and not on the disk yet, and from when on the peer is made to wait.
+    std::uint64_t bytes_held() const { return memory_bytes_; }
+
+    std::uint64_t most_memory() const;
+    // What is remembered of closed epochs until they are acknowledged.
+    std::uint64_t bytes_to_be_flushed() const;
     // Received, not acknowledged yet.
     std::uint64_t unacked(const Device& device) const;
 
@@ -115,7 +122,6 @@ private:
     void finish_flush();
     void ack_barriers();
     bool in_order() const;
-    std::uint64_t most_memory() const;
 
     Core& core_;
     Connection& connection_;
@@ -129,6 +135,7 @@ private:
     std::uint64_t flush_covers_ = 0;  // epochs up to this serial are covered by the running flush
     std::uint64_t stable_ = 0;        // epochs up to this serial are on stable storage
     std::uint64_t memory_bytes_ = 0;  // payload held
+    std::size_t ranges_ = 0;          // in all epochs' `unflushed`
 };
 
 }  // namespace engine

@@ -24,8 +24,9 @@ std::uint32_t bits(Role role) {
 Resource::Resource(ResourceSettings settings,
                    io::BufferPool& pool,
                    base::LogSink& log,
+                   io::Challenges& challenges,
                    std::uint64_t seed)
-    : core_(std::move(settings), pool, log, seed),
+    : core_(std::move(settings), pool, log, challenges, seed),
       connection_(core_, *this),
       fencer_(core_, *this) {
     for (const VolumeSettings& volume : core_.settings.volumes) {

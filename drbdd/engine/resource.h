@@ -22,6 +22,7 @@ public:
     Resource(ResourceSettings settings,
              io::BufferPool& pool,
              base::LogSink& log,
+             io::Challenges& challenges,
              std::uint64_t seed);
 
     void step(io::Instant now, Event event, Effects& effects);

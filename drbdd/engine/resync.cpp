@@ -315,6 +315,7 @@ void ResyncSource::stop() {
     was_asked_ = refused_any_ = false;
     queue_.clear();
     active_.clear();
+    active_bytes_ = 0;
     reading_.clear();
     ++serial_;
 }
@@ -358,7 +359,8 @@ void ResyncSource::advance() {
             continue;
         }
         if (device_.requests.busy(request.sector, request.size) ||
-            device_.peer_busy(request.sector, request.size)) {
+            device_.peer_busy(request.sector, request.size) ||
+            !device_.peer_connection().may_read()) {
             return;
         }
         queue_.pop_front();
@@ -368,6 +370,7 @@ void ResyncSource::advance() {
             rewriting_.add(request.sector, request.size, key);
         }
         active_.emplace(key, request);
+        active_bytes_ += request.size;
         io::DiskOp op;
         op.kind = io::DiskOp::Kind::Read;
         op.sector = request.sector;
@@ -399,6 +402,7 @@ void ResyncSource::on_disk_done(const DiskTicket& ticket, int error) {
     if (found != active_.end()) {
         const proto::BlockReq request = found->second;
         active_.erase(found);
+        active_bytes_ -= request.size;
         reading_.remove(request.sector, ticket.key);
         core_.progress = true;
         if (error != 0) {

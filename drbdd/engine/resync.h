@@ -139,6 +139,10 @@ public:
         return rewriting_.overlaps(sector, bytes);
     }
 
+    std::size_t waiting() const { return queue_.size(); }
+
+    std::uint64_t bytes_being_read() const { return active_bytes_; }
+
     // The target has asked for a block of this resync.
     bool was_asked() const { return was_asked_; }
 
@@ -155,6 +159,7 @@ private:
     Ranges<std::uint64_t> reading_;
     Ranges<std::uint64_t> rewriting_;
     std::map<std::uint64_t, proto::BlockReq> active_;
+    std::uint64_t active_bytes_ = 0;
     std::uint64_t next_key_ = 1;
     std::uint64_t serial_ = 0;
     bool was_asked_ = false;

@@ -23,7 +23,7 @@ namespace {
 constexpr auto kTrimInterval = std::chrono::seconds(1);
 constexpr int kNoDeviceNode = 162;  // the request can't be done as the configuration wants it
 
-// For uuids, challenges and randomised delays.
+// For uuids and randomised delays.
 std::uint64_t seed() {
     std::uint64_t value = 0;
     REQUIRE(::getrandom(&value, sizeof value, 0) == sizeof value);
@@ -52,7 +52,7 @@ ResourceCore::ResourceCore(asio::io_context& context,
       settings_(std::make_shared<config::ResourceSettings>(settings)),
       pool_(pool),
       transport_(context, pool_, *this, transport_settings()),
-      engine_(engine_settings(settings), pool_, surroundings.log, seed()),
+      engine_(engine_settings(settings), pool_, surroundings.log, surroundings.challenges, seed()),
       tick_(context),
       trim_(context),
       users_timer_(context) {

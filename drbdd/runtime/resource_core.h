@@ -52,6 +52,7 @@ struct HandlerEvent {
 struct Surroundings {
     base::LogSink& log;
     HandlerRunner& handlers;
+    io::Challenges& challenges;
     FrontendFactory frontends;
     std::function<void(SnapshotPtr)> published;
     std::function<void(const HandlerEvent&)> handler_event;

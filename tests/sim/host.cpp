@@ -35,6 +35,15 @@ std::uint64_t digest(const std::vector<std::uint8_t>& bytes) {
 
 }  // namespace
 
+io::Challenge SimChallenges::issue() {
+    io::Challenge challenge{};
+    for (std::size_t at = 0; at < challenge.size(); at += 8) {
+        base::put_raw64(challenge, at, prng_.next());
+    }
+    recent_.add(challenge);
+    return challenge;
+}
+
 Host::Host(World& world, SimNet& net, HostObserver& observer, Node node)
     : world_(world), net_(net), observer_(observer), node_(node) {
 }
@@ -56,7 +65,9 @@ void Host::start(const engine::ResourceSettings& settings) {
     REQUIRE(engine_ == nullptr);
     ++incarnation_;
     world_.trace.add(world_.now(), node_, "process-starts", incarnation_);
-    engine_ = std::make_unique<engine::Engine>(settings, pool_, *this, world_.prng.next());
+    const std::uint64_t seed = world_.prng.next();
+    challenges_.emplace(~seed);
+    engine_ = std::make_unique<engine::Engine>(settings, pool_, *this, *challenges_, seed);
     settings_ = settings;
     promises_.reset();
     if (judged) {

@@ -4,6 +4,7 @@
 #pragma once
 
 #include "drbdd/engine/engine.h"
+#include "drbdd/engine/recent_challenges.h"
 #include "meta/geometry.h"
 #include "tests/sim/promises.h"
 #include "tests/sim/sim_disk.h"
@@ -20,6 +21,21 @@
 #include <vector>
 
 namespace sim {
+
+// As unforeseeable as a run that can be repeated allows: of no generator that decides anything
+// else.
+class SimChallenges : public io::Challenges {
+public:
+    explicit SimChallenges(std::uint64_t seed) : prng_(seed) {}
+
+    io::Challenge issue() override;
+
+    bool issued(base::ConstBytes challenge) const override { return recent_.has(challenge); }
+
+private:
+    base::Prng prng_;
+    engine::RecentChallenges recent_;
+};
 
 // Told after the engine has said so; the cluster checks and models.
 class HostObserver {
@@ -133,6 +149,7 @@ private:
     HostObserver& observer_;
     Node node_;
     SimPool pool_;
+    std::optional<SimChallenges> challenges_;  // of the process
     std::vector<Volume> volumes_;
     std::unique_ptr<engine::Engine> engine_;
     std::uint64_t incarnation_ = 0;

@@ -101,6 +101,14 @@ void RoguePeer::shake_hands() {
     send(Command::State, proto::State{to_wire(told)});
 }
 
+void RoguePeer::stop_reading() {
+    for (const std::optional<engine::SocketId>& socket : {data_, meta_}) {
+        if (socket) {
+            net_.pause_reading(Node::Bob, *socket, true);
+        }
+    }
+}
+
 void RoguePeer::send_state() {
     send(Command::State, proto::State{to_wire(state)});
 }

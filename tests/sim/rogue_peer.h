@@ -63,6 +63,9 @@ public:
         send_body(data_, command, std::move(body), std::move(payload));
     }
 
+    // From now on nothing that she says is read: it stays in the network, and then with her.
+    void stop_reading();
+
     void send_meta(proto::Command command, std::vector<std::uint8_t> body) {
         send_body(meta_, command, std::move(body), {});
     }

@@ -3,6 +3,7 @@
 // CloseDisk or AbandonDisk. Design note "commands and time-outs".
 #include "drbdd/runtime/resource_core.h"
 
+#include "drbdd/runtime/system_challenges.h"
 #include "meta/activity_log.h"
 #include "meta/geometry.h"
 #include "meta/recovery.h"
@@ -120,6 +121,7 @@ public:
           surroundings_{
               log_,
               handlers_,
+              challenges_,
               {[this](boost::asio::io_context& c, io::BlockDevice& device, const VolumeIdentity&) {
                    device_ = &device;
                    return std::make_unique<NoExport>(c);
@@ -256,6 +258,7 @@ private:
     Worker worker_;
     PublishedSnapshot snapshot_;
     io::BlockDevice* device_ = nullptr;
+    SystemChallenges challenges_;
     Surroundings surroundings_;
     std::map<std::size_t, std::set<int>> possible_;  // values that a block may show
     std::set<std::size_t> busy_;
