@@ -305,6 +305,14 @@ void Holdings::try_failback() {
     failback_.set(std::max(core_.now + kFailbackAgain, failback_from_));
 }
 
+// What comes back to us from now on was wanted here: it is not sent home again.
+void Holdings::on_went_home(Hold which) {
+    if (has(which, Hold::foreign)) {
+        needs_failback_ = false;
+        failback_.clear();
+    }
+}
+
 void Holdings::on_offer_refused() {
     failback_pause_ = std::clamp(failback_pause_ * 2, kRefusedFirst, kRefusedLongest);
     failback_from_ = core_.now + failback_pause_;

@@ -84,6 +84,9 @@ public:
 
     void needs_failback(bool needed) { needs_failback_ = needed; }
 
+    // The partner runs what we gave: a fail-back has come to its end, if it was one.
+    void on_went_home(Hold which);
+
     // The announcement of what we hold. `info` may be empty.
     void report(bool stable, std::string_view info = {});
 

@@ -330,6 +330,7 @@ void Standby::on_partner_took(Hold which, bool ok) {
     }
     const std::string& node = core_.members.partner()->name;
     if (ok) {
+        core_.holdings.on_went_home(which);
         end(true, node + " runs the resources");
     } else {
         core_.journal.warning(node + " could not start all that it took");

@@ -104,6 +104,23 @@ TEST(Takeover, StandbyAndTakeoverMoveTheGroup) {
     });
 }
 
+// The offer is repeated while the fail-back is not done: none may be left when an operator takes
+// the groups again.
+TEST(Takeover, ATakeoverByHandRightAfterAFailBackStays) {
+    over_seeds(20, {}, [](Cluster& cluster) {
+        cluster.start_both();
+        cluster.power_cut(Node::A, 20s);
+        cluster.run_for(20s);
+        ASSERT_EQ(cluster.holder(0), Node::B);
+        ASSERT_TRUE(cluster.run_until([&] { return cluster.runs(Node::A, 0); }, 60s));
+        cluster.run_for(500ms);
+        cluster.daemon(Node::B).command(Verb::takeover, "all");
+        ASSERT_TRUE(cluster.run_until([&] { return cluster.runs(Node::B, 0); }, 10s));
+        cluster.run_for(30s);
+        EXPECT_EQ(cluster.holder(0), Node::B);
+    });
+}
+
 TEST(Takeover, ADaemonThatIsBackBeforeDeadtimeKeepsItsResources) {
     over_seeds(10, {}, [](Cluster& cluster) {
         cluster.start_both();
