@@ -176,7 +176,7 @@ void Core::on_node_restarted(Node& node) {
     takeover.forget_refutation();
     takeover.partner_heard();
     standby.on_partner_gone();
-    outdating.on_partner_gone();
+    outdating.on_partner_restarted();
     holdings.on_partner_restarted();
     partition.on_partner_restarted();
 }

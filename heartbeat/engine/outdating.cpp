@@ -65,9 +65,21 @@ void Outdating::on_request(const OutdateRequest& request) {
         return;
     }
     pending_[request.resource] = Pending{request.id, core_.now + kLimit};
+    ask(request.resource);
+}
+
+void Outdating::ask(const std::string& resource) {
     wire::Message message("start_outdate");
-    message.set("dop_res", request.resource);
+    message.set("dop_res", resource);
     say(std::move(message));
+}
+
+// Its daemon has forgotten the question, but its disk may be good, and be promoted: "unreachable"
+// would let ours be written to while the other is taken for current as well.
+void Outdating::on_partner_restarted() {
+    for (const auto& [resource, pending] : pending_) {
+        ask(resource);
+    }
 }
 
 void Outdating::on_start_outdate(const Node& from, const wire::Message& message) {

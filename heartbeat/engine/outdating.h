@@ -24,6 +24,7 @@ public:
     void on_done(const OutdateDone& done);
     void on_outdate_rc(const wire::Message& message);
     void on_partner_gone();
+    void on_partner_restarted();
 
 private:
     struct Pending {
@@ -32,6 +33,7 @@ private:
     };
 
     void say(wire::Message message);
+    void ask(const std::string& resource);
 
     Core& core_;
     std::map<std::string, Pending> pending_;  // asked by us, by resource

@@ -197,6 +197,22 @@ TEST(Outdating, ADeadPartnerIsUnreachable) {
     EXPECT_EQ(bench.take<hb::OutdateAnswer>().at(0).exit_code, 5);
 }
 
+TEST(Outdating, APartnerThatRestartsIsAskedAgain) {
+    Bench bench(settings_for("node-a"));
+    bench.bring_up();
+    bench.step(hb::OutdateRequest{5, "r0", "node-b"});
+    bench.take_sent();
+    bench.partner_restarts();
+    EXPECT_TRUE(bench.take<hb::OutdateAnswer>().empty());
+    const auto sent = bench.take_sent();
+    EXPECT_TRUE(std::any_of(sent.begin(), sent.end(), [](const Message& message) {
+        return message.type() == "start_outdate" && message.get("dop_res") == "r0";
+    }));
+    bench.partner_beats = false;
+    bench.pass(Time{3000});
+    EXPECT_EQ(bench.take<hb::OutdateAnswer>().at(0).exit_code, 5);
+}
+
 TEST(Outdating, ThePartnersRequestRunsDrbdadmAndItsExitCodeIsTranslated) {
     Bench bench(settings_for("node-a"));
     bench.bring_up();
