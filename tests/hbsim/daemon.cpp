@@ -61,6 +61,9 @@ void Daemon::start(hb::Hold restart_hold) {
                     .seed = env_.world.prng.next(),
                     .restart_hold = restart_hold};
     start.uuid.fill(name(env_.machine.node())[5]);
+    if (!env_.machine.heard.node.empty()) {
+        start.heard.push_back(env_.machine.heard);
+    }
     env_.world.trace(name(env_.machine.node()),
                      "daemon starts, generation " + std::to_string(start.generation));
     engine_.emplace(settings_, start);
@@ -78,7 +81,23 @@ void Daemon::kill() {
     end();
 }
 
+// On disk a new generation is there at once, the number of a message some time later; what lies in
+// memory has the last one, and outlives the daemon, but not the machine.
+void Daemon::keep_heard(bool with_number) {
+    const hb::Vitals vitals = engine_->vitals();
+    hb::Heard& kept = env_.machine.heard;
+    if (vitals.partner_generation > kept.generation) {
+        kept = {vitals.partner, vitals.partner_generation, 0};
+    }
+    if (with_number && vitals.partner_generation == kept.generation) {
+        kept.sequence = std::max(kept.sequence, vitals.partner_sequence);
+    }
+}
+
 void Daemon::end() {
+    if (engine_) {
+        keep_heard(env_.machine.powered());
+    }
     engine_.reset();
     ++incarnation_;
     waiting_.clear();

@@ -97,6 +97,7 @@ private:
     void execute(const std::vector<hb::Effect>& effects);
     void schedule_tick();
     void end();
+    void keep_heard(bool with_number);
     void check_message(const hb::wire::Message& message);
     void check_truth(const hb::wire::Message& message);
     void check_alarms();

@@ -69,6 +69,7 @@ public:
 
     // On disk: survives everything.
     std::uint64_t generation = 1000;
+    hb::Heard heard;  // hb_heard
     // Called when something has started; the promises are checked then.
     std::function<void()> on_change = [] {};
 

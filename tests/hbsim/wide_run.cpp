@@ -189,6 +189,7 @@ void RandomRun::lose_state() {
         return;
     }
     cluster_.machine(node).generation = 1;
+    cluster_.machine(node).heard = {};
     cluster_.daemon(node).start();
     cluster_.world().after(between(5s, 40s),
                            [this, node, last] { restore_state(node, last + 100); });
