@@ -17,7 +17,14 @@ namespace {
 
 constexpr std::uint64_t kManyExtents = 320u << 20;  // more extents than the activity log has slots
 
-constexpr io::Duration kSyncLimit = 900s;  // a full sync over a bad link
+// Each device is copied whole, twice, over this link: a small buffer and a long way make it slow.
+io::Duration sync_limit(const ClusterOptions& options) {
+    const double latency = std::chrono::duration<double>(options.link.high_latency).count();
+    const double rate = std::min(static_cast<double>(options.link.bytes_per_second),
+                                 static_cast<double>(options.link.send_buffer) / latency);
+    const double bytes = static_cast<double>(options.device_bytes * options.volumes);
+    return 900s + std::chrono::seconds(static_cast<int>(2 * bytes / rate));
+}
 
 }  // namespace
 
@@ -347,7 +354,7 @@ bool RandomRun::try_to_sync() {
                           (cluster_.conn(Node::Alice) == ConnState::StandAlone &&
                            cluster_.conn(Node::Bob) == ConnState::StandAlone);
                },
-               kSyncLimit) &&
+               sync_limit(options_)) &&
            cluster_.in_sync();
 }
 
@@ -380,7 +387,7 @@ void RandomRun::finish() {
         resolve_split_brain();
     }
     if (cluster_.violation().empty()) {
-        cluster_.check_convergence(kSyncLimit);
+        cluster_.check_convergence(sync_limit(options_));
     }
     for (const Node node : kNodes) {
         cluster_.power_cut(node);
