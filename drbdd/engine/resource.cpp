@@ -11,7 +11,7 @@ namespace {
 
 // Everything is answered before the second is over, transport to the administrator and the opening
 // of a disk included.
-constexpr io::Duration kAnswerWithin = std::chrono::milliseconds(800);
+constexpr io::Duration kAnswerWithin = std::chrono::milliseconds(700);
 constexpr int kLeaving = 9;         // stage of a disconnect
 constexpr int kMaxRounds = 100000;  // of one step; more means that two parts chase each other
 

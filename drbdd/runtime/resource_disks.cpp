@@ -18,7 +18,7 @@ namespace asio = boost::asio;
 namespace {
 
 // As in the engine, and before the admin socket answers for us.
-constexpr auto kAnswerWithin = std::chrono::milliseconds(800);
+constexpr auto kAnswerWithin = std::chrono::milliseconds(700);
 
 // ERR_* numbers of drbdsetup for a backing disk that cannot be had.
 int open_error_code(base::ErrorCode code) {
