@@ -189,8 +189,8 @@ def many_volumes(cluster):
     for volume in range(20):
         cluster.alpha.wait_in_sync(volume=volume)
         cluster.compare(volume)
-    cluster.alpha.to_its_end("secondary")
-    cluster.bravo.to_its_end("primary")
+    cluster.alpha.drbdadm("secondary", "r0")
+    cluster.bravo.drbdadm("primary", "r0")
 
 
 VOLUMES = {"several_volumes": (2, 64), "one_volume": (2, 16), "many_volumes": (20, 4)}

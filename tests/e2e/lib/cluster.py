@@ -173,16 +173,17 @@ class Node:
                     print(log.read()[-6000:])
 
     # ---- DRBD on it ----
-    def drbdadm(self, *argv, **options):
-        return self.run("drbdadm", "-c", self.config, *argv, **options)
-
-    def to_its_end(self, command, *options):
-        """To its end: where that takes longer than the second of an answer, the answer says that it goes on."""
-        code, _, err = self.drbdadm(command, *options, "r0", check=False)
-        if code != 0 and "may still happen" not in err:
-            raise Failed(f"{self.name}: drbdadm {command}: exit {code}: {err}")
-        if code != 0:
-            until(lambda: self.drbdadm(command, *options, "r0", check=False)[0] == 0, 30, f"{command} comes to no end")
+    def drbdadm(self, *argv, check=True, **options):
+        """On a busy machine a change of role may take longer than the second of an answer. The answer says then that it goes on,
+        and a script asks again; how soon answers come is the business of slow_disks.py and of frozen_peer."""
+        waited_for = check and argv[0] in ("primary", "secondary", "down")
+        result = self.run("drbdadm", "-c", self.config, *argv, check=check and not waited_for, **options)
+        if not waited_for or result[0] == 0:
+            return result
+        if "may still happen" not in result[2]:
+            raise Failed(f"{self.name}: drbdadm {' '.join(argv)}: exit {result[0]}: {result[2]}")
+        until(lambda: self.drbdadm(*argv, check=False)[0] == 0, 30, f"drbdadm {' '.join(argv)} comes to no end")
+        return 0, "", ""
 
     def status(self, resource="r0"):
         """The resource as `drbdsetup status --json` shows it, or None when it is not configured."""
@@ -324,7 +325,7 @@ class Cluster:
         for node in self.nodes:
             node.wait(connection="Connected")
         if primary:
-            primary.to_its_end("primary", "--force")
+            primary.drbdadm("primary", "--force", "r0")
             for node in self.nodes:
                 node.wait_in_sync()
         return self
@@ -335,7 +336,7 @@ class Cluster:
     def down(self):
         for node in self.nodes:
             if node.init and node.status():
-                node.to_its_end("down")
+                node.drbdadm("down", "r0")
 
     def report(self):
         for node in self.nodes:
