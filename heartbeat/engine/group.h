@@ -33,6 +33,7 @@ struct Group {
     std::string reason;                    // of failed and blocked
     std::vector<ResourceState> resources;  // as many as config.words
     bool wanted = false;                   // it is to run here
+    bool wanted_again = false;             // ... while what has failed is still being stopped
     Time taken_at{};                       // when it last became wanted
     Timer recheck;                         // of a blocked group
     // Of a failed group: when it is offered to the partner, or tried here again.

@@ -4,6 +4,7 @@
 #include "heartbeat/engine/text.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace hb {
 
@@ -105,6 +106,7 @@ void Groups::take(Purpose purpose, std::vector<std::size_t> groups) {
         Group& wanted = groups_[index];
         wanted.again.clear();
         wanted.recheck.clear();
+        wanted.wanted_again = gives_up(index);
         if (!wanted.wanted) {
             wanted.wanted = true;
             wanted.taken_at = core_.now;
@@ -118,7 +120,7 @@ void Groups::take(Purpose purpose, std::vector<std::size_t> groups) {
 
 void Groups::give(Purpose purpose, std::vector<std::size_t> groups) {
     for (const std::size_t index : groups) {
-        groups_[index].wanted = false;
+        groups_[index].wanted = groups_[index].wanted_again = false;
         groups_[index].again.clear();
         groups_[index].recheck.clear();
     }
@@ -463,7 +465,7 @@ void Groups::next_to_give() {
     }
     if (current_->giving_up) {
         set_state(group(), GroupState::failed);
-        group().wanted = false;
+        group().wanted = std::exchange(group().wanted_again, false);
         group().again.set(core_.now + again_after(group().failures));
         end_group();
         return;
@@ -581,6 +583,11 @@ bool Groups::at_work(std::size_t index) const {
            std::any_of(queue_.begin(), queue_.end(), [&](const Batch& batch) {
                return works_on(batch, 0);
            });
+}
+
+bool Groups::gives_up(std::size_t index) const {
+    return current_ && current_->giving_up &&
+           current_->result.groups[current_->next_group] == index;
 }
 
 bool Groups::idle(std::size_t index) const {

@@ -143,6 +143,7 @@ private:
     void set_state(Group& changed, GroupState state);
     void try_again(std::size_t index);
     bool at_work(std::size_t index) const;
+    bool gives_up(std::size_t index) const;  // its start has failed, and the rest is stopped
     const Group* obstacle(const config::Haresources& resources) const;
     void use_promised();
 

@@ -123,7 +123,7 @@ void Holdings::on_starting(Node& from, const wire::Message& message) {
     // Messages overtake each other: a later report is the truth.
     if (from.sequence.current > from.sequence.report) {
         other_stable_ = false;
-        other_left_ = false;
+        other_left_ = other_leaving_ = false;  // of an earlier life that we have hardly heard
         if (const auto hold = hold_of(message.get("rsc_hold")); hold) {
             from.sequence.report = from.sequence.current;
             other_ = *hold;

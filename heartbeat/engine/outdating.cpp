@@ -60,12 +60,20 @@ void Outdating::on_request(const OutdateRequest& request) {
         core_.emit(OutdateAnswer{request.id, kAlreadyAsked});
         return;
     }
-    if (!known || !partner->alive() || !is_resource_name(request.resource)) {
+    const bool hopeless = known && !partner->alive() && !awaited(*partner);
+    if (!known || hopeless || !is_resource_name(request.resource)) {
         core_.emit(OutdateAnswer{request.id, kUnreachable});
         return;
     }
-    pending_[request.resource] = Pending{request.id, core_.now + kLimit};
-    ask(request.resource);
+    pending_[request.resource] = Pending{request.id, core_.now + kLimit, partner->alive()};
+    if (partner->alive()) {
+        ask(request.resource);
+    }
+}
+
+// We have just started: it may live, and will be asked as soon as it is heard.
+bool Outdating::awaited(const Node& partner) {
+    return !partner.heard && partner.state != NodeState::dead;
 }
 
 void Outdating::ask(const std::string& resource) {
@@ -127,6 +135,12 @@ void Outdating::on_partner_gone() {
 }
 
 void Outdating::on_time() {
+    for (auto& [resource, pending] : pending_) {
+        if (!pending.asked && core_.members.partner_alive()) {
+            pending.asked = true;
+            ask(resource);
+        }
+    }
     for (auto it = pending_.begin(); it != pending_.end();) {
         if (core_.now < it->second.until) {
             ++it;

@@ -30,10 +30,12 @@ private:
     struct Pending {
         std::uint64_t id = 0;
         Time until{};
+        bool asked = false;
     };
 
     void say(wire::Message message);
     void ask(const std::string& resource);
+    static bool awaited(const Node& partner);
 
     Core& core_;
     std::map<std::string, Pending> pending_;  // asked by us, by resource

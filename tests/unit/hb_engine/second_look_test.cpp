@@ -156,6 +156,25 @@ TEST(FirstLook, IsAwaitedBeforeAnythingIsCertain) {
     EXPECT_EQ(times(bench.calls, "start mysqld"), 0);
 }
 
+// We hear no more of a life than that it stops everything; the next one is another.
+TEST(UnknownLife, ThatWasLeavingIsForgottenWithTheNext) {
+    Bench bench(settings_for("node-a", "auto_failback on\n", kTwoHomes, "takeover manual\n"));
+    bench.partner_beats = false;
+    bench.start();
+    bench.pass(Time{13'000});
+    Message leaving("resource");
+    leaving.set("rsc_hold", "none").set("rtype", "full").set("isstable", "0");
+    leaving.set("info", "shutdown");
+    bench.hear(leaving);
+    bench.partner_restarts();
+    bench.partner_beats = true;
+    bench.partner_status("active");
+    bench.hear(Message("starting"));
+    bench.resource("local", "1");
+    bench.pass(Time{20'000});
+    EXPECT_EQ(bench.engine.status().phase, "stable");
+}
+
 TEST(Failback, ThatWasRefusedIsNotOfferedAgainAtEveryReport) {
     Bench bench(settings_for("node-a", "auto_failback on\n", kTheirs));
     lose_the_holder(bench);
@@ -286,7 +305,7 @@ TEST(Queue, AGroupThatWasGivenAwayMeanwhileIsNotStarted) {
     bench.hear(request);
     bench.running.insert("mysqld");
     bench.step(ended(bench));
-    EXPECT_EQ(times(bench.calls, "start httpd"), 0);
+    EXPECT_EQ(times(bench.calls, "start IPaddr::10.77.0.101/24/eth0:2"), 0);
 }
 
 }  // namespace

@@ -213,6 +213,28 @@ TEST(Outdating, APartnerThatRestartsIsAskedAgain) {
     EXPECT_EQ(bench.take<hb::OutdateAnswer>().at(0).exit_code, 5);
 }
 
+TEST(Outdating, APartnerThatIsNotHeardYetIsWaitedFor) {
+    Bench bench(settings_for("node-a"));
+    bench.partner_beats = false;
+    bench.start();
+    bench.step(hb::OutdateRequest{5, "r0", "node-b"});
+    EXPECT_TRUE(bench.take<hb::OutdateAnswer>().empty());
+    bench.take_sent();
+    bench.partner_status("up");
+    const auto sent = bench.take_sent();
+    EXPECT_EQ(
+        std::count_if(sent.begin(),
+                      sent.end(),
+                      [](const Message& message) { return message.type() == "start_outdate"; }),
+        1);
+    Bench alone(settings_for("node-a"));
+    alone.partner_beats = false;
+    alone.start();
+    alone.step(hb::OutdateRequest{5, "r0", "node-b"});
+    alone.pass(Time{13'000});  // it is declared dead
+    EXPECT_EQ(alone.take<hb::OutdateAnswer>().at(0).exit_code, 5);
+}
+
 TEST(Outdating, ThePartnersRequestRunsDrbdadmAndItsExitCodeIsTranslated) {
     Bench bench(settings_for("node-a"));
     bench.bring_up();
