@@ -150,7 +150,8 @@ void RandomRun::reload() {
 // SIGKILL: whoever watches the daemon starts it again at once, before anybody misses it.
 void RandomRun::kill_briefly() {
     const Node node = any_node();
-    if (!cluster_.daemon(node).running() || cluster_.settings().ha_cf.deadtime < 1s ||
+    // A successor does not know for how long the node has been isolated (known limits).
+    if (isolated_ || !cluster_.daemon(node).running() || cluster_.settings().ha_cf.deadtime < 1s ||
         cluster_.machine(node).misled()) {
         return;
     }
