@@ -200,6 +200,7 @@ RequestNumber Cluster::issue(Node node, Op op, std::uint64_t sector, std::uint64
     } else if (op != Op::Flush) {
         const Stamp stamp = op == Op::Write ? next_stamp_++ : kZeroes;
         lineage.issued(id, {sector}, sectors, stamp, op == Op::Discard);
+        oracles_->note_write(io.volume, {sector}, sectors);
         for (std::uint64_t i = 0; op == Op::Write && i < sectors; ++i) {
             fill_sector(
                 request.payload.bytes().subspan(i * kSectorBytes, kSectorBytes), sector + i, stamp);

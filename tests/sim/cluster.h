@@ -250,6 +250,8 @@ private:
     std::optional<Stamp> peek(Node node, std::size_t volume, std::uint64_t sector) const;
     bool is_split(Node node, std::size_t volume, const engine::VolumeStatus& status) const;
     void check_lone_primary(Node node);
+    void check_refusal(Node node, const OpenAdmin& command, int code);
+    void check_failure(Node node, const OpenRequest& request, int error);
     void note_promotion(Node node);
     void on_write_acked(Node node, RequestNumber id, const OpenRequest& request);
 

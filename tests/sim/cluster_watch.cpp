@@ -3,6 +3,7 @@
 #include "tests/sim/cluster.h"
 
 #include <algorithm>
+#include <cerrno>
 #include <utility>
 
 namespace sim {
@@ -26,6 +27,17 @@ void Cluster::on_write_acked(Node node, RequestNumber id, const OpenRequest& req
     request.lineage->acked(id, request.fua);
 }
 
+// A request fails for want of data only: not on a node whose own disk is good.
+void Cluster::check_failure(Node node, const OpenRequest& request, int error) {
+    const engine::VolumeState state = host(node).status().volumes.at(request.volume).state;
+    const bool writes = request.op != Op::Read;
+    if (error == EIO && state.role == Role::Primary && state.disk == DiskState::UpToDate &&
+        disk(node, request.volume).errors_given() == 0 &&
+        (writes || state.conn < ConnState::Connected)) {
+        world_.fail(std::string(name(node)) + " fails a request although its disk is good");
+    }
+}
+
 void Cluster::on_app_done(Node node, const engine::CompleteApp& done) {
     const auto found = open_.find(done.id.value);
     if (found == open_.end()) {
@@ -37,6 +49,7 @@ void Cluster::on_app_done(Node node, const engine::CompleteApp& done) {
     Lineage& lineage = *request.lineage;
     const bool ok = done.error == 0;
     failed_requests_ += ok ? 0 : 1;
+    check_failure(node, request, done.error);
     switch (request.op) {
         case Op::Read: {
             const std::string wrong =
@@ -66,6 +79,25 @@ void Cluster::on_app_done(Node node, const engine::CompleteApp& done) {
     }
 }
 
+// Whoever is alone with good data, and is asked to be nobody else's judge, can be promoted.
+void Cluster::check_refusal(Node node, const OpenAdmin& command, int code) {
+    const bool waits = code == static_cast<int>(engine::StateCode::InTransientState) ||
+                       code == static_cast<int>(engine::StateCode::ConcurrentStChg);
+    if (!std::holds_alternative<engine::Promote>(command.command) || code == 0 || waits ||
+        options_.fencing != engine::Fencing::DontCare) {
+        return;
+    }
+    const engine::ResourceStatus now = host(node).status();
+    const bool alone =
+        std::all_of(now.volumes.begin(), now.volumes.end(), [](const engine::VolumeStatus& volume) {
+            return volume.state.conn < ConnState::WFReportParams &&
+                   volume.state.disk == DiskState::UpToDate;
+        });
+    if (alone) {
+        world_.fail(std::string(name(node)) + " is alone with good data and not promoted");
+    }
+}
+
 void Cluster::on_admin_done(Node node, const engine::AdminDone& done) {
     const auto found = open_admin_.find(done.id.value);
     if (found == open_admin_.end()) {
@@ -77,6 +109,7 @@ void Cluster::on_admin_done(Node node, const engine::AdminDone& done) {
     if (done.code == 0) {
         just_done_[index(node)].push_back(command.command);
     }
+    check_refusal(node, command, done.code);
     if (!done.text.empty()) {
         world_.trace.text(world_.now(), node, "admin: " + done.text);
     }

@@ -13,6 +13,7 @@ using engine::Role;
 namespace {
 
 constexpr std::size_t kCheckedPerStep = 64;
+constexpr io::Duration kBitsOnDisk = std::chrono::seconds(10);
 
 bool source_side(ConnState conn) {
     return conn == ConnState::WFBitMapS || conn == ConnState::SyncSource ||
@@ -45,9 +46,62 @@ void Oracles::disk_replaced(Node node, std::size_t volume) {
     PerVolume& v = volumes_[volume];
     v.armed = false;
     v.in_sync = false;
+    v.may_copy_more = true;
     v.nodes[index(node)] = {};
     v.history.disk_replaced(node);
     look_at_disks(volume);
+}
+
+void Oracles::note_write(std::size_t volume, base::Sector sector, std::uint64_t sectors) {
+    std::vector<bool>& written = volumes_[volume].written;
+    const std::uint64_t end = (sector.value + sectors + 7) / 8;
+    if (written.size() < end) {
+        written.resize(end);
+    }
+    std::fill(written.begin() + static_cast<std::ptrdiff_t>(sector.value / 8),
+              written.begin() + static_cast<std::ptrdiff_t>(end),
+              true);
+}
+
+void Oracles::look_for_more_to_copy(Node node,
+                                    std::size_t volume,
+                                    const engine::VolumeStatus& now) {
+    PerVolume& v = volumes_[volume];
+    PerNode& n = v.nodes[index(node)];
+    const bool full =
+        now.state.conn == ConnState::StartingSyncS || now.state.conn == ConnState::StartingSyncT;
+    const bool spoiled = now.state.disk == DiskState::Inconsistent && !target_side(now.state.conn);
+    const bool lost_disk =
+        now.state.disk < DiskState::Negotiating && n.state.disk >= DiskState::Inconsistent;
+    const bool resized =
+        n.size_sectors != 0 && now.size_sectors != 0 && n.size_sectors != now.size_sectors;
+    const std::uint64_t errors = hosts_[index(node)]->volume(volume).disk->errors_given();
+    const bool failed = std::exchange(v.errors[index(node)], errors) != errors;
+    v.may_copy_more = v.may_copy_more || full || spoiled || lost_disk || resized || failed;
+    n.out_of_sync = now.out_of_sync_bits;
+    n.size_sectors = now.size_sectors != 0 ? now.size_sectors : n.size_sectors;
+}
+
+// Only what somebody has written since the two were the same can differ, if nothing has gone wrong.
+void Oracles::check_amount(Node source, std::size_t volume) {
+    const PerVolume& v = volumes_[volume];
+    if (!v.armed || v.may_copy_more || data_loss_allowed_) {
+        return;
+    }
+    Host& host = *hosts_[index(source)];
+    const std::uint64_t bits = host.volume(volume).layout.usable_sectors / 8;
+    if (v.nodes[index(source)].out_of_sync >= v.nodes[index(source)].size_sectors / 8) {
+        return;  // all of it, as the identifiers ask for (rules 20, 30, 60 and 80)
+    }
+    for (std::uint64_t bit = 0; bit < bits; ++bit) {
+        if ((bit >= v.written.size() || !v.written[bit]) &&
+            host.engine().is_out_of_sync({static_cast<std::uint16_t>(volume)}, bit)) {
+            return world_.fail(
+                base::format("volume %zu: a resync copies block %llu, which nobody has written",
+                             volume,
+                             static_cast<unsigned long long>(bit)));
+        }
+    }
 }
 
 // Keeps the set of differing blocks and the picture of the metadata up to date.
@@ -147,13 +201,16 @@ void Oracles::look_at_volume(Node node, std::size_t volume, const engine::Volume
     const bool became_target_in_sync = n.state.conn == ConnState::SyncTarget &&
                                        n.state.disk == DiskState::Inconsistent &&
                                        status.state.disk == DiskState::UpToDate;
+    look_for_more_to_copy(node, volume, status);
     n.state = status.state;
     if (became_target_in_sync) {
+        v.synced_at = world_.now();
         const bool source_lost = v.nodes[index(other(node))].state.disk < DiskState::Inconsistent;
         v.history.target_in_sync(node, source_lost);
     }
     if (begins) {
         ++resyncs_begun_;
+        check_amount(node, volume);
         const bool keeps_all = v.history.sync_begins(node);
         if (!keeps_all && data_loss_allowed_) {
             v.history.overrule(node);
@@ -199,6 +256,9 @@ void Oracles::look_at_both() {
             v.armed = true;
             v.history.in_sync();
         }
+        if (in_sync && v.nodes[0].out_of_sync == 0 && v.nodes[1].out_of_sync == 0) {
+            v.may_copy_more = false;
+        }
         v.in_sync = in_sync;
     }
 }
@@ -227,6 +287,11 @@ void Oracles::after_step(Node node) {
 void Oracles::after_process_gone(Node node) {
     for (std::size_t i = 0; i < volumes_.size(); ++i) {
         PerNode& n = volumes_[i].nodes[index(node)];
+        // The activity log speaks for a Primary that has crashed, and for who worked for one; and
+        // the bits of a resync are cleared on disk a while after its end.
+        const bool just_synced = world_.now() - volumes_[i].synced_at < kBitsOnDisk;
+        volumes_[i].may_copy_more = volumes_[i].may_copy_more || n.log_counts || just_synced ||
+                                    n.state.role == Role::Primary;
         n.state = {};
         n.uuid_in_core.reset();
         n.replaced_in_core.clear();

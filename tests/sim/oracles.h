@@ -42,6 +42,9 @@ public:
         return volumes_[volume].differing;
     }
 
+    // The application on any node writes here.
+    void note_write(std::size_t volume, base::Sector sector, std::uint64_t sectors);
+
     // All differing blocks are covered; else the violation is reported.
     void check_coverage(std::size_t volume);
 
@@ -55,6 +58,8 @@ private:
         std::optional<std::uint64_t> uuid_in_core;
         std::set<std::uint64_t> replaced_in_core;
         engine::VolumeState state;
+        std::uint64_t out_of_sync = 0;
+        std::uint64_t size_sectors = 0;
         bool was_power_cut = false;
         bool log_counts = false;
     };
@@ -67,7 +72,13 @@ private:
         std::set<std::uint64_t> differing;
         bool armed = false;  // the pair has been in sync since the disks were last replaced
         bool in_sync = false;
+        // Something since the last time that the two were the same lets a resync copy more than
+        // what was written: a log that is replayed, a disk that failed, a full sync.
+        bool may_copy_more = true;
+        std::vector<bool> written;  // blocks, by the application
+        io::Instant synced_at{};    // the last time that one became in sync by a resync
         std::array<std::uint64_t, 2> flushes_lost{};
+        std::array<std::uint64_t, 2> errors{};
         History history;
     };
 
@@ -76,6 +87,8 @@ private:
     void note_lost_flushes(Node node, std::size_t volume);
     void look_at_status(Node node);
     void look_at_volume(Node node, std::size_t volume, const engine::VolumeStatus& status);
+    void look_for_more_to_copy(Node node, std::size_t volume, const engine::VolumeStatus& now);
+    void check_amount(Node source, std::size_t volume);
     void look_at_both();
     bool covered(std::size_t volume, std::uint64_t bit);
     bool covered_by(Node node, std::size_t volume, std::uint64_t bit);

@@ -17,6 +17,8 @@ namespace {
 
 constexpr std::uint64_t kManyExtents = 320u << 20;  // more extents than the activity log has slots
 
+constexpr int kTransient = -18;  // "retry after next state change"
+
 // Each device is copied whole, twice, over this link: a small buffer and a long way make it slow.
 io::Duration sync_limit(const ClusterOptions& options) {
     const double latency = std::chrono::duration<double>(options.link.high_latency).count();
@@ -381,6 +383,40 @@ void RandomRun::resolve_split_brain() {
     cluster_.connect(victim, true);
 }
 
+// All is well again: then the service can run, on either node.
+void RandomRun::serve() {
+    cluster_.stop_load();
+    for (const Node node : kNodes) {
+        if (!cluster_.violation().empty()) {
+            return;
+        }
+        cluster_.demote(other(node));
+        AdminResult promoted = cluster_.promote(node);
+        for (int i = 0; i < 10 && promoted.code == kTransient && !promoted.still_running; ++i) {
+            promoted = cluster_.promote(node);  // over a slow link one answer's time is not enough
+        }
+        const auto is_primary = [&] {
+            return cluster_.host(node).status().role == engine::Role::Primary;
+        };
+        if (!promoted.ok() && !(promoted.still_running && cluster_.run_until(is_primary, 10s))) {
+            return cluster_.world().fail(std::string(name(node)) +
+                                         " is not promoted although all is well: " + promoted.text);
+        }
+        for (std::size_t i = 0; i < volumes_; ++i) {
+            const RequestNumber requests[] = {cluster_.write(node, 8, 8, {.volume = i}),
+                                              cluster_.flush(node, {.volume = i}),
+                                              cluster_.read(node, 0, 8, {.volume = i})};
+            cluster_.drain();
+            for (const RequestNumber request : requests) {
+                if (cluster_.result(request) != 0 && cluster_.violation().empty()) {
+                    cluster_.world().fail(std::string(name(node)) +
+                                          " does not serve although all is well");
+                }
+            }
+        }
+    }
+}
+
 void RandomRun::finish() {
     bring_up();
     if (!try_to_sync() && (has_split_ || had_disk_faults_)) {
@@ -388,6 +424,7 @@ void RandomRun::finish() {
     }
     if (cluster_.violation().empty()) {
         cluster_.check_convergence(sync_limit(options_));
+        serve();
     }
     for (const Node node : kNodes) {
         cluster_.power_cut(node);

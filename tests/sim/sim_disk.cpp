@@ -98,6 +98,7 @@ void SimDisk::submit(const io::DiskOp& op) {
     entry.op = op;
     entry.number = operations_;
     entry.error = draw_error(op);
+    errors_given_ += entry.error != 0 ? 1 : 0;
     entry.flush_horizon = completions_;
     entry.loses = op.kind == Kind::Flush && std::exchange(losing_flush_, false);
     if (changes_data(op) && entry.error == 0 && world_.prng.chance(0.5)) {

@@ -83,6 +83,8 @@ public:
 
     std::uint64_t flushes_lost() const { return flushes_lost_; }  // that lost what they covered
 
+    std::uint64_t errors_given() const { return errors_given_; }
+
     // --- Content as a read would find it; `length` a multiple of 512 ---
     void peek(base::Sector sector, base::Bytes out) const;
     // Stable at once: for preparing a disk.
@@ -160,6 +162,7 @@ private:
     bool stuck_ = false;
     bool losing_flush_ = false;
     std::uint64_t flushes_lost_ = 0;
+    std::uint64_t errors_given_ = 0;
     std::uint64_t operations_ = 0;
     std::uint64_t completions_ = 0;
 };
