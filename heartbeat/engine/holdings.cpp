@@ -272,8 +272,14 @@ void Holdings::on_time() {
     if (failback_.take(core_.now)) {
         try_failback();
     }
-    if (ask_.take(core_.now) && partner_unknown() && phase_ == Phase::stable) {
+    if (phase_ != Phase::stable || !partner_unknown()) {
+        ask_.clear();  // it is known, or we are not certain ourselves and ask for that
+        return;
+    }
+    if (ask_.take(core_.now)) {
         ask_again();
+    } else if (!ask_.is_set()) {
+        ask_.set(core_.now + kAskReturnedAgain);
     }
 }
 

@@ -175,6 +175,22 @@ TEST(UnknownLife, ThatWasLeavingIsForgottenWithTheNext) {
     EXPECT_EQ(bench.engine.status().phase, "stable");
 }
 
+// It has settled in its new life before we hear it, so it asks nothing and has nothing new to say.
+TEST(UnknownLife, ThatDoesNotSayWhatItHoldsIsAsked) {
+    Bench bench(settings_for("node-a", "auto_failback on\n", kTwoHomes));
+    bench.bring_up("local");
+    bench.partner_restarts_unheard();
+    bench.said();
+    bench.pass(Time{11'000});
+    EXPECT_GE(times(bench.said(), "starting local"), 2);
+    bench.resource("local", "1");
+    EXPECT_EQ(bench.engine.status().resources, "local");
+    bench.said();
+    bench.pass(Time{20'000});
+    EXPECT_EQ(times(bench.said(), "starting local"), 0);
+    EXPECT_GT(*bench.engine.next_wakeup(), bench.now + Time{1});  // and nobody wakes us for it
+}
+
 TEST(Failback, ThatWasRefusedIsNotOfferedAgainAtEveryReport) {
     Bench bench(settings_for("node-a", "auto_failback on\n", kTheirs));
     lose_the_holder(bench);
