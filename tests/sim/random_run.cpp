@@ -17,7 +17,8 @@ namespace {
 
 constexpr std::uint64_t kManyExtents = 320u << 20;  // more extents than the activity log has slots
 
-constexpr int kTransient = -18;  // "retry after next state change"
+// "Retry after next state change": no time was left in one answer.
+constexpr int kTryAgain = static_cast<int>(engine::StateCode::InTransientState);
 
 // Each device is copied whole, twice, over this link: a small buffer and a long way make it slow.
 io::Duration sync_limit(const ClusterOptions& options) {
@@ -392,7 +393,7 @@ void RandomRun::serve() {
         }
         cluster_.demote(other(node));
         AdminResult promoted = cluster_.promote(node);
-        for (int i = 0; i < 10 && promoted.code == kTransient && !promoted.still_running; ++i) {
+        for (int i = 0; i < 10 && promoted.code == kTryAgain && !promoted.still_running; ++i) {
             promoted = cluster_.promote(node);  // over a slow link one answer's time is not enough
         }
         const auto is_primary = [&] {
