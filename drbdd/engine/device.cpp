@@ -69,6 +69,7 @@ void Device::change_state(const VolumeState& wanted, bool quiet) {
     next = sanitise(next);
     keep_verdict(next);
     const bool leaves = state_.conn >= ConnState::Connected && next.conn < ConnState::Connected;
+    remember_declared_bad(next);
     if (leaves && next.pdsk == DiskState::Inconsistent && peer_disk_may_be_in_use()) {
         next.pdsk = DiskState::DUnknown;
     }
@@ -105,6 +106,19 @@ void Device::keep_verdict(VolumeState& next) {
     } else if (state_.conn == ConnState::WFBitMapS && next.disk <= DiskState::Failed) {
         next.pdsk = state_.pdsk;
         connection_.drop(ConnState::NetworkFailure, "the sync source lost its disk");
+    }
+}
+
+// Both nodes may bear one identifier. That the data are Inconsistent is then all that is left to
+// say that a resync is owed.
+void Device::remember_declared_bad(VolumeState& next) {
+    const bool still = next.conn == ConnState::StartingSyncT || next.conn == ConnState::WFSyncUUID;
+    if (!peer.declared_bad() || still) {
+        return;
+    }
+    peer.forget_that_they_are_bad();
+    if (next.conn < ConnState::Connected && next.disk == DiskState::Outdated) {
+        next.disk = DiskState::Inconsistent;
     }
 }
 
@@ -178,7 +192,7 @@ void Device::update_flags() {
             (state_.pdsk < DiskState::Inconsistent && state_.peer == Role::Primary),
         meta::kMdPrimaryInd);
     set(state_.conn > ConnState::WFReportParams, meta::kMdConnectedInd);
-    set(state_.disk > DiskState::Inconsistent, meta::kMdConsistent);
+    set(state_.disk > DiskState::Inconsistent && !peer.declared_bad(), meta::kMdConsistent);
     set(state_.disk > DiskState::Outdated, meta::kMdWasUpToDate);
     // A target finishes, and may be promoted, before its source has stored that: a source that
     // crashed meanwhile must not take it for outdated. DRBD keeps the flag during a resync.

@@ -200,6 +200,7 @@ public:
 
 private:
     void keep_verdict(VolumeState& next);
+    void remember_declared_bad(VolumeState& next);
     bool peer_disk_may_be_in_use() const;
     void after_change(const VolumeState& old);
     void update_flags();

@@ -238,9 +238,10 @@ void PeerDevice::on_state_request(const proto::StateChgReq& packet) {
         const bool detach =
             own.pdsk >= DiskState::Inconsistent && next.pdsk < DiskState::Negotiating;
         if (code == StateCode::Success && !detach) {
-            device_.change_state(next);
             if (next.conn == ConnState::StartingSyncS || next.conn == ConnState::StartingSyncT) {
-                start_full_sync(next.conn);
+                start_full_sync(next);
+            } else {
+                device_.change_state(next);
             }
         } else if (!succeeded(code)) {
             device_.log_line(base::LogLevel::Info,

@@ -76,9 +76,16 @@ public:
     // The next state of the peer decides again who has the data.
     void consider_resync() { consider_resync_ = true; }
 
-    // A full resync was agreed on (invalidate): sets all bits, then the sync begins without
-    // bitmaps.
-    void start_full_sync(ConnState conn);
+    // A full resync was agreed on (invalidate), which is in `wanted` as StartingSyncS or T: sets
+    // all bits, then the sync begins without bitmaps.
+    void start_full_sync(const VolumeState& wanted);
+
+    // Our data were declared bad, and their replacement has not begun. Meanwhile they are Outdated,
+    // as in DRBD, and good again where the peer loses its own; after a crash, or when the
+    // connection ends, they are Inconsistent.
+    bool declared_bad() const { return declared_bad_; }
+
+    void forget_that_they_are_bad() { declared_bad_ = false; }
 
     // The handler that may take a snapshot of our data before a resync, and may forbid that, has
     // ended.
@@ -193,6 +200,7 @@ private:
     MetaStore::Generation sync_generation_ = 0;
     bool storing_sync_uuid_ = false;
     bool starting_sync_ = false;  // all bits are being set on request
+    bool declared_bad_ = false;
     Finish finish_ = Finish::None;
     bool finish_source_ = false;
     io::Instant settle_until_{};  // our last bits wait for barrier acks until then

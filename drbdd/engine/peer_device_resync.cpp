@@ -10,8 +10,9 @@ namespace engine {
 
 using base::ull;
 
-void PeerDevice::start_full_sync(ConnState conn) {
-    device_.change_conn(conn);
+void PeerDevice::start_full_sync(const VolumeState& wanted) {
+    declared_bad_ = wanted.conn == ConnState::StartingSyncT;
+    device_.change_state(wanted);
     device_.store.start_full_sync(true);
     starting_sync_ = true;
 }

@@ -12,8 +12,9 @@ namespace {
 // Everything is answered before the second is over, transport to the administrator and the opening
 // of a disk included.
 constexpr io::Duration kAnswerWithin = std::chrono::milliseconds(700);
-constexpr int kLeaving = 9;         // stage of a disconnect
-constexpr int kMaxRounds = 100000;  // of one step; more means that two parts chase each other
+constexpr int kLeaving = 9;           // stage of a disconnect
+constexpr int kInvalidatedAlone = 9;  // of an invalidate without a peer
+constexpr int kMaxRounds = 100000;    // of one step; more means that two parts chase each other
 
 std::uint32_t bits(Role role) {
     return static_cast<std::uint32_t>(role);
@@ -159,6 +160,15 @@ bool Resource::stored() const {
     return std::all_of(devices_.begin(), devices_.end(), [](const auto& device) {
         return device->store.clean() && !device->awaits_generation();
     });
+}
+
+// No success is told of before it is on disk.
+bool Resource::done_when_stored(Running& running) {
+    if (!stored()) {
+        return false;
+    }
+    done(running, 0);
+    return true;
 }
 
 ResourceStatus Resource::status(io::Instant now) const {
@@ -393,11 +403,7 @@ bool Resource::run(Running& running, const Promote& command) {
         done(running, StateCode::ConcurrentStChg);  // taken back since, by somebody else
         return true;
     }
-    if (!stored()) {
-        return false;
-    }
-    done(running, 0);
-    return true;
+    return done_when_stored(running);
 }
 
 // Who has forced one volume hears that another one stands in the way.
@@ -497,11 +503,7 @@ bool Resource::run(Running& running, const Demote&) {
         done(running, StateCode::ConcurrentStChg);
         return true;
     }
-    if (!stored()) {
-        return false;
-    }
-    done(running, 0);
-    return true;
+    return done_when_stored(running);
 }
 
 // --- Invalidate ---
@@ -522,17 +524,22 @@ bool Resource::full_sync(Running& running, Device& device, ConnState conn) {
         running.stage = 1;
         return false;
     }
-    const std::optional<StateCode> reply = device.peer.take_reply();
-    if (!reply) {
-        return false;
+    if (running.stage == 1) {
+        const std::optional<StateCode> reply = device.peer.take_reply();
+        if (!reply) {
+            return false;
+        }
+        if (!succeeded(*reply)) {
+            done(running, StateCode::CwFailedByPeer);
+            return true;
+        }
+        VolumeState next = device.state();
+        next.conn = conn;
+        device.peer.start_full_sync(next);
+        running.stage = 2;
+        running.decided = true;
     }
-    if (!succeeded(*reply)) {
-        done(running, StateCode::CwFailedByPeer);
-        return true;
-    }
-    device.peer.start_full_sync(conn);
-    done(running, 0);
-    return true;
+    return done_when_stored(running);
 }
 
 bool Resource::run(Running& running, const Invalidate& command) {
@@ -542,6 +549,9 @@ bool Resource::run(Running& running, const Invalidate& command) {
         return true;
     }
     const VolumeState& state = device->state();
+    if (running.stage == kInvalidatedAlone) {
+        return done_when_stored(running);
+    }
     if (state.conn >= ConnState::Connected || running.stage > 0) {
         return full_sync(running, *device, ConnState::StartingSyncT);
     }
@@ -552,7 +562,9 @@ bool Resource::run(Running& running, const Invalidate& command) {
     } else {
         device->change_disk(DiskState::Inconsistent);
         device->store.start_full_sync(true);
-        done(running, 0);
+        running.stage = kInvalidatedAlone;
+        running.decided = true;
+        return false;
     }
     return true;
 }

@@ -110,6 +110,7 @@ private:
     bool full_sync(Running& running, Device& device, ConnState conn);
     StateCode check(const VolumeState& from, const VolumeState& to) const;
     bool stored() const;
+    bool done_when_stored(Running& running);
     bool attaching() const;
 
     Core core_;

@@ -72,11 +72,7 @@ bool Resource::run(Running& running, const Outdate& command) {
         running.stage = 1;
         running.decided = true;
     }
-    if (!stored()) {
-        return false;
-    }
-    done(running, 0);
-    return true;
+    return done_when_stored(running);
 }
 
 // The question is put now, so that its time is over when the peer should be declared dead.

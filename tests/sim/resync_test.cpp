@@ -217,6 +217,53 @@ TEST(SimResync, InvalidateCopiesEverything) {
     });
 }
 
+// Seed sim_fenced 491: the connection ends before the source has begun. Both bear one identifier
+// then, and what was written meanwhile is on one side only: that the data were declared bad is all
+// that says which side.
+TEST(SimResync, InvalidDataStayInvalidWhenTheConnectionEndsBeforeTheSourceBegins) {
+    over_seeds(40, [](std::uint64_t seed) {
+        ClusterOptions options = with_seed(seed);
+        options.latency.low = 5ms;
+        options.latency.high = 60ms;
+        TestCluster cluster(options);
+        cluster.start_in_sync();
+        cluster.promote(Node::Alice);
+        cluster.random_writes(Node::Alice, 60, 300ms);
+        cluster.run_for(200ms);
+        cluster.admin_begin(Node::Bob, engine::InvalidateRemote{{0}});
+        ASSERT_TRUE(cluster.run_until(
+            [&] {
+                return cluster.conn(Node::Alice) ==
+                       (seed % 2 == 0 ? ConnState::StartingSyncT : ConnState::WFSyncUUID);
+            },
+            10s));
+        cluster.oracles().allow_data_loss();  // declared bad by a person
+        cluster.kill(Node::Bob);
+        cluster.run_for(seed * 50ms);
+        cluster.start(Node::Bob);
+        cluster.check_convergence();
+    });
+}
+
+TEST(SimResync, AnInvalidationThatWasAnsweredIsRemembered) {
+    over_seeds(20, [](std::uint64_t seed) {
+        TestCluster cluster(with_seed(seed));
+        cluster.start_in_sync();
+        cluster.run_for(1s);
+        if (seed % 2 == 0) {
+            ASSERT_TRUE(cluster.disconnect(Node::Bob).ok());
+        }
+        ASSERT_TRUE(cluster.invalidate(Node::Bob).ok());
+        cluster.power_cut(Node::Bob, {.drop_unflushed = 1.0});
+        cluster.power_cut(Node::Alice, {.drop_unflushed = 1.0});
+        cluster.start(Node::Alice);
+        cluster.start(Node::Bob);
+        ASSERT_TRUE(cluster.run_until(
+            [&] { return cluster.conn(Node::Bob) == ConnState::SyncTarget; }, 30s));
+        cluster.check_convergence();
+    });
+}
+
 // The peer agrees after we have told the administrator that it did not. What it began is no secret
 // of its own: both end it.
 TEST(SimResync, ARequestThatWasGivenUpLeavesNoHalfOfAResync) {
