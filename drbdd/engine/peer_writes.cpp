@@ -213,7 +213,7 @@ void PeerWrites::submit(Write write) {
         finish(key, 0);  // a flush that nobody waits for any more, and nothing depends on
     } else if (device.peer.before_resync() && active.data.has(proto::kDataMaySetInSync) &&
                active.length > 0) {
-        leave_to_resync(key, device);
+        leave_to_resync(key);
     } else if (active.must_log) {
         request_log(key, active);
     } else {
@@ -221,12 +221,9 @@ void PeerWrites::submit(Write write) {
     }
 }
 
-// Of a resync that the handler may still forbid. Where all blocks are to be copied this one is
-// marked on both nodes, and its source counts on no copy of ours; elsewhere it has to mark it.
-void PeerWrites::leave_to_resync(std::uint64_t key, const Device& device) {
-    const ConnState conn = device.state().conn;
-    const bool all_marked = conn == ConnState::StartingSyncT || conn == ConnState::WFSyncUUID;
-    finish(key, all_marked ? 0 : EAGAIN);
+// Of a resync that the handler may still forbid: its source has to mark it.
+void PeerWrites::leave_to_resync(std::uint64_t key) {
+    finish(key, EAGAIN);
 }
 
 // What goes to the disk next. Where the log must have it, no more than fits there beside the writes

@@ -105,7 +105,7 @@ private:
 
     bool may_submit(const Write& write) const;
     void submit(Write write);
-    void leave_to_resync(std::uint64_t key, const Device& device);
+    void leave_to_resync(std::uint64_t key);
     static std::uint64_t piece_bytes(const Write& write);
     static base::AlExtent piece_first(const Write& write);
     static base::AlExtent piece_last(const Write& write);

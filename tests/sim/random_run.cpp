@@ -391,11 +391,16 @@ void RandomRun::serve() {
         if (!cluster_.violation().empty()) {
             return;
         }
-        cluster_.demote(other(node));
-        AdminResult promoted = cluster_.promote(node);
-        for (int i = 0; i < 10 && promoted.code == kTryAgain && !promoted.still_running; ++i) {
-            promoted = cluster_.promote(node);  // over a slow link one answer's time is not enough
-        }
+        // Over a slow link, on a slow disk, one answer's time is not enough.
+        const auto persist = [&](Node at, engine::AdminCommand command) {
+            AdminResult result = cluster_.admin(at, command);
+            for (int i = 0; i < 10 && result.code == kTryAgain && !result.still_running; ++i) {
+                result = cluster_.admin(at, command);
+            }
+            return result;
+        };
+        persist(other(node), engine::Demote{});
+        const AdminResult promoted = persist(node, engine::Promote{});
         const auto is_primary = [&] {
             return cluster_.host(node).status().role == engine::Role::Primary;
         };
