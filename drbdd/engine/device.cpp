@@ -149,7 +149,7 @@ void Device::after_change(const VolumeState& old) {
     peer_lacks_writes_ = peer_lacks_writes_ && primary;
     update_flags();
     // A Primary without a disk that only now connects may refuse our data: see
-    // PeerDevice::settle().
+    // judge().
     const bool fresh = old.conn < ConnState::Connected && state_.conn >= ConnState::Connected;
     const bool alone =
         (lost_contact(old, state_) && (primary || (state_.peer == Role::Primary && !fresh))) ||

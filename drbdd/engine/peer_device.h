@@ -9,6 +9,7 @@
 #include "drbdd/engine/meta_store.h"
 #include "drbdd/engine/resync.h"
 #include "drbdd/engine/status.h"
+#include "drbdd/engine/verdict.h"
 
 #include <cstdint>
 #include <deque>
@@ -138,11 +139,14 @@ private:
     void announce(proto::Command command, std::vector<std::uint8_t> body);
     std::deque<Announcement>::const_iterator unsent_request() const;
     proto::Uuids own_uuids() const;
-    bool resync_decision_wanted(const VolumeState& peer) const;
-    std::optional<std::string> why_unusable() const;
-    base::Result<void> settle(const VolumeState& peer, DiskState peer_disk);
+    OwnSide own_side(const VolumeState& peer) const;
+    ToldSide told_side(const VolumeState& peer, DiskState peer_disk) const;
+    SyncPolicy sync_policy() const;
+    void take_decision(const OwnSide& own, const ToldSide& told, const SyncDecision& decision);
+    base::Result<void> on_peer_state(const VolumeState& peer, DiskState peer_disk);
+    void commit(const VolumeState& before, const Verdict& verdict);
+    void name_generation(const VolumeState& before, const VolumeState& peer, DiskState peer_disk);
     base::Result<bool> end_of_resync(const VolumeState& peer, DiskState& peer_disk);
-    SyncDecision decide(const VolumeState& peer, DiskState peer_disk) const;
     base::Result<std::uint64_t> agree_on_size(const proto::Sizes& packet) const;
     void note_block_size(const proto::Sizes& packet);
     base::Result<void> follow_growth(std::uint64_t sectors, const proto::Sizes& packet);

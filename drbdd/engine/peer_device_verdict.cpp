@@ -176,7 +176,7 @@ base::Result<void> PeerDevice::on_state(const proto::State& packet) {
         own.conn == ConnState::Connected && peer.conn > ConnState::SyncSource) {
         peer_disk = DiskState::UpToDate;
     }
-    return settle(peer, peer_disk);
+    return on_peer_state(peer, peer_disk);
 }
 
 // Step 2: a target tells that it is done. True when there is nothing more to do.
@@ -213,194 +213,143 @@ base::Result<bool> PeerDevice::end_of_resync(const VolumeState& peer, DiskState&
     return false;
 }
 
-bool PeerDevice::resync_decision_wanted(const VolumeState& peer) const {
-    const VolumeState& own = device_.state();
-    if (!peer_ids_ || peer.disk < DiskState::Negotiating || own.disk < DiskState::Negotiating) {
-        return false;
-    }
-    const bool fresh = own.conn < ConnState::Connected;
-    const bool attaching =
-        own.conn == ConnState::Connected && (peer.disk == DiskState::Negotiating ||
-                                             (own.disk == DiskState::Negotiating && !ids_awaited_));
-    const bool peer_began = own.conn == ConnState::Connected &&
-                            peer.conn >= ConnState::StartingSyncS &&
-                            peer.conn <= ConnState::WFBitMapT;
-    return fresh || attaching || consider_resync_ || peer_began;
+OwnSide PeerDevice::own_side(const VolumeState& peer) const {
+    OwnSide own;
+    own.state = device_.state();
+    own.data.ids = device_.ids();
+    // As the peer knows them when it decides: one that attaches a disk is told anew.
+    own.data.dirty_bits =
+        peer.disk == DiskState::Negotiating ? device_.bitmap.count() : sent_dirty_bits_;
+    own.data.crashed_primary = device_.crashed_primary();
+    own.data.discard_my_data = connection_.discard_my_data();
+    own.data.role = own.state.role;
+    own.data.attaching = own.state.disk == DiskState::Negotiating;
+    own.data.disk = own.data.attaching ? device_.disk_when_attached() : own.state.disk;
+    own.ids_awaited = ids_awaited_;
+    own.consider_resync = consider_resync_;
+    own.exposed_uuid = device_.exposed_uuid();
+    own.peer_has_other_data = peer_ids_ && device_.other_data_exposed(peer_ids_->current);
+    own.peer_lacks_writes = device_.peer_lacks_writes();
+    return own;
 }
 
-SyncDecision PeerDevice::decide(const VolumeState& peer, DiskState peer_disk) const {
-    const VolumeState& own = device_.state();
-    SyncSide mine;
-    mine.ids = device_.ids();
-    mine.dirty_bits = sent_dirty_bits_;
-    mine.crashed_primary = device_.crashed_primary();
-    mine.discard_my_data = connection_.discard_my_data();
-    mine.role = own.role;
-    mine.disk = own.disk == DiskState::Negotiating ? device_.disk_when_attached() : own.disk;
-    mine.attaching = own.disk == DiskState::Negotiating;
-    SyncSide theirs;
-    theirs.ids = *peer_ids_;
-    theirs.dirty_bits = peer_dirty_bits_;
-    theirs.crashed_primary = (peer_flags_ & proto::kUuidCrashedPrimary) != 0;
-    theirs.discard_my_data = (peer_flags_ & proto::kUuidDiscardMyData) != 0;
-    theirs.role = peer.role;
-    theirs.disk = peer_disk;
+ToldSide PeerDevice::told_side(const VolumeState& peer, DiskState peer_disk) const {
+    ToldSide told;
+    told.state = peer;
+    told.disk = peer_disk;
+    if (peer_ids_) {
+        told.data.emplace();
+        told.data->ids = *peer_ids_;
+        told.data->dirty_bits = peer_dirty_bits_;
+        told.data->crashed_primary = (peer_flags_ & proto::kUuidCrashedPrimary) != 0;
+        told.data->discard_my_data = (peer_flags_ & proto::kUuidDiscardMyData) != 0;
+    }
+    return told;
+}
+
+SyncPolicy PeerDevice::sync_policy() const {
     const NetSettings& net = core_.settings.net;
-    const SyncPolicy policy{net.after_sb_0p,
-                            net.after_sb_1p,
-                            net.after_sb_2p,
-                            net.rr_conflict,
-                            net.always_asbp,
-                            connection_.resolve_conflicts(),
-                            connection_.has(proto::kFeatureWsame)};
+    return {net.after_sb_0p,
+            net.after_sb_1p,
+            net.after_sb_2p,
+            net.rr_conflict,
+            net.always_asbp,
+            connection_.resolve_conflicts(),
+            connection_.has(proto::kFeatureWsame)};
+}
+
+// In DRBD's words; what follows for our identifiers and our bitmap.
+void PeerDevice::take_decision(const OwnSide& own,
+                               const ToldSide& told,
+                               const SyncDecision& decision) {
+    const auto log_side = [this](const char* who, const SyncSide& side, std::uint64_t flags) {
+        device_.log_line(base::LogLevel::Info,
+                         base::format("%s %s bits:%llu flags:%llX",
+                                      who,
+                                      describe(side.ids).c_str(),
+                                      ull(side.dirty_bits),
+                                      ull(flags)));
+    };
     device_.log_line(base::LogLevel::Info, "drbd_sync_handshake:");
-    device_.log_line(
-        base::LogLevel::Info,
-        base::format(
-            "self %s bits:%llu flags:0", describe(mine.ids).c_str(), ull(mine.dirty_bits)));
-    device_.log_line(base::LogLevel::Info,
-                     base::format("peer %s bits:%llu flags:%llX",
-                                  describe(theirs.ids).c_str(),
-                                  ull(theirs.dirty_bits),
-                                  ull(peer_flags_)));
-    return decide_sync(mine, theirs, policy);
+    log_side("self", own.data, 0);
+    log_side("peer", *told.data, peer_flags_);
+    for (const SyncDecision::Line& line : decision.log) {
+        device_.log_line(line.alert ? base::LogLevel::Alert : base::LogLevel::Info, line.text);
+    }
+    for (const std::string& handler : decision.handlers) {
+        core_.emit(RunHandler{device_.number(), handler});
+    }
+    if (decision.refused) {
+        return;
+    }
+    if (decision.comparison.own_corrected) {
+        device_.store.set_ids(decision.comparison.own);
+    }
+    if (decision.comparison.peer_corrected) {
+        peer_ids_ = decision.comparison.peer;
+    }
+    if (decision.full) {
+        device_.store.start_full_sync(true);
+    }
+    if (decision.conn == ConnState::Connected && device_.bitmap.count() != 0) {
+        device_.log_line(
+            base::LogLevel::Info,
+            base::format("No resync, but %llu bits in bitmap!", ull(device_.bitmap.count())));
+    }
 }
 
-// A Primary without a disk goes on only with the data that its applications have seen.
-std::optional<std::string> PeerDevice::why_unusable() const {
-    const VolumeState& own = device_.state();
-    if (own.disk >= DiskState::Inconsistent || own.role != Role::Primary) {
-        return std::nullopt;
-    }
-    if (peer_ids_ && device_.other_data_exposed(peer_ids_->current)) {
-        return "Can only connect to data with current UUID=" + base::hex64(device_.exposed_uuid());
-    }
-    if (device_.peer_lacks_writes()) {
-        return "Can not connect: the peer lacks writes that the application saw completed";
-    }
-    return std::nullopt;
-}
-
-// Steps 5 to 9: who has the newer data, and the new state.
-base::Result<void> PeerDevice::settle(const VolumeState& peer, DiskState peer_disk) {
-    const VolumeState own = device_.state();
-    VolumeState next = own;
-    const bool fresh = own.conn < ConnState::Connected;
-    if (own.conn == ConnState::WFReportParams) {
-        next.conn = ConnState::Connected;
-    }
-    if (peer.conn == ConnState::Ahead) {
-        next.conn = ConnState::Behind;
-    }
-    bool decided = false;
-    if (resync_decision_wanted(peer)) {
-        decided = true;
-        if (peer.disk == DiskState::Negotiating) {
-            announce_uuids();  // it decides by what we know now, before any correction
-        }
-        consider_resync_ = false;
-        const SyncDecision decision = decide(peer, peer_disk);
-        for (const SyncDecision::Line& line : decision.log) {
-            device_.log_line(line.alert ? base::LogLevel::Alert : base::LogLevel::Info, line.text);
-        }
-        for (const std::string& handler : decision.handlers) {
-            core_.emit(RunHandler{device_.number(), handler});
-        }
-        if (decision.refused) {
-            if (own.disk == DiskState::Negotiating) {
-                device_.disk_failed(true, "the peer's data do not fit: attach aborted");
-                return {};
-            }
-            if (peer.disk == DiskState::Negotiating) {
-                // It waits for our side to come to the same verdict, and then gives up the attach.
-                peer_disk = DiskState::Diskless;
-                announce_state();
-            } else {
-                return refusal(decision.log.empty() ? "refused" : decision.log.back().text);
-            }
-        } else {
-            if (decision.comparison.own_corrected) {
-                device_.store.set_ids(decision.comparison.own);
-            }
-            if (decision.comparison.peer_corrected) {
-                peer_ids_ = decision.comparison.peer;
-            }
-            next.conn = decision.conn;
-            if (decision.full) {
-                device_.store.start_full_sync(true);
-            }
-            if (decision.conn == ConnState::Connected && device_.bitmap.count() != 0) {
-                device_.log_line(base::LogLevel::Info,
-                                 base::format("No resync, but %llu bits in bitmap!",
-                                              ull(device_.bitmap.count())));
-            }
-        }
-    }
-    // A detach that it gave up. Meanwhile we wrote without it: who has what is settled anew.
-    if (!fresh && own.disk >= DiskState::Inconsistent && own.pdsk < DiskState::Negotiating &&
-        peer.disk >= DiskState::Inconsistent) {
-        return base::Error{base::ErrorCode::Busy, "the peer's disk has come back unasked"};
-    }
-    const std::optional<std::string> reason = why_unusable();
-    if (reason && fresh) {
-        return refusal(*reason);
-    }
-    // The peer attaches a disk now.
-    if (reason && own.disk < DiskState::Negotiating && own.pdsk != DiskState::UpToDate &&
-        peer_disk >= DiskState::Inconsistent) {
-        device_.log_line(base::LogLevel::Warning, "The peer's disk is not used: " + *reason);
-        peer_disk = DiskState::Diskless;
-    }
-    // Connected data are UpToDate in DRBD. Without a disk the peer can't say whether ours still
-    // lack writes, and nobody would be left to say so.
-    if (fresh && own.disk == DiskState::Outdated && peer_disk < DiskState::Inconsistent) {
-        return base::Error{base::ErrorCode::Busy,
-                           "our data are outdated and the peer has no disk: waiting for its disk"};
-    }
-    if (decided && own.disk == DiskState::Negotiating &&
-        (next.conn == ConnState::Connected || next.conn == ConnState::WFBitMapS)) {
-        next.disk = device_.disk_when_attached();
-    }
-    // A Secondary without a disk does not know what was newer on it; a Primary does.
-    if (own.disk == DiskState::Consistent && peer_disk < DiskState::Negotiating &&
-        peer.role == Role::Primary && peer.conn >= ConnState::Connected &&
-        peer.pdsk == DiskState::UpToDate) {
-        next.disk = DiskState::UpToDate;
-    }
-    next.peer = peer.role;
-    next.pdsk = peer_disk;
-    next.peer_isp = peer.aftr_isp || peer.user_isp;
-    next = sanitise(next);
-    if (fresh) {
-        const StateCode code = check_validity(next, core_.settings.fencing);
-        if (code != StateCode::Success && code != StateCode::ConnectedOutdates) {
-            return refusal(base::format("State change failed: %s", text(code)));
-        }
-    }
-    const bool peer_attached =
-        !fresh && own.pdsk < DiskState::Negotiating && next.pdsk >= DiskState::Inconsistent;
-    left_handshake_ = left_handshake_ || next.conn >= ConnState::Connected;
-    device_.change_state(next);
-    if (next.conn == ConnState::WFBitMapS || next.conn == ConnState::WFBitMapT) {
-        if (own.conn != next.conn) {
-            exchange.start();
-        }
-    }
-    if (fresh) {
-        announce_state();
-    } else if (peer_attached) {
-        if (peer.disk != DiskState::Negotiating) {
-            announce_uuids();
-        }
-        announce_state();
-    } else if (own.conn > ConnState::WFReportParams && next.conn > ConnState::Connected &&
-               own.conn == ConnState::Connected && peer.conn <= ConnState::Connected &&
-               peer.disk != DiskState::Negotiating) {
+// Steps 5 to 9: what is to be is judged elsewhere; here it is done.
+base::Result<void> PeerDevice::on_peer_state(const VolumeState& peer, DiskState peer_disk) {
+    const OwnSide own = own_side(peer);
+    const ToldSide told = told_side(peer, peer_disk);
+    const Verdict verdict = judge(own, told, sync_policy(), core_.settings.fencing);
+    if (verdict.tell_ids_first) {
         announce_uuids();
+    }
+    if (verdict.decision) {
+        consider_resync_ = false;
+        take_decision(own, told, *verdict.decision);
+    }
+    if (verdict.attach_aborted) {
+        device_.disk_failed(true, "the peer's data do not fit: attach aborted");
+        return {};
+    }
+    if (verdict.tell_state_first) {
         announce_state();
     }
-    // The diskless Primary has accepted our data: from now on they go their own way, apart from
-    // those on its disk.
+    if (!verdict.warning.empty()) {
+        device_.log_line(base::LogLevel::Warning, verdict.warning);
+    }
+    if (verdict.refused) {
+        return *verdict.refused;
+    }
+    commit(own.state, verdict);
+    name_generation(own.state, peer, verdict.next.pdsk);
+    return {};
+}
+
+void PeerDevice::commit(const VolumeState& before, const Verdict& verdict) {
+    const ConnState conn = verdict.next.conn;
+    left_handshake_ = left_handshake_ || conn >= ConnState::Connected;
+    device_.change_state(verdict.next);
+    const bool exchanges = conn == ConnState::WFBitMapS || conn == ConnState::WFBitMapT;
+    if (exchanges && before.conn != conn) {
+        exchange.start();
+    }
+    if (verdict.answer == Verdict::Answer::IdsAndState) {
+        announce_uuids();
+    }
+    if (verdict.answer != Verdict::Answer::None) {
+        announce_state();
+    }
+}
+
+// Where one of the two is a Primary without a disk, the other one's copy begins a new generation
+// when it is accepted: from then on it goes its own way, apart from what is on that disk.
+void PeerDevice::name_generation(const VolumeState& before,
+                                 const VolumeState& peer,
+                                 DiskState peer_disk) {
+    const bool fresh = before.conn < ConnState::Connected;
     if (!fresh && peer.conn >= ConnState::Connected && peer.role == Role::Primary &&
         peer_disk < DiskState::Inconsistent && device_.state().disk == DiskState::UpToDate &&
         device_.ids().bitmap == 0) {
@@ -410,7 +359,6 @@ base::Result<void> PeerDevice::settle(const VolumeState& peer, DiskState peer_di
         device_.state().disk < DiskState::Inconsistent && peer_ids_) {
         device_.go_on_with_peers_data();
     }
-    return {};
 }
 
 }  // namespace engine

@@ -84,7 +84,7 @@ VolumeState sanitise(const VolumeState& wanted) {
         s.conn = ConnState::Connected;
     }
     if (s.conn >= ConnState::Connected && s.conn < ConnState::Ahead) {
-        // A peer without a disk may have had newer data on it: see PeerDevice::settle().
+        // A peer without a disk may have had newer data on it: see judge().
         if (s.disk != DiskState::Consistent || s.pdsk >= DiskState::Negotiating) {
             upgrade(s.disk);
         }
