@@ -596,6 +596,19 @@ bool Groups::idle(std::size_t index) const {
            !group.any(ResourceState::starting) && !group.any(ResourceState::stopping);
 }
 
+void Groups::give_what_runs(Purpose purpose) {
+    std::vector<std::size_t> list = indexes(Hold::all);
+    std::erase_if(list, [this](std::size_t index) {
+        const bool stopped = idle(index) && groups_[index].all(ResourceState::stopped);
+        if (stopped) {
+            groups_[index].wanted = groups_[index].wanted_again = false;
+            drop(index);
+        }
+        return stopped;
+    });
+    give(purpose, std::move(list));
+}
+
 Hold Groups::leaving(Hold held) const {
     Hold result = Hold::none;
     for (std::size_t i = 0; i < groups_.size(); ++i) {

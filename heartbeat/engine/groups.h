@@ -61,6 +61,8 @@ public:
     void look();
     void take(Purpose purpose, std::vector<std::size_t> groups);
     void give(Purpose purpose, std::vector<std::size_t> groups);
+    // Of all groups; where nothing runs, or may run, no agent is troubled: it would only take time.
+    void give_what_runs(Purpose purpose);
     // Stops from the right down to resource `from`, then starts again.
     void restart(Purpose purpose, std::size_t group, std::size_t from);
 
@@ -80,7 +82,7 @@ public:
     bool clear_failures(std::string_view key);
     void on_partner_stable();  // it may have more luck with what failed here
 
-    // Nothing of the group runs here, and nobody is at work on it.
+    // Nothing of the group runs here, as far as is known, and nobody is at work on it.
     bool idle(std::size_t index) const;
     // Of the groups that are not `held`: what is not idle all the same.
     Hold leaving(Hold held) const;

@@ -110,7 +110,8 @@ void Isolation::check() {
     core_.holdings.give_everything_up();
     core_.groups.abandon();
     core_.groups.kill_agent();
-    core_.groups.give(Purpose::isolation, core_.groups.indexes(Hold::all));
+    // Ends at once where nothing runs: the limit is none for a node that has nothing to stop.
+    core_.groups.give_what_runs(Purpose::isolation);
     core_.holdings.report();
     if (!core_.takeover.pending() && core_.members.partner()->state == NodeState::dead) {
         core_.takeover.on_partner_dead(*core_.members.partner());

@@ -150,6 +150,33 @@ TEST(Quorum, AnIsolatedStandbyNodeTakesNothing) {
     });
 }
 
+// Its agents are slow to say that there is nothing to stop. A reset for their sake would take the
+// last node away that can serve.
+TEST(Quorum, AnIsolatedNodeWithoutTheGroupHasNothingToStop) {
+    Options options = quorum();
+    options.policy += "agent_timeout stop 8\n";
+    over_seeds(20, options, [](Cluster& cluster) {
+        cluster.start_both();
+        const std::uint64_t life = cluster.machine(Node::B).generation;
+        for (const char* resource : {"drbddisk", "mysqld"}) {
+            cluster.machine(Node::B).ailments()[resource].stop_takes = 6s;
+        }
+        cluster.network().cut_all();
+        cluster.network().set_pings_reachable(Node::B, false);
+        cluster.run_for(cluster.world().between(3s, 12s));
+        cluster.network().heal();
+        cluster.network().set_pings_reachable(Node::B, true);
+        cluster.run_for(cluster.world().between(0s, 3s));
+        cluster.network().cut_all();
+        cluster.network().set_pings_reachable(Node::A, false);
+        EXPECT_TRUE(cluster.run_until([&] { return cluster.runs(Node::B, 0); }, 25s));
+        EXPECT_EQ(cluster.machine(Node::B).generation, life);
+        cluster.machine(Node::B).ailments().clear();
+        cluster.network().heal();
+        EXPECT_TRUE(cluster.settle(120s)) << cluster.unsettled();
+    });
+}
+
 TEST(Quorum, WithBothIsolatedNobodyRunsTheGroup) {
     over_seeds(10, quorum(), [](Cluster& cluster) {
         cluster.start_both();
