@@ -35,10 +35,15 @@ bool is_uniform(base::ConstBytes line) {
 }  // namespace
 
 std::uint64_t dumped_bitmap_bytes(const Superblock& sb, std::uint64_t superblock_byte) {
+    const bool internal = sb.al_offset < 0;
     const std::int64_t first_metadata_sector =
         static_cast<std::int64_t>(superblock_byte / base::kSectorBytes) + sb.bm_offset;
-    const auto usable =
-        static_cast<std::uint64_t>(std::max<std::int64_t>(first_metadata_sector, 0));
+    const std::int64_t bitmap_blocks =
+        (std::int64_t{sb.md_size_sectors} - sb.bm_offset) / std::int64_t{kSectorsPerBlock};
+    const std::int64_t described =
+        bitmap_blocks * std::int64_t{kBlockBytes * 8 * base::kSectorsPerBit};
+    const auto usable = static_cast<std::uint64_t>(
+        std::max<std::int64_t>(internal ? first_metadata_sector : described, 0));
     return bitmap_bytes({std::min(sb.la_size_sectors, usable)});
 }
 

@@ -178,4 +178,29 @@ Result<void> check_against(const Superblock& sb, const Layout& layout) {
                               layout.bm_offset)};
 }
 
+Result<Layout> layout_of(const Superblock& sb,
+                         const Placement& placement,
+                         std::uint64_t device_bytes) {
+    const std::uint64_t device_sectors = base::sectors_rounding_down(device_bytes).value;
+    const bool flexible = placement.kind == Placement::Kind::FlexibleExternal;
+    if (flexible && sb.md_size_sectors > device_sectors) {
+        return Error{ErrorCode::Invalid,
+                     base::format("the metadata is %u sectors long, its device has %llu: it has "
+                                  "shrunk since",
+                                  sb.md_size_sectors,
+                                  static_cast<unsigned long long>(device_sectors))};
+    }
+    // Of a device that has grown only what it had before is used.
+    const Result<Layout> layout =
+        flexible ? external_layout({}, sb.md_size_sectors, sb.al_stripes, sb.al_stripe_size_4k)
+                 : layout_for(placement, device_bytes, sb.al_stripes, sb.al_stripe_size_4k);
+    if (!layout) {
+        return layout;
+    }
+    if (Result<void> checked = check_against(sb, *layout); !checked) {
+        return checked.error();
+    }
+    return layout;
+}
+
 }  // namespace meta

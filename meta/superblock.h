@@ -76,4 +76,10 @@ void encode(const Superblock& superblock, base::Bytes block);
 // been computed with the superblock's own striping.
 base::Result<void> check_against(const Superblock& superblock, const Layout& layout);
 
+// The layout of the metadata that this superblock, found at its place, begins or ends. Invalid:
+// they were made for another place, or for another size of the device; see check_against().
+base::Result<Layout> layout_of(const Superblock& superblock,
+                               const Placement& placement,
+                               std::uint64_t device_bytes);
+
 }  // namespace meta

@@ -11,10 +11,11 @@ using base::ErrorCode;
 using base::Result;
 
 const char* const kHelp =
-    "usage: drbdmeta [OPTION...] {MINOR|-} v08 DEVICE internal COMMAND [ARGUMENT]\n"
+    "usage: drbdmeta [OPTION...] {MINOR|-} v08 DEVICE INDEX COMMAND [ARGUMENT]\n"
     "\n"
-    "Reads and writes the metadata of DRBD 8.4 at the end of DEVICE. MINOR names the\n"
-    "device in messages, - stands for none.\n"
+    "Reads and writes the metadata of DRBD 8.4 on DEVICE: at its end (INDEX internal),\n"
+    "on all of it (flex-external), or in one of its slots of 128 MiB (0 to 255). MINOR\n"
+    "names the device in messages, - stands for none.\n"
     "\n"
     "Commands:\n"
     "  create-md             write new metadata\n"
@@ -144,21 +145,30 @@ Result<void> take_option(int option, CommandLine& line) {
 }
 
 // What the original knows and this program does not is refused by its name.
-Result<void> check_format(const std::string& format, const std::string& index) {
+Result<void> check_format(const std::string& format) {
     if (format == "v06" || format == "v07" || format == "v09") {
         return usage(format + " metadata is not supported: only v08, the format of DRBD 8.4");
     }
     if (format != "v08") {
         return usage("Unknown format '" + format + "'.");
     }
+    return {};
+}
+
+Result<meta::Placement> parse_placement(const std::string& index) {
     if (index == "internal" || index == "flex-internal") {
-        return {};
+        return meta::Placement{};
     }
-    const bool number = !index.empty() && index.find_first_not_of("0123456789") == index.npos;
-    if (number || index == "flex-external" || index == "external" || index == "flexible") {
-        return usage("external metadata ('" + index + "') is not supported: only internal");
+    if (index == "flex-external") {
+        return meta::Placement{meta::Placement::Kind::FlexibleExternal};
     }
-    return usage("'" + index + "' is not a valid index number.");
+    const bool number =
+        !index.empty() && index.size() <= 3 && index.find_first_not_of("0123456789") == index.npos;
+    const unsigned long slot = number ? std::stoul(index) : 0;
+    if (!number || slot > meta::kMaxSlot) {
+        return usage("'" + index + "' is not a valid index number.");
+    }
+    return meta::Placement{meta::Placement::Kind::Indexed, static_cast<std::uint32_t>(slot)};
 }
 
 // An option of another command is none of this one's.
@@ -170,6 +180,11 @@ Result<void> check_options(const CommandLine& line) {
     }
     if (line.striping_given && !creates) {
         return wrong("The --al-stripe* options are only allowed with create-md and restore-md");
+    }
+    const bool striped = line.al_stripes != meta::kDefaultAlStripes ||
+                         line.al_stripe_size_4k != meta::kDefaultAlStripeSize4k;
+    if (striped && line.placement.kind == meta::Placement::Kind::Indexed) {
+        return wrong("The activity log of metadata with an index has one stripe of 32 kB");
     }
     if (line.bio_size_given && !creates) {
         return wrong("The --peer-max-bio-size option is only allowed with create-md");
@@ -199,9 +214,14 @@ Result<CommandLine> parse_command_line(int argc, char** argv) {
                                           : "MINOR, format, DEVICE, index and a command are "
                                             "needed; see drbdmeta --help");
     }
-    if (Result<void> checked = check_format(operands[1], operands[3]); !checked) {
+    if (Result<void> checked = check_format(operands[1]); !checked) {
         return checked.error();
     }
+    const Result<meta::Placement> placement = parse_placement(operands[3]);
+    if (!placement) {
+        return placement.error();
+    }
+    line.placement = *placement;
     line.minor = operands[0];
     line.device = operands[2];
     line.command = operands[4];

@@ -1,8 +1,9 @@
-// drbdmeta [--force] [-v] {MINOR|-} v08 DEVICE internal COMMAND [ARGUMENT]: options and operands
+// drbdmeta [--force] [-v] {MINOR|-} v08 DEVICE INDEX COMMAND [ARGUMENT]: options and operands
 // may be mixed. Configuration and command specification, section 12.
 #pragma once
 
 #include "base/result.h"
+#include "meta/geometry.h"
 
 #include <cstdint>
 #include <string>
@@ -17,6 +18,7 @@ struct CommandLine {
     bool help = false;
     std::string minor;   // for messages; "-": none
     std::string device;  // block device or, with --force, plain file
+    meta::Placement placement;
     std::string command;
     std::vector<std::string> arguments;
     // create-md only

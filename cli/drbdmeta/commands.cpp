@@ -105,7 +105,7 @@ int invalidate(const CommandLine& line) {
 
 // Wipes the block of any DRBD, also one that is damaged or of a version that we cannot read.
 int wipe(const CommandLine& line, MetaDevice& device) {
-    const Result<FoundMetadata> found = find_metadata(device);
+    const Result<FoundMetadata> found = find_metadata(line, device);
     const ErrorCode code = found ? ErrorCode::Invalid : found.error().code;
     if (code == ErrorCode::NotFound) {
         std::fprintf(stderr, "There appears to be no drbd meta data to wipe out?\n");
@@ -120,7 +120,7 @@ int wipe(const CommandLine& line, MetaDevice& device) {
     }
     std::printf("Wiping meta data...\n");
     const base::Sector at =
-        base::sectors_rounding_down(meta::internal_superblock_byte(device.size_bytes()));
+        base::sectors_rounding_down(meta::superblock_byte(line.placement, device.size_bytes()));
     const Result<void> done = clear(device, at, at + base::Sector{meta::kSectorsPerBlock});
     if (!done) {
         return report(done.error());

@@ -22,7 +22,15 @@ unsigned long long shown(std::uint64_t value) {
 
 // kOk: go on. Metadata that is there already is only overwritten when the operator says so.
 int check_existing_metadata(const CommandLine& line, const MetaDevice& device) {
-    const Result<FoundMetadata> found = find_metadata(device);
+    const Result<FoundMetadata> found = find_metadata(line, device);
+    if (found && line.placement.is_external()) {
+        std::fprintf(stderr, "\nValid meta data seems to be in place.\n");
+        if (!confirm(line, "Do you really want to overwrite?")) {
+            std::printf("Operation cancelled.\n");
+            return kFailed;
+        }
+        return kOk;
+    }
     if (found) {
         std::fprintf(stderr,
                      "You want me to create a v08 style flexible-size internal meta data block.\n"
@@ -66,8 +74,22 @@ void print_content(const Content& content, const meta::Layout& layout) {
     std::printf("\n");
 }
 
-// Metadata at the end of a filesystem that fills the device would cut it off: never a mere
-// question.
+// The metadata of the first slot is no reason to leave the others alone.
+bool has_slots(const CommandLine& line, base::ConstBytes start) {
+    if (line.placement.kind != meta::Placement::Kind::Indexed) {
+        return false;
+    }
+    const auto first = meta::decode_superblock(start.first(meta::kBlockBytes));
+    return first && first->md_size_sectors == meta::kSlotBytes / base::kSectorBytes;
+}
+
+int refuse(const char* why) {
+    std::printf("%sOperation refused.\n\n", why);
+    return kWouldDestroy;
+}
+
+// Metadata at the end of a filesystem that fills the device would cut it off, and metadata of its
+// own on the whole of a device overwrites it: never a mere question.
 int check_existing_data(const CommandLine& line,
                         const MetaDevice& device,
                         const meta::Layout& layout) {
@@ -79,19 +101,27 @@ int check_existing_data(const CommandLine& line,
     if (!content) {
         return kOk;
     }
+    if (has_slots(line, *start)) {
+        return kOk;
+    }
     print_content(*content, layout);
-    const bool cut_off = content->recognised &&
+    if (line.placement.is_external() && content->recognised && !line.ignore_sanity_checks) {
+        return refuse(
+            "This would corrupt existing data.\n"
+            "If you want me to do this, you need to zero out the first part\n"
+            "of the device (destroy the content).\n"
+            "You should be very sure that you mean it.\n");
+    }
+    const bool cut_off = content->recognised && !line.placement.is_external() &&
                          (!content->size_kib || *content->size_kib > layout.usable_sectors / 2);
     if (cut_off && !line.ignore_sanity_checks) {
-        std::printf(
+        return refuse(
             "Device size would be truncated, which\n"
             "would corrupt data and result in\n"
             "'access beyond end of device' errors.\n"
-            "Shrink the filesystem first, or zero out the start of the device.\n"
-            "Operation refused.\n\n");
-        return kWouldDestroy;
+            "Shrink the filesystem first, or zero out the start of the device.\n");
     }
-    std::printf(content->recognised && !cut_off
+    std::printf(content->recognised && !cut_off && !line.placement.is_external()
                     ? "The new meta data would lie behind it, but this is only a guess.\n"
                     : " ==> This might destroy existing data! <==\n");
     if (!confirm(line, "Do you want to proceed?")) {
@@ -110,10 +140,11 @@ Result<void> write_metadata(const CommandLine& line,
     if (Result<void> done = initialize_activity_log(device, layout); !done) {
         return done;
     }
+    const base::Sector bitmap_end = bitmap_to_clear(device, layout);
     std::fprintf(stderr,
                  "initializing bitmap (%s) to all zero\n",
-                 meta::pretty_size(layout.bitmap_sectors / 2).c_str());
-    if (Result<void> done = clear(device, layout.bitmap_sector, layout.al_sector); !done) {
+                 meta::pretty_size((bitmap_end - layout.bitmap_sector).value / 2).c_str());
+    if (Result<void> done = clear(device, layout.bitmap_sector, bitmap_end); !done) {
         return done;
     }
     std::printf("Writing meta data...\n");
@@ -123,8 +154,8 @@ Result<void> write_metadata(const CommandLine& line,
 }
 
 int create_on(const CommandLine& line, MetaDevice& device) {
-    const auto layout =
-        meta::internal_layout(device.size_bytes(), line.al_stripes, line.al_stripe_size_4k);
+    const auto layout = meta::layout_for(
+        line.placement, device.size_bytes(), line.al_stripes, line.al_stripe_size_4k);
     if (!layout) {
         return report(layout.error());
     }

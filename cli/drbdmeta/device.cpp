@@ -2,6 +2,7 @@
 
 #include "base/log.h"
 #include "base/require.h"
+#include "meta/geometry.h"
 
 #include <algorithm>
 #include <cerrno>
@@ -71,6 +72,10 @@ Result<void> lock(int fd, const MetaDevice::Options& options) {
     struct flock whole = {};
     whole.l_type = options.access == Access::Write ? F_WRLCK : F_RDLCK;
     whole.l_whence = SEEK_SET;
+    if (options.slot) {
+        whole.l_start = static_cast<off_t>(*options.slot * meta::kSlotBytes);
+        whole.l_len = static_cast<off_t>(meta::kSlotBytes);
+    }
     if (::fcntl(fd, F_OFD_SETLK, &whole) == 0) {
         return {};
     }
@@ -120,7 +125,7 @@ Result<MetaDevice> MetaDevice::open(const Options& options) {
         return checked.error();
     }
     const int flags = (options.access == Access::Write ? O_RDWR : O_RDONLY) | O_CLOEXEC;
-    int fd = open_direct(options.path, flags | O_EXCL);
+    int fd = open_direct(options.path, flags | (options.slot ? 0 : O_EXCL));
     const bool taken = fd < 0 && errno == EBUSY;
     const Error busy = system_error("open(" + options.path + ")", EBUSY);
     if (taken) {

@@ -8,6 +8,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -22,6 +23,8 @@ public:
         Access access = Access::Read;
         bool allow_plain_file = false;
         bool verbose = false;
+        // Of a device that several volumes have their metadata on: only this slot is claimed.
+        std::optional<std::uint32_t> slot;
         // Asked when the kernel says that the device is in use (mounted, part of another device).
         std::function<bool()> open_anyway;
     };

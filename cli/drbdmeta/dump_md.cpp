@@ -76,9 +76,10 @@ Result<std::string> read_dump(const std::string& path, std::uint64_t max_bitmap_
     return text;
 }
 
-// The room for the bitmap depends on the device's size only, not on the striping that the dump has.
-Result<meta::Dump> parse_file(const std::string& path, const MetaDevice& device) {
-    const auto layout = meta::internal_layout(device.size_bytes());
+// The room for the bitmap with the smallest log; the one that the dump has is looked at later.
+Result<meta::Dump> parse_file(const CommandLine& line, const MetaDevice& device) {
+    const std::string& path = line.arguments[0];
+    const auto layout = meta::layout_for(line.placement, device.size_bytes());
     if (!layout) {
         return layout.error();
     }
@@ -99,16 +100,21 @@ Result<void> write_bitmap(MetaDevice& device,
         return done;
     }
     const base::Sector rest = layout.bitmap_sector + base::Sector{blocks * meta::kSectorsPerBlock};
-    return clear(device, rest, layout.al_sector);
+    const base::Sector end = bitmap_to_clear(device, layout);
+    return rest < end ? clear(device, rest, end) : device.flush();
 }
 
 // Unlike drbd-utils 9.22, the activity log is initialized too: whatever lay there means nothing.
-Result<void> write_restored(MetaDevice& device, meta::Dump dump) {
+Result<void> write_restored(const CommandLine& line, MetaDevice& device, meta::Dump dump) {
     meta::Superblock sb = dump.superblock;
     const auto layout =
-        meta::internal_layout(device.size_bytes(), sb.al_stripes, sb.al_stripe_size_4k);
+        meta::layout_for(line.placement, device.size_bytes(), sb.al_stripes, sb.al_stripe_size_4k);
     if (!layout) {
         return layout.error();
+    }
+    if (dump.bitmap.size() > layout->bitmap_sectors * base::kSectorBytes) {
+        return Error{ErrorCode::TooBig,
+                     "the bitmap of this dump is larger than that of the device"};
     }
     if (sb.bm_bytes_per_bit != meta::kBmBytesPerBit) {
         return Error{ErrorCode::Invalid, "bm-byte-per-bit must be 4096"};
@@ -155,15 +161,15 @@ int dump(const CommandLine& line, const MetaDevice& device, const FoundMetadata&
 
 int restore(const CommandLine& line, MetaDevice& device) {
     // Everything is known to be good before anything is overwritten.
-    Result<meta::Dump> dump = parse_file(line.arguments[0], device);
+    Result<meta::Dump> dump = parse_file(line, device);
     if (!dump) {
         return bad_dump(dump.error());
     }
-    if (find_metadata(device) && !confirm(line, "Valid meta-data in place, overwrite?")) {
+    if (find_metadata(line, device) && !confirm(line, "Valid meta-data in place, overwrite?")) {
         std::printf("Operation cancelled.\n");
         return kFailed;
     }
-    if (const Result<void> done = write_restored(device, std::move(dump).value()); !done) {
+    if (const Result<void> done = write_restored(line, device, std::move(dump).value()); !done) {
         return bad_dump(done.error());
     }
     std::printf("Successfully restored meta data\n");
@@ -171,7 +177,7 @@ int restore(const CommandLine& line, MetaDevice& device) {
 }
 
 int verify(const CommandLine& line, const MetaDevice& device) {
-    const Result<meta::Dump> dump = parse_file(line.arguments[0], device);
+    const Result<meta::Dump> dump = parse_file(line, device);
     if (!dump) {
         return bad_dump(dump.error());
     }

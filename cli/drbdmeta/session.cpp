@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cstdio>
 #include <iostream>
+#include <optional>
 #include <unistd.h>
 
 namespace drbdmeta {
@@ -15,15 +16,19 @@ using base::Error;
 using base::ErrorCode;
 using base::Result;
 
-Result<FoundMetadata> find_metadata(const MetaDevice& device) {
+Result<FoundMetadata> find_metadata(const CommandLine& line, const MetaDevice& device) {
     if (device.size_bytes() < meta::kMinDeviceBytes) {
         return Error{ErrorCode::TooSmall,
                      base::format("%s is only %llu bytes. That's not enough.",
                                   device.path().c_str(),
                                   static_cast<unsigned long long>(device.size_bytes()))};
     }
+    if (const auto room = meta::layout_for(line.placement, device.size_bytes());
+        !room && line.placement.is_external()) {
+        return room.error();
+    }
     const auto block =
-        device.read(meta::internal_superblock_byte(device.size_bytes()), meta::kBlockBytes);
+        device.read(meta::superblock_byte(line.placement, device.size_bytes()), meta::kBlockBytes);
     if (!block) {
         return block.error();
     }
@@ -31,13 +36,9 @@ Result<FoundMetadata> find_metadata(const MetaDevice& device) {
     if (!superblock) {
         return superblock.error();
     }
-    const auto layout = meta::internal_layout(
-        device.size_bytes(), superblock->al_stripes, superblock->al_stripe_size_4k);
+    const auto layout = meta::layout_of(*superblock, line.placement, device.size_bytes());
     if (!layout) {
         return layout.error();
-    }
-    if (Result<void> checked = meta::check_against(*superblock, *layout); !checked) {
-        return checked.error();
     }
     return FoundMetadata{*superblock, *layout};
 }
@@ -64,6 +65,13 @@ Result<void> clear(MetaDevice& device, base::Sector begin, base::Sector end) {
         at += piece;
     }
     return device.flush();
+}
+
+base::Sector bitmap_to_clear(const MetaDevice& device, const meta::Layout& layout) {
+    constexpr std::uint64_t kBytesPerBlock = meta::kBlockBytes * 8 * base::kBytesPerBit;
+    const std::uint64_t blocks = (device.size_bytes() + kBytesPerBlock - 1) / kBytesPerBlock;
+    return layout.bitmap_sector +
+           base::Sector{std::min(layout.bitmap_sectors, blocks * meta::kSectorsPerBlock)};
 }
 
 Result<void> initialize_activity_log(MetaDevice& device, const meta::Layout& layout) {
@@ -110,12 +118,18 @@ int report(const Error& error) {
     }
 }
 
+static std::optional<std::uint32_t> slot_of(const meta::Placement& placement) {
+    return placement.kind == meta::Placement::Kind::Indexed ? std::optional(placement.slot)
+                                                            : std::nullopt;
+}
+
 int with_device(const CommandLine& line, Access access, const UseDevice& use) {
     Result<MetaDevice> device =
         MetaDevice::open({.path = line.device,
                           .access = access,
                           .allow_plain_file = line.force,
                           .verbose = line.verbose,
+                          .slot = slot_of(line.placement),
                           .open_anyway = [&line] {
                               return confirm(line, "Exclusive open failed. Do it anyways?");
                           }});
@@ -130,8 +144,8 @@ int with_device(const CommandLine& line, Access access, const UseDevice& use) {
 }
 
 int with_metadata(const CommandLine& line, Access access, const UseMetadata& use) {
-    return with_device(line, access, [&use](MetaDevice& device) {
-        const Result<FoundMetadata> found = find_metadata(device);
+    return with_device(line, access, [&line, &use](MetaDevice& device) {
+        const Result<FoundMetadata> found = find_metadata(line, device);
         if (found) {
             return use(device, *found);
         }

@@ -18,8 +18,8 @@ struct FoundMetadata {
     meta::Layout layout;
 };
 
-// Metadata at the place where a device of this size has it.
-base::Result<FoundMetadata> find_metadata(const MetaDevice& device);
+// Metadata where the command line says that it is.
+base::Result<FoundMetadata> find_metadata(const CommandLine& line, const MetaDevice& device);
 
 // Writes and flushes the superblock.
 base::Result<void> write_superblock(MetaDevice& device,
@@ -28,6 +28,10 @@ base::Result<void> write_superblock(MetaDevice& device,
 
 // Zeroes and flushes [begin, end).
 base::Result<void> clear(MetaDevice& device, base::Sector begin, base::Sector end);
+
+// The end of what create-md clears of the bitmap: as much as a device of this size would need. What
+// lies beyond is written before it is read, when the size of the data is known.
+base::Sector bitmap_to_clear(const MetaDevice& device, const meta::Layout& layout);
 
 // Fills the activity log's ring with initialized blocks and flushes.
 base::Result<void> initialize_activity_log(MetaDevice& device, const meta::Layout& layout);

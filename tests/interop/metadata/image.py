@@ -1,5 +1,5 @@
-"""Metadata images made from scratch: an independent model of the v08 internal format, so that the two
-programs under test are never their own reference."""
+"""Metadata images made from scratch: an independent model of the v08 format, internal and external, so
+that the two programs under test are never their own reference."""
 import os
 import struct
 
@@ -33,7 +33,9 @@ def crc32c_raw(data):
 
 
 class Layout:
-    """Byte offsets on a device of this size."""
+    """Byte offsets on a device of this size; internal metadata."""
+
+    index = 'internal'
 
     def __init__(self, device_bytes, stripes=1, stripe_size=8):
         self.device_bytes = device_bytes
@@ -44,10 +46,39 @@ class Layout:
         self.al = self.superblock - self.blocks * BLOCK
         self.bitmap = self.al - self.bitmap_bytes
         self.usable_sectors = self.bitmap // 512
+        self.md_size = (self.superblock - self.bitmap) // 512 + 8
+        # What is looked at, slack included.
+        self.begin, self.end = self.bitmap, device_bytes
+
+    def within(self, area, at, length=None):
+        """The part of an area (from begin to end) that lies at this byte of the device."""
+        return area[at - self.begin:][:length]
 
     def position(self, number):
         k = number % self.blocks
         return k % self.stripes * self.stripe_size + k // self.stripes
+
+
+SLOT = 128 << 20
+
+
+class External(Layout):
+    """On a device of its own: all of it, or (slot not None) one slot of it. Of a large bitmap only the
+    first bytes are looked at."""
+
+    def __init__(self, device_bytes, stripes=1, stripe_size=8, slot=None):
+        self.device_bytes = device_bytes
+        self.blocks = stripes * stripe_size
+        self.stripes, self.stripe_size = stripes, stripe_size
+        self.index = 'flex-external' if slot is None else str(slot)
+        self.begin = self.superblock = (slot or 0) * SLOT
+        self.al = self.superblock + BLOCK
+        self.bitmap = self.al + self.blocks * BLOCK
+        self.md_size = device_bytes // 512 if slot is None else SLOT // 512
+        room = self.md_size * 512 - (self.bitmap - self.begin)
+        self.bitmap_bytes = min(room // BLOCK * BLOCK, 16 * BLOCK)
+        self.usable_sectors = self.bitmap_bytes * 64
+        self.end = self.bitmap + self.bitmap_bytes
 
 
 def superblock(layout, **fields):
@@ -55,7 +86,7 @@ def superblock(layout, **fields):
              al_extents=257, bytes_per_bit=4096, bio_size=0)
     f.update(fields)
     return struct.pack('>Q4QQQIIIiIiIIII', f['la_size'], *f['uuids'], f['device_uuid'], 0, f['flags'],
-                       f['magic'], (layout.superblock - layout.bitmap) // 512 + 8,
+                       f['magic'], layout.md_size,
                        (layout.al - layout.superblock) // 512, f['al_extents'],
                        (layout.bitmap - layout.superblock) // 512, f['bytes_per_bit'],
                        f['bio_size'], layout.stripes, layout.stripe_size).ljust(BLOCK, b'\0')
@@ -97,25 +128,27 @@ class Image:
         with open(path, 'wb') as file:
             file.truncate(layout.device_bytes)
             if area is not None:
-                file.seek(layout.bitmap)
+                file.seek(layout.begin)
                 file.write(area)
 
     def area(self):
-        """From the first byte of the bitmap to the end of the device, slack included."""
+        """All of the metadata, slack included."""
         with open(self.path, 'rb') as file:
-            file.seek(self.layout.bitmap)
-            return file.read()
+            file.seek(self.layout.begin)
+            return file.read(self.layout.end - self.layout.begin)
 
     def data_written(self):
         """Whether anything before the metadata is not a hole any more, or not zero."""
+        if self.layout.begin == 0:
+            return False
         with open(self.path, 'rb') as file:
             try:
                 at = os.lseek(file.fileno(), 0, os.SEEK_DATA)
             except OSError:
                 return False
-            while at < self.layout.bitmap:
+            while at < self.layout.begin:
                 file.seek(at)
-                if any(file.read(min(1 << 20, self.layout.bitmap - at))):
+                if any(file.read(min(1 << 20, self.layout.begin - at))):
                     return True
                 try:
                     at = os.lseek(file.fileno(), at + (1 << 20), os.SEEK_DATA)

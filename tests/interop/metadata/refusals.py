@@ -14,7 +14,7 @@ import sys
 import tempfile
 
 import image
-from image import Image, Layout
+from image import External, Image, Layout
 from metadata_interop import isolate, skip
 
 MIB = 1 << 20
@@ -53,11 +53,11 @@ class Stage:
             print(f'FAILED {name}: {who} gave exit code {done.returncode}, not {expected}\n'
                   f'{done.stdout}{done.stderr}')
 
-    def both(self, name, expected, command, prepare=None, options=(), size=64 * MIB):
+    def both(self, name, expected, command, prepare=None, options=(), size=64 * MIB, index='internal'):
         for who in ('ours', 'theirs'):
             with self.device(prepare, size) as device:
                 self.check(name, expected, who,
-                           self.run(who, *options, '-', 'v08', device, 'internal', *command))
+                           self.run(who, *options, '-', 'v08', device, index, *command))
 
 
 def tool(*argv):
@@ -106,6 +106,10 @@ def scenarios_of_both(stage):
     stage.both('set-gi of a bad flag', 10, ['set-gi', '1:2:3:4:2'], metadata(), ['--force'])
     stage.both('set-gi of nothing', 10, ['set-gi'], metadata())
     stage.both('an unknown command', 20, ['bogus'])
+    for index in ('flex-external', '0'):
+        on_a_device_of_its_own(stage, index)
+    stage.both('a slot that the device has not', 10, ['create-md'], size=256 * MIB, index='2')
+    stage.both('an index that does not exist', 20, ['create-md'], size=256 * MIB, index='256')
     for who in ('ours', 'theirs'):
         for name, argv in {'no command': ['-', 'v08', '/dev/null', 'internal'],
                            'no arguments': [],
@@ -115,6 +119,23 @@ def scenarios_of_both(stage):
                            'no such device': ['-', 'v08', '/dev/nonexistent', 'internal', 'get-gi'],
                            'not a block device': ['-', 'v08', '/dev/null', 'internal', 'get-gi']}.items():
             stage.check(name, 20, who, stage.run(who, *argv))
+
+
+def on_a_device_of_its_own(stage, index):
+    size = 128 * MIB
+    layout = External(size, slot=None if index == 'flex-external' else 0)
+    there = lambda **fields: write_at(0, image.superblock(layout, **fields) + image.initialized_block() * 8)
+    both = lambda name, *args: stage.both(f'{index}: {name}', *args, size=size, index=index)
+    both('create-md on an empty device', 0, ['create-md'])
+    both('create-md over metadata', 1, ['create-md'], there())
+    both('create-md over metadata, forced', 0, ['create-md'], there(), ['--force'])
+    both('create-md over unknown data', 1, ['create-md'], write_at(20000, b'data'))
+    both('create-md over a filesystem, forced', 40, ['create-md'], full, ['--force'])
+    both('no metadata', 1, ['get-gi'])
+    both('no metadata to wipe', 0, ['wipe-md'])
+    both('outdate of inconsistent data', 5, ['outdate'], there())
+    both('outdate of consistent data', 0, ['outdate'], there(flags=0x91))
+    both('a dump of unclean metadata', 1, ['dump-md'], there(magic=image.MAGIC_UNCLEAN))
 
 
 def full(path):
@@ -144,7 +165,7 @@ def filesystems(stage):
 
 
 def scenarios_of_ours(stage):
-    for argv in (['v09', 'internal'], ['v07', 'internal'], ['v08', 'flex-external'], ['v08', '0']):
+    for argv in (['v06', 'internal'], ['v09', 'internal'], ['v07', 'internal']):
         done = stage.run('ours', '-', argv[0], '/dev/null', argv[1], 'get-gi')
         stage.check(f'{argv} by name', 20, 'ours', done)
         if 'not supported' not in done.stderr:
@@ -155,6 +176,7 @@ def scenarios_of_ours(stage):
         stage.check('create-md on a full filesystem, sanity aside', 0, 'ours',
                     stage.run('ours', '--force', '--ignore-sanity-checks', '-', 'v08', device,
                               'internal', 'create-md'))
+    slots_of_one_device(stage)
     with stage.device(metadata()) as device:
         with open(device, 'r+b') as daemon:
             lock = struct.pack('hhqqi4x', fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
@@ -167,6 +189,21 @@ def scenarios_of_ours(stage):
                     print(f'FAILED {command}: the lock is not named: {done.stderr}')
         stage.check('get-gi after the lock is gone', 0, 'ours',
                     stage.run('ours', '7', 'v08', device, 'internal', 'get-gi'))
+
+
+def slots_of_one_device(stage):
+    """Where the first slot is in use, the others are not: neither its metadata nor its lock are in their way."""
+    with stage.device(size=384 * MIB) as device:
+        run = lambda index, *command: stage.run('ours', '7', 'v08', device, index, *command)
+        stage.check('create-md in the first slot', 0, 'ours', run('0', 'create-md'))
+        stage.check('create-md in another slot', 0, 'ours', run('2', 'create-md'))
+        with open(device, 'r+b') as daemon:
+            lock = struct.pack('hhqqi4x', fcntl.F_WRLCK, os.SEEK_SET, 0, 128 * MIB, 0)
+            fcntl.fcntl(daemon, F_OFD_SETLK, lock)
+            stage.check('get-gi of a slot in use', 20, 'ours', run('0', 'get-gi'))
+            stage.check('get-gi of a free slot', 0, 'ours', run('2', 'get-gi'))
+            stage.check('the whole of a device with a slot in use', 20, 'ours', run('flex-external', 'get-gi'))
+        stage.check('get-gi of the first slot', 0, 'ours', run('0', 'get-gi'))
 
 
 def main():

@@ -1,5 +1,7 @@
 #include "meta/geometry.h"
 
+#include "base/prng.h"
+#include "meta/superblock.h"
 #include "tests/unit/meta/vectors.h"
 
 #include <gtest/gtest.h>
@@ -102,6 +104,104 @@ TEST(Geometry, AgreesWithEveryVector) {
         EXPECT_EQ(to_bytes(vector.layout().bitmap_sector), vector.area_offset);
         EXPECT_TRUE(meta::check_against(vector.superblock(), vector.layout()));
     }
+}
+
+using Kind = meta::Placement::Kind;
+
+// As the original prints them (metadata specification, 2.2 and 2.3).
+TEST(Geometry, PlacesExternalMetadataAsTheOriginalDoes) {
+    for (const auto& [mebibytes, usable] :
+         {std::pair{1u, 64749568u}, {2u, 131858432u}, {16u, 1071382528u}}) {
+        const auto layout =
+            meta::layout_for({Kind::FlexibleExternal}, std::uint64_t{mebibytes} << 20);
+        ASSERT_TRUE(layout);
+        EXPECT_EQ(layout->superblock_sector.value, 0u);
+        EXPECT_EQ(layout->al_offset, 8);
+        EXPECT_EQ(layout->bm_offset, 72);
+        EXPECT_EQ(layout->md_size_sectors, mebibytes * 2048u);
+        EXPECT_EQ(layout->usable_sectors, usable);
+    }
+    const auto slot = meta::layout_for({Kind::Indexed, 3}, 4 * meta::kSlotBytes);
+    ASSERT_TRUE(slot);
+    EXPECT_EQ(to_bytes(slot->superblock_sector), 3 * meta::kSlotBytes);
+    EXPECT_EQ(to_bytes(slot->al_sector), 3 * meta::kSlotBytes + 4096);
+    EXPECT_EQ(to_bytes(slot->bitmap_sector), 3 * meta::kSlotBytes + 36864);
+    EXPECT_EQ(slot->md_size_sectors, 262144u);
+    EXPECT_EQ(slot->usable_sectors, 8587575296u);
+}
+
+TEST(Geometry, RefusesASlotThatIsNotThere) {
+    const auto beyond = meta::layout_for({Kind::Indexed, 3}, 4 * meta::kSlotBytes - 1);
+    ASSERT_FALSE(beyond);
+    EXPECT_EQ(beyond.error().code, base::ErrorCode::TooSmall);
+    EXPECT_FALSE(meta::layout_for({Kind::Indexed, 256}, 300 * meta::kSlotBytes));
+    EXPECT_FALSE(meta::layout_for({Kind::Indexed, 0}, meta::kSlotBytes, 2, 8));
+    EXPECT_FALSE(meta::layout_for({Kind::FlexibleExternal}, 36864 + 4095));
+    EXPECT_TRUE(meta::layout_for({Kind::FlexibleExternal}, 36864 + 4096));
+    EXPECT_FALSE(meta::layout_for({Kind::FlexibleExternal}, 3ull << 40));
+}
+
+// Sizes, stripes and kinds by chance: everything lies on the device, nothing on anything else, and
+// what is made for a place is found there again.
+TEST(Geometry, FindsWhatItPlaced) {
+    base::Prng chance(13);
+    for (int round = 0; round < 400; ++round) {
+        SCOPED_TRACE(round);
+        const auto kind = static_cast<Kind>(chance.below(3));
+        const auto slot = static_cast<std::uint32_t>(kind == Kind::Indexed ? chance.below(5) : 0);
+        const meta::Placement placement{kind, slot};
+        const auto stripes = static_cast<std::uint32_t>(1 + chance.below(4));
+        const auto size = static_cast<std::uint32_t>(8 + chance.below(20));
+        const bool striped = kind != Kind::Indexed && chance.chance(0.5);
+        const std::uint64_t bytes = slot * meta::kSlotBytes + (1u << 20) +
+                                    chance.below(chance.chance(0.5) ? 1u << 20 : 1ull << 38);
+        const auto layout = striped ? meta::layout_for(placement, bytes, stripes, size)
+                                    : meta::layout_for(placement, bytes);
+        if (!layout) {
+            EXPECT_TRUE(kind == Kind::Indexed && bytes < (slot + 1) * meta::kSlotBytes);
+            continue;
+        }
+        const std::uint64_t superblock = layout->superblock_sector.value;
+        const std::uint64_t log = layout->al_sector.value;
+        const std::uint64_t bitmap = layout->bitmap_sector.value;
+        if (placement.is_external()) {
+            EXPECT_EQ(log, superblock + 8);
+            EXPECT_EQ(bitmap, log + layout->al_sectors);
+            EXPECT_LE((bitmap + layout->bitmap_sectors) * 512, bytes);
+        } else {
+            EXPECT_EQ(layout->usable_sectors, bitmap);
+            EXPECT_EQ(log, bitmap + layout->bitmap_sectors);
+            EXPECT_EQ(superblock, log + layout->al_sectors);
+            EXPECT_LE((superblock + 8) * 512, bytes);
+        }
+        EXPECT_GE(layout->bitmap_sectors * 512 * 8 * 8, layout->usable_sectors);
+        EXPECT_EQ(to_bytes(layout->superblock_sector), meta::superblock_byte(placement, bytes));
+        const meta::Superblock sb = striped ? meta::fresh_superblock(*layout, stripes, size)
+                                            : meta::fresh_superblock(*layout);
+        const auto found = meta::layout_of(sb, placement, bytes);
+        ASSERT_TRUE(found);
+        EXPECT_EQ(*found, *layout);
+    }
+}
+
+// Only the metadata say how long they are; what their device has more than that is not theirs.
+TEST(Geometry, KeepsFlexibleMetadataOnADeviceThatHasGrown) {
+    const meta::Placement placement{Kind::FlexibleExternal};
+    const auto before = meta::layout_for(placement, 1u << 20);
+    ASSERT_TRUE(before);
+    const meta::Superblock sb = meta::fresh_superblock(*before);
+    const auto grown = meta::layout_of(sb, placement, 2u << 20);
+    ASSERT_TRUE(grown);
+    EXPECT_EQ(*grown, *before);
+    const auto shrunk = meta::layout_of(sb, placement, (1u << 20) - 512);
+    ASSERT_FALSE(shrunk);
+    EXPECT_EQ(shrunk.error().code, base::ErrorCode::Invalid);
+}
+
+TEST(Geometry, UsesNoMoreThanTheDataDeviceHas) {
+    meta::Layout layout = *meta::layout_for({Kind::FlexibleExternal}, 1u << 20);
+    meta::limit_to_device(layout, (64u << 20) + 1000);
+    EXPECT_EQ(layout.usable_sectors, 131073u);
 }
 
 }  // namespace
