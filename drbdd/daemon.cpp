@@ -383,9 +383,15 @@ void Daemon::linger(std::shared_ptr<runtime::ResourceThread> thread) {
 
 void Daemon::run_on(Entry& entry, const control::Request& request, Done done) {
     using control::Command;
-    const bool of_volume =
-        request.command == Command::Attach || request.command == Command::Detach ||
-        request.command == Command::Invalidate || request.command == Command::Outdate;
+    constexpr Command kOfVolume[] = {Command::Attach,
+                                     Command::Detach,
+                                     Command::Invalidate,
+                                     Command::InvalidateRemote,
+                                     Command::PauseSync,
+                                     Command::ResumeSync,
+                                     Command::Outdate};
+    const bool of_volume = std::find(std::begin(kOfVolume), std::end(kOfVolume), request.command) !=
+                           std::end(kOfVolume);
     const config::ResourceSettings settings = entry.settings();
     const bool unknown =
         settings.volumes.empty() || (request.volume && !has_volume(settings, *request.volume));
@@ -433,6 +439,14 @@ void Daemon::run_on(Entry& entry, const control::Request& request, Done done) {
                 return;
             case Command::Invalidate:
                 core.command(engine::Invalidate{volume}, answer);
+                return;
+            case Command::InvalidateRemote:
+                core.command(engine::InvalidateRemote{volume}, answer);
+                return;
+            case Command::PauseSync:
+            case Command::ResumeSync:
+                core.command(engine::PauseSync{volume, request.command == Command::PauseSync},
+                             answer);
                 return;
             case Command::Outdate:
                 core.command(engine::Outdate{volume}, answer);

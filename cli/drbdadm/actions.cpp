@@ -284,6 +284,18 @@ int invalidate(Context& context, const Target& target) {
     return run_drbdmeta(context, *target.volume, "invalidate", {}, false);
 }
 
+int invalidate_remote(Context& context, const Target& target) {
+    return execute_on_minor(context, target, request_for(Command::InvalidateRemote, target), "");
+}
+
+int pause_sync(Context& context, const Target& target) {
+    return execute_on_minor(context, target, request_for(Command::PauseSync, target), "");
+}
+
+int resume_sync(Context& context, const Target& target) {
+    return execute_on_minor(context, target, request_for(Command::ResumeSync, target), "");
+}
+
 // 0, 5 (the data are worse than outdated) or 17 (it is Primary): fence-peer handlers count on it.
 int outdate(Context& context, const Target& target) {
     const std::string words = "drbdsetup outdate " + minor_of(*target.volume);

@@ -18,6 +18,9 @@ int primary(Context& context, const Target& target);
 int become_primary(Context& context, const Target& target);  // as the section startup says
 int secondary(Context& context, const Target& target);
 int invalidate(Context& context, const Target& target);
+int invalidate_remote(Context& context, const Target& target);
+int pause_sync(Context& context, const Target& target);
+int resume_sync(Context& context, const Target& target);
 int outdate(Context& context, const Target& target);
 int peer_suspect(Context& context, const Target& target);
 int peer_dead(Context& context, const Target& target);

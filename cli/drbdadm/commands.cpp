@@ -90,11 +90,11 @@ constexpr CommandSpec kCommands[] = {
     {"resize", Scope::Volume, refused, "size assume-peer-has-space assume-clean"},
     {"check-resize", Scope::Volume, refused},
     {"verify", Scope::Volume, refused, "start stop"},
-    {"pause-sync", Scope::Volume, refused},
-    {"resume-sync", Scope::Volume, refused},
+    {"pause-sync", Scope::Volume, pause_sync},
+    {"resume-sync", Scope::Volume, resume_sync},
     {"suspend-io", Scope::Volume, refused},
     {"resume-io", Scope::Volume, refused},
-    {"invalidate-remote", Scope::Volume, refused},
+    {"invalidate-remote", Scope::Volume, invalidate_remote},
     {"new-current-uuid", Scope::Volume, refused, "clear-bitmap"},
 };
 

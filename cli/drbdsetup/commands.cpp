@@ -138,6 +138,18 @@ int invalidate(const Arguments& arguments, cli::Client& client) {
     return change_device(Command::Invalidate, arguments, client);
 }
 
+int invalidate_remote(const Arguments& arguments, cli::Client& client) {
+    return change_device(Command::InvalidateRemote, arguments, client);
+}
+
+int pause_sync(const Arguments& arguments, cli::Client& client) {
+    return change_device(Command::PauseSync, arguments, client);
+}
+
+int resume_sync(const Arguments& arguments, cli::Client& client) {
+    return change_device(Command::ResumeSync, arguments, client);
+}
+
 int outdate(const Arguments& arguments, cli::Client& client) {
     return change_device(Command::Outdate, arguments, client);
 }
@@ -330,6 +342,9 @@ constexpr CommandSpec kCommands[] = {
     {"secondary", "", "MINOR|RES", secondary},
     {"detach", "f", "MINOR", detach},
     {"invalidate", "", "MINOR", invalidate},
+    {"invalidate-remote", "", "MINOR", invalidate_remote},
+    {"pause-sync", "", "MINOR", pause_sync},
+    {"resume-sync", "", "MINOR", resume_sync},
     {"outdate", "", "MINOR", outdate},
     {"peer-suspect", "", "RESOURCE", peer_suspect},
     {"peer-dead", "", "RESOURCE", peer_dead},
@@ -346,7 +361,6 @@ struct Refusal {
 
 constexpr std::string_view kFixedSize =
     "the size of a device is that of its disk when it is attached";
-constexpr std::string_view kPausedByItself = "a resync gives way to the application by itself";
 constexpr std::string_view kNeverFrozen = "it can't hold the application's I/O by command";
 constexpr std::string_view kOnePeer =
     "a resource has one peer: 'drbdsetup connect RES LOCAL PEER' has its address and options";
@@ -356,11 +370,8 @@ constexpr Refusal kRefusals[] = {
     {"resize", kFixedSize},
     {"check-resize", kFixedSize},
     {"verify", "it has no online verify"},
-    {"pause-sync", kPausedByItself},
-    {"resume-sync", kPausedByItself},
     {"suspend-io", kNeverFrozen},
     {"resume-io", kNeverFrozen},
-    {"invalidate-remote", "use invalidate on the peer"},
     {"new-current-uuid", "use primary --force, which syncs everything once"},
     {"events", "its successor events2 tells more"},
     {"peer-device-options", "they are options of disk-options here"},

@@ -22,6 +22,7 @@
 // primary       yes       ignored  force: bool                   -
 // secondary     yes       ignored  -                             -
 // invalidate    yes       yes      -                             -
+// invalidate-remote, pause-sync, resume-sync: as invalidate
 // options       yes       -        settings                      -
 // show          yes       -        -                             ResourceSettings
 // down          yes       -        -                             -
@@ -84,6 +85,9 @@ enum class Command {
     Primary,
     Secondary,
     Invalidate,
+    InvalidateRemote,
+    PauseSync,
+    ResumeSync,
     Outdate,
     PeerSuspect,
     PeerDead,

@@ -161,6 +161,7 @@ void Device::after_change(const VolumeState& old) {
     if ((alone || left_target) && store.is_open() && state_.disk == DiskState::UpToDate) {
         part_ways();
     }
+    peer.note_pause(old.conn, state_.conn);
     const auto exchanging = [](const VolumeState& s) { return s.conn > ConnState::Connected; };
     if (exchanging(old) && !exchanging(state_)) {
         peer.leave_resync();

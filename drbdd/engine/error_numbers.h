@@ -14,6 +14,8 @@ inline constexpr int kErrDiskConfigured = 124;
 inline constexpr int kErrNetConfigured = 125;
 inline constexpr int kErrMinorInvalid = 127;
 inline constexpr int kErrIntr = 129;
+inline constexpr int kErrPauseIsSet = 134;
+inline constexpr int kErrPauseIsClear = 135;
 inline constexpr int kErrDataNotCurrent = 150;
 inline constexpr int kErrImplicitShrink = 170;
 

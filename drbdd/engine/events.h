@@ -141,6 +141,13 @@ struct InvalidateRemote {
     VolumeNumber volume;
 };
 
+// A resync, now or later, waits until the pause of either node ends. Kept until it is taken back or
+// the process ends.
+struct PauseSync {
+    VolumeNumber volume;
+    bool paused = true;
+};
+
 // The data of a volume shall not be used before a resync: somebody else uses the peer's. Durable
 // when it is answered. Changes nothing while the peer is connected.
 struct Outdate {
@@ -172,6 +179,7 @@ using AdminCommand = std::variant<Attach,
                                   Demote,
                                   Invalidate,
                                   InvalidateRemote,
+                                  PauseSync,
                                   Outdate,
                                   PeerSuspect,
                                   PeerDead,

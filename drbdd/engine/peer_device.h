@@ -29,6 +29,7 @@ public:
     void start();  // a connection is up
     void on_connection_lost();
     void leave_resync();  // it has ended, or came to nothing
+    void note_pause(ConnState before, ConnState now);
 
     // --- To the peer. What they say of us is on our disk before it leaves. ---
     void send_parameters();  // of the handshake
@@ -211,6 +212,8 @@ private:
     std::optional<std::uint64_t> answered_at_zero_;  // pings of the peer, when our last bit went
     std::uint64_t ping_serial_ = 0;
     io::Instant sync_started_{};
+    io::Instant paused_at_{};
+    io::Duration paused_for_{};  // before the present pause
     std::uint64_t sync_total_bits_ = 0;
     io::Instant last_bitmap_write_{};
     // For the speed shown to people.

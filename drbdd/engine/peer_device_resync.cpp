@@ -316,7 +316,8 @@ void PeerDevice::finish_as_target() {
 }
 
 void PeerDevice::begin_progress(const char* role) {
-    sync_started_ = speed_at_ = last_bitmap_write_ = core_.now;
+    sync_started_ = speed_at_ = last_bitmap_write_ = paused_at_ = core_.now;
+    paused_for_ = {};
     sync_total_bits_ = speed_left_ = device_.bitmap.count();
     speed_kib_ = 0;
     device_.log_line(base::LogLevel::Info,
@@ -326,13 +327,33 @@ void PeerDevice::begin_progress(const char* role) {
                                   ull(sync_total_bits_)));
 }
 
+void PeerDevice::note_pause(ConnState before, ConnState now) {
+    const auto runs = [](ConnState conn) {
+        return conn == ConnState::SyncSource || conn == ConnState::SyncTarget;
+    };
+    const auto waits = [](ConnState conn) {
+        return conn == ConnState::PausedSyncS || conn == ConnState::PausedSyncT;
+    };
+    if (waits(now) && !waits(before)) {
+        paused_at_ = core_.now;
+    }
+    if (runs(before) && waits(now)) {
+        device_.log_line(base::LogLevel::Info, "Resync suspended");
+    } else if (waits(before) && runs(now)) {
+        paused_for_ += core_.now - paused_at_;
+        device_.log_line(base::LogLevel::Info, "Syncer continues.");
+    }
+}
+
 void PeerDevice::report_done(std::uint64_t failed) const {
-    const double seconds =
-        std::max(std::chrono::duration<double>(core_.now - sync_started_).count(), 0.001);
+    const double total = std::chrono::duration<double>(core_.now - sync_started_).count();
+    const double paused = std::chrono::duration<double>(paused_for_).count();
+    const double copying = std::max(total - paused, 0.001);
     device_.log_line(base::LogLevel::Info,
-                     base::format("Resync done (total %.0f sec; paused 0 sec; %.0f K/sec)",
-                                  seconds,
-                                  static_cast<double>(sync_total_bits_ * 4) / seconds));
+                     base::format("Resync done (total %.0f sec; paused %.0f sec; %.0f K/sec)",
+                                  total,
+                                  paused,
+                                  static_cast<double>(sync_total_bits_ * 4) / copying));
     if (failed > 0) {
         device_.log_line(base::LogLevel::Error,
                          base::format("            %llu failed blocks", ull(failed)));

@@ -584,6 +584,27 @@ bool Resource::run(Running& running, const InvalidateRemote& command) {
 
 // --- The rest ---
 
+bool Resource::run(Running& running, const PauseSync& command) {
+    Device* device = find(command.volume);
+    if (device == nullptr) {
+        done(running, kErrMinorInvalid, "Device minor not allocated");
+        return true;
+    }
+    VolumeState next = device->state();
+    if (next.user_isp == command.paused) {
+        done(running,
+             command.paused ? kErrPauseIsSet : kErrPauseIsClear,
+             command.paused ? "Sync-pause flag is already set"
+                            : "Sync-pause flag is already cleared");
+        return true;
+    }
+    next.user_isp = command.paused;
+    device->change_state(next);
+    device->peer.announce_state();
+    done(running, 0);
+    return true;
+}
+
 bool Resource::run(Running& running, const Down&) {
     if (running.stage == 0) {
         if (role() == Role::Primary) {

@@ -77,6 +77,7 @@ private:
     bool run(Running& running, const Demote& command);
     bool run(Running& running, const Invalidate& command);
     bool run(Running& running, const InvalidateRemote& command);
+    bool run(Running& running, const PauseSync& command);
     bool run(Running& running, const Outdate& command);
     bool run(Running& running, const PeerSuspect& command);
     bool run(Running& running, const PeerDead& command);

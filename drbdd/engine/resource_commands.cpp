@@ -30,7 +30,7 @@ Scope scope_of(const AdminCommand& command) {
                 return {c.force ? Reach::Nothing : Reach::Volume, c.volume};
             } else if constexpr (std::is_same_v<T, Attach> || std::is_same_v<T, Invalidate> ||
                                  std::is_same_v<T, InvalidateRemote> ||
-                                 std::is_same_v<T, Outdate>) {
+                                 std::is_same_v<T, PauseSync> || std::is_same_v<T, Outdate>) {
                 return {Reach::Volume, c.volume};
             } else {
                 return {Reach::Everything, {}};

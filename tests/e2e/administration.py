@@ -153,6 +153,30 @@ def one_after_the_other(cluster):
     alpha.wait(role="Primary")
 
 
+def paused(cluster):
+    """the peer's data are declared bad from here, and the resync waits while either node pauses it"""
+    alpha, bravo = cluster.alpha, cluster.bravo
+    cluster.up(primary=alpha)
+    expect(alpha, "resume-sync", "r0", code=10, err=["0: Failure: (135) Sync-pause flag is already cleared",
+                                                     "Command 'drbdsetup resume-sync 0' terminated with exit code 10"])
+    expect(bravo, "pause-sync", "r0")
+    expect(bravo, "pause-sync", "r0/0", code=10, err=["0: Failure: (134) Sync-pause flag is already set"])
+    expect(alpha, "invalidate-remote", "r0")
+    alpha.wait(replication="PausedSyncS", seconds=10)
+    bravo.wait(replication="PausedSyncT", seconds=10)
+    expect(alpha, "pause-sync", "0", program="drbdsetup")
+    expect(bravo, "resume-sync", "r0")
+    time.sleep(1)
+    bravo.wait(replication="PausedSyncT", seconds=1)
+    if alpha.status()["connections"][0]["peer_devices"][0]["resync-suspended"] != "user":
+        raise Failed(f"{alpha.status()}")
+    expect(alpha, "resume-sync", "r0")
+    bravo.wait_in_sync()
+    cluster.compare()
+    expect(alpha, "disconnect", "r0")
+    expect(alpha, "invalidate-remote", "r0", code=11, err=["0: State change failed: (-15) Need a connection to start verify or resync"])
+
+
 def in_force(node, options):
     """What both must have alike is changed on the peer, too, at once."""
     protocol = options.split(";")[0].split()[1]
@@ -345,4 +369,4 @@ def as_an_agent_does(cluster):
         raise Failed("adjust did not bring back what the file says")
 
 
-main(without_a_file, as_an_agent_does, twice, wrong_moment, adjusted, one_after_the_other, no_device, own_address, generations, shell_status, degraded, mib=32)
+main(without_a_file, as_an_agent_does, twice, wrong_moment, paused, adjusted, one_after_the_other, no_device, own_address, generations, shell_status, degraded, mib=32)

@@ -89,6 +89,11 @@ public:
     AdminResult invalidate(Node node, std::size_t volume = 0);
     AdminResult invalidate_remote(Node node, std::size_t volume = 0);
 
+    AdminResult pause_sync(Node node, bool paused, std::size_t volume = 0) {
+        const engine::VolumeNumber number{static_cast<std::uint16_t>(volume)};
+        return admin(node, engine::PauseSync{number, paused});
+    }
+
     AdminResult down(Node node) { return admin(node, engine::Down{}); }
 
     // Both at once.

@@ -97,11 +97,13 @@ TEST(SimPromises, NothingIsAcknowledgedBeforeTheNewGenerationIsStored) {
     over_seeds(60, [](std::uint64_t seed) {
         ClusterOptions options = with_seed(seed);
         options.latency.high = 10ms;
+        options.link.low_latency = 10ms;  // so that much is on its way when the link is cut
+        options.link.high_latency = 20ms;
         TestCluster cluster(options);
         cluster.start_in_sync();
         cluster.promote(Node::Alice);
         cluster.random_writes(Node::Alice, 60, 20ms);
-        cluster.run_for(12ms);
+        cluster.run_for(20ms);
         cluster.cut_link();
         cluster.net().reset_connections();
         ASSERT_TRUE(cluster.run_until(

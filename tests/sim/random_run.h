@@ -58,6 +58,7 @@ private:
     void act_widely();
     void act_on_frozen(Node node);
     void act_on_full_sync();
+    void act_on_pause(Node node);
     void act_on_settings();
     void act_on_clients();
     void act_on_disk_widely();

@@ -135,6 +135,8 @@ void RandomRun::act_widely() {
         act_on_connection();
     } else if (kind < 83) {
         act_on_full_sync();
+    } else if (kind < 84) {
+        act_on_pause(node);
     } else if (kind < 86) {
         act_on_settings();
     } else if (kind < 89) {
@@ -169,6 +171,15 @@ void RandomRun::act_on_full_sync() {
         cluster_.invalidate_remote(source, volume);
     } else {
         cluster_.invalidate(victim, volume);
+    }
+}
+
+// Some are forgotten by the person who began them, until all has to come to a good end.
+void RandomRun::act_on_pause(Node node) {
+    const std::size_t volume = any_volume();
+    const bool paused = chance_.chance(0.6);
+    if (answers(node)) {
+        cluster_.pause_sync(node, paused, volume);
     }
 }
 
@@ -272,6 +283,9 @@ void RandomRun::calm_down() {
         cluster_.thaw(node);
         for (std::size_t i = 0; i < volumes_ && space_ != Space::First; ++i) {
             cluster_.disk(node, i).set_latency(kFastDisk);
+            if (answers(node) && cluster_.status(node, i).state.user_isp) {
+                cluster_.pause_sync(node, false, i);
+            }
         }
     }
 }

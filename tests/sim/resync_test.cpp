@@ -264,6 +264,56 @@ TEST(SimResync, AnInvalidationThatWasAnsweredIsRemembered) {
     });
 }
 
+// Of either node, before it begins or in the middle, over a lost connection: nothing is copied, and
+// all that is written reaches both.
+TEST(SimResync, APauseHoldsItUntilBothNodesAgree) {
+    over_seeds(12, [](std::uint64_t seed) {
+        ClusterOptions options = with_seed(seed);
+        options.link.bytes_per_second = 4'000'000;
+        TestCluster cluster(options);
+        cluster.start_in_sync();
+        cluster.promote(Node::Alice);
+        const Node pauser = seed % 2 == 0 ? Node::Alice : Node::Bob;
+        const bool before = seed % 3 == 0;
+        if (before) {
+            EXPECT_TRUE(cluster.pause_sync(pauser, true).ok());
+        }
+        EXPECT_TRUE(cluster.invalidate_remote(Node::Alice).ok());
+        ASSERT_TRUE(cluster.run_until(
+            [&] {
+                return cluster.conn(Node::Bob) ==
+                       (before ? ConnState::PausedSyncT : ConnState::SyncTarget);
+            },
+            10s));
+        cluster.run_for(seed * 20ms);
+        if (!before) {
+            EXPECT_TRUE(cluster.pause_sync(pauser, true).ok());
+        }
+        EXPECT_EQ(cluster.pause_sync(pauser, true).code, 134);
+        cluster.run_for(2s);
+        const std::uint64_t left = cluster.status(Node::Bob).out_of_sync_bits;
+        ASSERT_GT(left, 0u);
+        EXPECT_EQ(cluster.conn(Node::Alice), ConnState::PausedSyncS);
+        EXPECT_EQ(cluster.conn(Node::Bob), ConnState::PausedSyncT);
+        cluster.random_io(Node::Alice, 8, 2s);
+        EXPECT_TRUE(cluster.pause_sync(other(pauser), true).ok());
+        if (seed % 4 == 0) {
+            cluster.net().reset_connections();
+        }
+        cluster.run_for(20s);
+        EXPECT_TRUE(cluster.drain());
+        EXPECT_EQ(cluster.failed_requests(), 0u);
+        EXPECT_TRUE(cluster.pause_sync(pauser, false).ok());
+        EXPECT_EQ(cluster.pause_sync(pauser, false).code, 135);
+        cluster.run_for(5s);
+        EXPECT_EQ(cluster.conn(Node::Bob), ConnState::PausedSyncT);
+        EXPECT_GT(cluster.status(Node::Bob).out_of_sync_bits, 0u);
+        EXPECT_TRUE(cluster.pause_sync(other(pauser), false).ok());
+        cluster.check_convergence();
+        EXPECT_TRUE(cluster.host(Node::Bob).logged("Syncer continues."));
+    });
+}
+
 // The peer agrees after we have told the administrator that it did not. What it began is no secret
 // of its own: both end it.
 TEST(SimResync, ARequestThatWasGivenUpLeavesNoHalfOfAResync) {

@@ -12,25 +12,12 @@ namespace control {
 
 namespace {
 
-constexpr std::array<std::string_view, 19> kCommands = {"version",
-                                                        "new-resource",
-                                                        "up",
-                                                        "attach",
-                                                        "detach",
-                                                        "connect",
-                                                        "disconnect",
-                                                        "primary",
-                                                        "secondary",
-                                                        "invalidate",
-                                                        "outdate",
-                                                        "peer-suspect",
-                                                        "peer-dead",
-                                                        "options",
-                                                        "show",
-                                                        "down",
-                                                        "status",
-                                                        "events2",
-                                                        "quit"};
+constexpr std::array<std::string_view, 22> kCommands = {
+    "version",           "new-resource", "up",          "attach",    "detach",
+    "connect",           "disconnect",   "primary",     "secondary", "invalidate",
+    "invalidate-remote", "pause-sync",   "resume-sync", "outdate",   "peer-suspect",
+    "peer-dead",         "options",      "show",        "down",      "status",
+    "events2",           "quit"};
 
 using ipc::line_of;
 using ipc::parse_object;
