@@ -3,6 +3,7 @@
 #include "base/require.h"
 #include "heartbeat/agents/kept_output.h"
 #include "heartbeat/agents/output_reader.h"
+#include "heartbeat/agents/printable.h"
 #include "heartbeat/agents/spawn.h"
 
 #include <boost/asio/post.hpp>

@@ -1,6 +1,6 @@
 #include "heartbeat/agents/kept_output.h"
 
-#include "heartbeat/agents/output_reader.h"
+#include "heartbeat/agents/printable.h"
 
 #include <algorithm>
 #include <fcntl.h>

@@ -13,11 +13,6 @@
 
 namespace hb {
 
-// The first or the last line of what a program printed, for texts that go to people and into JSON:
-// at most 300 bytes of printable ASCII.
-std::string first_printable_line(const std::string& output);
-std::string last_printable_line(const std::string& output);
-
 class OutputReader : public std::enable_shared_from_this<OutputReader> {
 public:
     static constexpr std::size_t kLineLimit = 1000;

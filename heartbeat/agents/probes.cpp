@@ -1,7 +1,7 @@
 #include "heartbeat/agents/probes.h"
 
 #include "base/require.h"
-#include "heartbeat/agents/output_reader.h"
+#include "heartbeat/agents/probe_answers.h"
 
 #include <boost/asio/connect.hpp>
 #include <boost/asio/ip/tcp.hpp>
@@ -21,20 +21,6 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 using boost::asio::ip::tcp;
-
-constexpr const char* kAnswer = "1";  // of SELECT 1
-
-// Access denied, to the database or to the server. That is the word of a server that lives: nothing
-// is gained where the same accounts are, on the partner.
-constexpr std::array<std::string_view, 3> kRefusals = {
-    "ERROR 1044 (", "ERROR 1045 (", "ERROR 1698 ("};
-
-// `text`: how the client ended, with what it said on standard error.
-bool is_refusal(const std::string& text) {
-    return std::any_of(kRefusals.begin(), kRefusals.end(), [&](std::string_view refusal) {
-        return text.find(refusal) != std::string::npos;
-    });
-}
 
 constexpr JobId kProbeJobs = JobId{1} << 63;  // the engine counts its jobs from the other end
 
@@ -71,7 +57,12 @@ struct ProbeRunner::State : std::enable_shared_from_this<ProbeRunner::State> {
     State(boost::asio::io_context& context, AgentRunner& runner, std::vector<std::string> env)
         : io(context), agents(runner), variables(std::move(env)) {}
 
-    void finish(const RoundPtr& round, bool ok, const std::string& text, bool refused = false);
+    void finish(const RoundPtr& round, const ProbeAnswer& answer);
+
+    void fail(const RoundPtr& round, const std::string& text) {
+        finish(round, {false, false, text});
+    }
+
     void give_up(const RoundPtr& round);
     void start(const RoundPtr& round,
                const config::HaProbe& probe,
@@ -82,7 +73,7 @@ struct ProbeRunner::State : std::enable_shared_from_this<ProbeRunner::State> {
     void run_child(const RoundPtr& round,
                    const std::string& what,
                    const std::vector<std::string>& argv,
-                   const std::string& wanted);
+                   ProbeAnswer (*meaning)(const std::string&, const ChildResult&));
     JobId new_job(const RoundPtr& round);
     void ended(const RoundPtr& round);
 
@@ -95,10 +86,7 @@ struct ProbeRunner::State : std::enable_shared_from_this<ProbeRunner::State> {
     bool closed = false;
 };
 
-void ProbeRunner::State::finish(const RoundPtr& round,
-                                bool ok,
-                                const std::string& text,
-                                bool refused) {
+void ProbeRunner::State::finish(const RoundPtr& round, const ProbeAnswer& answer) {
     const auto found = rounds.find(round->monitor);
     if (closed || found == rounds.end() || found->second != round) {
         return;
@@ -109,10 +97,10 @@ void ProbeRunner::State::finish(const RoundPtr& round,
     boost::system::error_code ignored;
     round->socket.close(ignored);
     const ProbeResult result{
-        ok,
-        text,
+        answer.ok,
+        answer.text,
         std::chrono::duration_cast<std::chrono::milliseconds>(Clock::now() - round->began),
-        refused};
+        answer.refused};
     const Callback done = std::exchange(round->done, nullptr);
     done(result);
 }
@@ -143,17 +131,19 @@ void ProbeRunner::State::start(const RoundPtr& round,
                                std::chrono::milliseconds timeout) {
     if (children.contains(round->monitor)) {
         boost::asio::post(io, [self = shared_from_this(), round] {
-            self->finish(round, false, "the probe before this one is stuck and cannot be ended");
+            self->fail(round, "the probe before this one is stuck and cannot be ended");
         });
     } else if (std::holds_alternative<config::AgentProbe>(probe)) {
         ask_agents(round, words);
     } else if (const auto* tcp_probe = std::get_if<config::TcpProbe>(&probe)) {
         connect(round, *tcp_probe);
     } else if (const auto* sql = std::get_if<config::SqlProbe>(&probe)) {
-        run_child(round, "query", sql_ping_command(*sql, timeout), kAnswer);
+        run_child(round, "query", sql_ping_command(*sql, timeout), answer_of_query);
     } else if (const auto* write = std::get_if<config::WriteProbe>(&probe)) {
-        run_child(
-            round, "write to " + write->directory, beside_us(write_probe_command(*write)), "");
+        run_child(round,
+                  "write to " + write->directory,
+                  beside_us(write_probe_command(*write)),
+                  answer_of_write);
     }
 }
 
@@ -166,20 +156,16 @@ void ProbeRunner::State::ask_agents(const RoundPtr& round,
                    std::chrono::milliseconds(0),
                    [self = shared_from_this(), round, word](const AgentResult& result) {
                        self->ended(round);
-                       if (result.verdict != Verdict::Running) {
-                           const std::string said = first_printable_line(result.output);
-                           self->finish(
-                               round,
-                               false,
-                               word.text + " status: " + (said.empty() ? result.text : said));
-                       } else if (round->waiting == 0) {
-                           self->finish(round, true, word.text + " is running");
+                       const ProbeAnswer answer =
+                           answer_of_agent(word.text, result.verdict, result);
+                       if (!answer.ok || round->waiting == 0) {
+                           self->finish(round, answer);
                        }
                    });
     }
     if (words.empty()) {
         boost::asio::post(io, [self = shared_from_this(), round] {
-            self->finish(round, false, "no resource of haresources is meant by this monitor");
+            self->fail(round, "no resource of haresources is meant by this monitor");
         });
     }
 }
@@ -193,7 +179,7 @@ void ProbeRunner::State::connect(const RoundPtr& round, const config::TcpProbe& 
         [self = shared_from_this(), round, where](const boost::system::error_code& error,
                                                   const tcp::resolver::results_type& found) {
             if (error) {
-                self->finish(round, false, where + ": " + error.message());
+                self->fail(round, where + ": " + error.message());
                 return;
             }
             if (self->closed || !round->done) {
@@ -204,8 +190,10 @@ void ProbeRunner::State::connect(const RoundPtr& round, const config::TcpProbe& 
                 found,
                 [self, round, where](const boost::system::error_code& failure,
                                      const tcp::endpoint&) {
-                    self->finish(
-                        round, !failure, where + (failure ? ": " + failure.message() : " accepts"));
+                    self->finish(round,
+                                 {!failure,
+                                  false,
+                                  where + (failure ? ": " + failure.message() : " accepts")});
                 });
         });
 }
@@ -213,7 +201,7 @@ void ProbeRunner::State::connect(const RoundPtr& round, const config::TcpProbe& 
 void ProbeRunner::State::run_child(const RoundPtr& round,
                                    const std::string& what,
                                    const std::vector<std::string>& argv,
-                                   const std::string& wanted) {
+                                   ProbeAnswer (*meaning)(const std::string&, const ChildResult&)) {
     ChildCommand command;
     command.label = "probe, " + what;
     command.argv = argv;
@@ -221,21 +209,9 @@ void ProbeRunner::State::run_child(const RoundPtr& round,
     agents.children().run(
         new_job(round),
         command,
-        [self = shared_from_this(), round, what, wanted](const ChildResult& result) {
+        [self = shared_from_this(), round, what, meaning](const ChildResult& result) {
             self->ended(round);
-            const bool ok = result.exit == 0 &&
-                            (wanted.empty() || first_printable_line(result.output) == wanted);
-            const std::string said = first_printable_line(result.output);
-            if (!ok && result.exit == 1 && wanted == kAnswer && is_refusal(result.text)) {
-                self->finish(
-                    round, true, "the server answers, but refuses the query: " + result.text, true);
-                return;
-            }
-            self->finish(
-                round,
-                ok,
-                ok ? what + " succeeded"
-                   : what + " failed: " + (said.empty() || result.missing ? result.text : said));
+            self->finish(round, meaning(what, result));
         });
 }
 
@@ -272,8 +248,7 @@ void ProbeRunner::run(std::size_t monitor,
         [state = state_, round, timeout](const boost::system::error_code& error) {
             if (!error) {
                 state->give_up(round);
-                state->finish(
-                    round, false, "no answer within " + std::to_string(timeout.count()) + " ms");
+                state->fail(round, "no answer within " + std::to_string(timeout.count()) + " ms");
             }
         });
     state_->start(round, probe, words, timeout);
@@ -287,7 +262,7 @@ void ProbeRunner::cancel(std::size_t monitor) {
     const State::RoundPtr round = found->second;
     round->done = [](const ProbeResult&) {};
     state_->give_up(round);
-    state_->finish(round, false, "");
+    state_->fail(round, "");
 }
 
 std::vector<std::string> sql_ping_command(const config::SqlProbe& probe,

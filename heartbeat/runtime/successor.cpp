@@ -1,7 +1,7 @@
 #include "heartbeat/runtime/successor.h"
 
 #include "heartbeat/agents/kept_output.h"
-#include "heartbeat/agents/output_reader.h"
+#include "heartbeat/agents/printable.h"
 #include "heartbeat/agents/spawn.h"
 #include "heartbeat/runtime/file_descriptor.h"
 

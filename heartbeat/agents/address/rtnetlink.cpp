@@ -26,71 +26,6 @@ base::Error failed(const std::string& what, int error) {
     return {code, what + ": " + std::strerror(error)};
 }
 
-IpAddress ip_in(const nlattr* attribute, bool v6) {
-    IpAddress ip;
-    ip.v6 = v6;
-    const std::size_t size = std::min<std::size_t>(mnl_attr_get_payload_len(attribute), ip.size());
-    std::memcpy(ip.bytes.data(), mnl_attr_get_payload(attribute), size);
-    return ip;
-}
-
-template <typename Function>
-void for_each_attribute(const nlmsghdr* message, std::size_t head_bytes, Function function) {
-    const auto each = [](const nlattr* attribute, void* data) {
-        (*static_cast<Function*>(data))(attribute);
-        return MNL_CB_OK;
-    };
-    mnl_attr_parse(message, static_cast<unsigned>(head_bytes), each, &function);
-}
-
-int take_address(const nlmsghdr* message, void* data) {
-    auto& out = *static_cast<std::vector<HeldAddress>*>(data);
-    const auto* head = static_cast<const ifaddrmsg*>(mnl_nlmsg_get_payload(message));
-    const bool v6 = head->ifa_family == AF_INET6;
-    HeldAddress held;
-    held.prefix = head->ifa_prefixlen;
-    held.interface_index = head->ifa_index;
-    held.interface = name_of_interface(head->ifa_index);
-    bool local = false;
-    for_each_attribute(message, sizeof(*head), [&](const nlattr* attribute) {
-        switch (mnl_attr_get_type(attribute)) {
-            case IFA_LOCAL:
-                held.ip = ip_in(attribute, v6);
-                local = true;
-                break;
-            case IFA_ADDRESS:  // the partner's on a point-to-point link, ours else
-                held.ip = local ? held.ip : ip_in(attribute, v6);
-                break;
-            case IFA_LABEL:
-                held.label = mnl_attr_get_str(attribute);
-                break;
-            default:
-                break;
-        }
-    });
-    out.push_back(held);
-    return MNL_CB_OK;
-}
-
-int take_route(const nlmsghdr* message, void* data) {
-    auto& out = *static_cast<std::vector<Route>*>(data);
-    const auto* head = static_cast<const rtmsg*>(mnl_nlmsg_get_payload(message));
-    Route route;
-    route.network.v6 = head->rtm_family == AF_INET6;
-    route.prefix = head->rtm_dst_len;
-    for_each_attribute(message, sizeof(*head), [&](const nlattr* attribute) {
-        if (mnl_attr_get_type(attribute) == RTA_DST) {
-            route.network = ip_in(attribute, route.network.v6);
-        } else if (mnl_attr_get_type(attribute) == RTA_OIF) {
-            route.interface_index = mnl_attr_get_u32(attribute);
-        }
-    });
-    if (route.interface_index != 0 && head->rtm_type == RTN_UNICAST) {
-        out.push_back(route);
-    }
-    return MNL_CB_OK;
-}
-
 class InterfaceSocket {
 public:
     explicit InterfaceSocket(const std::string& name)
@@ -141,80 +76,63 @@ Rtnetlink::Rtnetlink(Rtnetlink&& other) noexcept
     : socket_(std::exchange(other.socket_, nullptr)), sequence_(other.sequence_) {
 }
 
-// 0, or the errno that the kernel answered.
-int Rtnetlink::exchange(const void* request, int (*callback)(const void*, void*), void* data) {
+NetlinkAnswer Rtnetlink::exchange(const void* request) {
     const auto* message = static_cast<const nlmsghdr*>(request);
+    NetlinkAnswer answer;
     if (mnl_socket_sendto(socket_, message, message->nlmsg_len) < 0) {
-        return errno;
+        answer.error = errno;
+        return answer;
     }
-
-    struct Context {
-        int (*callback)(const void*, void*);
-        void* data;
-    } context{callback, data};
-
-    const auto each = [](const nlmsghdr* answer, void* raw) {
-        const auto& to = *static_cast<Context*>(raw);
-        return to.callback == nullptr ? MNL_CB_OK : to.callback(answer, to.data);
-    };
-    alignas(nlmsghdr) std::array<char, kBufferBytes> buffer;
-    for (;;) {
+    const NetlinkQuestion question{message->nlmsg_seq, mnl_socket_get_portid(socket_)};
+    std::array<std::uint8_t, kBufferBytes> buffer;
+    while (!answer.ended) {
         const ssize_t got = mnl_socket_recvfrom(socket_, buffer.data(), buffer.size());
         if (got < 0) {
-            return errno;
+            answer.error = errno;
+            return answer;
         }
-        const int state = mnl_cb_run(buffer.data(),
-                                     static_cast<std::size_t>(got),
-                                     message->nlmsg_seq,
-                                     mnl_socket_get_portid(socket_),
-                                     each,
-                                     &context);
-        if (state <= 0) {
-            return state == 0 ? 0 : errno;
-        }
+        take_netlink_answer(
+            std::span(buffer).first(static_cast<std::size_t>(got)), question, answer);
     }
+    return answer;
+}
+
+// What the kernel lists. A list that changes while it is given has holes, and is asked for again.
+NetlinkAnswer Rtnetlink::list(std::uint16_t what, bool v6) {
+    constexpr int kTries = 5;
+    NetlinkAnswer answer;
+    for (int tries = 0; tries == 0 || (answer.error == EINTR && tries < kTries); ++tries) {
+        alignas(nlmsghdr) std::array<char, 512> buffer{};
+        nlmsghdr* message = mnl_nlmsg_put_header(buffer.data());
+        message->nlmsg_type = what;
+        message->nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
+        message->nlmsg_seq = ++sequence_;
+        // Both begin with the family, and the rest is left open.
+        const std::size_t size = what == RTM_GETADDR ? sizeof(ifaddrmsg) : sizeof(rtmsg);
+        *static_cast<std::uint8_t*>(mnl_nlmsg_put_extra_header(message, size)) =
+            v6 ? AF_INET6 : AF_INET;
+        answer = exchange(message);
+    }
+    return answer;
 }
 
 base::Result<std::vector<HeldAddress>> Rtnetlink::addresses(bool v6) {
-    alignas(nlmsghdr) std::array<char, 512> buffer{};
-    nlmsghdr* message = mnl_nlmsg_put_header(buffer.data());
-    message->nlmsg_type = RTM_GETADDR;
-    message->nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
-    message->nlmsg_seq = ++sequence_;
-    auto* head = static_cast<ifaddrmsg*>(mnl_nlmsg_put_extra_header(message, sizeof(ifaddrmsg)));
-    head->ifa_family = v6 ? AF_INET6 : AF_INET;
-    std::vector<HeldAddress> out;
-    const int error = exchange(
-        message,
-        [](const void* answer, void* data) {
-            return take_address(static_cast<const nlmsghdr*>(answer), data);
-        },
-        &out);
-    if (error != 0) {
-        return failed("the addresses of this machine cannot be listed", error);
+    NetlinkAnswer answer = list(RTM_GETADDR, v6);
+    if (answer.error != 0) {
+        return failed("the addresses of this machine cannot be listed", answer.error);
     }
-    return out;
+    for (HeldAddress& held : answer.addresses) {
+        held.interface = name_of_interface(held.interface_index);
+    }
+    return std::move(answer.addresses);
 }
 
 base::Result<std::vector<Route>> Rtnetlink::routes(bool v6) {
-    alignas(nlmsghdr) std::array<char, 512> buffer{};
-    nlmsghdr* message = mnl_nlmsg_put_header(buffer.data());
-    message->nlmsg_type = RTM_GETROUTE;
-    message->nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
-    message->nlmsg_seq = ++sequence_;
-    auto* head = static_cast<rtmsg*>(mnl_nlmsg_put_extra_header(message, sizeof(rtmsg)));
-    head->rtm_family = v6 ? AF_INET6 : AF_INET;
-    std::vector<Route> out;
-    const int error = exchange(
-        message,
-        [](const void* answer, void* data) {
-            return take_route(static_cast<const nlmsghdr*>(answer), data);
-        },
-        &out);
-    if (error != 0) {
-        return failed("the routes of this machine cannot be listed", error);
+    NetlinkAnswer answer = list(RTM_GETROUTE, v6);
+    if (answer.error != 0) {
+        return failed("the routes of this machine cannot be listed", answer.error);
     }
-    return out;
+    return std::move(answer.routes);
 }
 
 base::Result<void> Rtnetlink::add(const HeldAddress& address,
@@ -237,7 +155,7 @@ base::Result<void> Rtnetlink::add(const HeldAddress& address,
     if (!address.label.empty() && !address.ip.v6) {
         mnl_attr_put_strz(message, IFA_LABEL, address.label.c_str());
     }
-    const int error = exchange(message, nullptr, nullptr);
+    const int error = exchange(message).error;
     if (error != 0 && error != EEXIST) {
         return failed(to_text(address.ip) + " cannot be added to " + address.interface, error);
     }
@@ -255,7 +173,7 @@ base::Result<void> Rtnetlink::remove(const HeldAddress& address) {
     head->ifa_prefixlen = static_cast<std::uint8_t>(address.prefix);
     head->ifa_index = address.interface_index;
     mnl_attr_put(message, IFA_LOCAL, address.ip.size(), address.ip.bytes.data());
-    const int error = exchange(message, nullptr, nullptr);
+    const int error = exchange(message).error;
     if (error != 0 && error != EADDRNOTAVAIL) {
         return failed(to_text(address.ip) + " cannot be removed from " + address.interface, error);
     }

@@ -3,6 +3,7 @@
 
 #include "heartbeat/agents/address/address_spec.h"
 #include "heartbeat/agents/address/link_packets.h"
+#include "heartbeat/agents/address/netlink_answers.h"
 
 #include <optional>
 #include <string>
@@ -11,20 +12,6 @@
 struct mnl_socket;
 
 namespace hb {
-
-struct HeldAddress {
-    IpAddress ip;
-    unsigned prefix = 0;
-    unsigned interface_index = 0;
-    std::string interface;
-    std::string label;  // IPv4: eth0:1, or the name of the interface
-};
-
-struct Route {
-    IpAddress network;
-    unsigned prefix = 0;
-    unsigned interface_index = 0;
-};
 
 struct Interface {
     unsigned index = 0;
@@ -58,7 +45,9 @@ public:
 private:
     explicit Rtnetlink(mnl_socket* socket) : socket_(socket) {}
 
-    int exchange(const void* request, int (*callback)(const void*, void*), void* data);
+    // Asks, and waits for the whole answer.
+    NetlinkAnswer exchange(const void* request);
+    NetlinkAnswer list(std::uint16_t what, bool v6);
 
     mnl_socket* socket_ = nullptr;
     unsigned sequence_ = 0;

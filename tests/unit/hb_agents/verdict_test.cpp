@@ -1,6 +1,6 @@
 #include "heartbeat/agents/verdict.h"
 
-#include "heartbeat/agents/output_reader.h"
+#include "heartbeat/agents/printable.h"
 
 #include <gtest/gtest.h>
 
