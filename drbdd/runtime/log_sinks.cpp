@@ -1,7 +1,11 @@
 #include "drbdd/runtime/log_sinks.h"
 
+#include "base/log_limit.h"
+
 #include <array>
+#include <chrono>
 #include <cstdlib>
+#include <mutex>
 #include <syslog.h>
 #include <unistd.h>
 
@@ -59,13 +63,50 @@ private:
     const base::LogLevel least_;
 };
 
-}  // namespace
+// In front of either of them: nobody outside decides how much is logged.
+class LimitedSink : public base::LogSink {
+public:
+    LimitedSink(std::unique_ptr<base::LogSink> sink, base::LogLevel least)
+        : sink_(std::move(sink)), least_(least) {}
 
-std::unique_ptr<base::LogSink> make_log_sink(LogTarget target, base::LogLevel least) {
+    ~LimitedSink() override { write_all(limit_.end()); }
+
+    void write(base::LogLevel level, std::string_view line) override {
+        if (level < least_) {
+            return;
+        }
+        std::vector<base::LogLimit::Line> lines;
+        {
+            const std::lock_guard lock(mutex_);
+            lines = limit_.pass(level, line, std::chrono::steady_clock::now().time_since_epoch());
+        }
+        write_all(lines);
+    }
+
+private:
+    void write_all(const std::vector<base::LogLimit::Line>& lines) {
+        for (const base::LogLimit::Line& line : lines) {
+            sink_->write(line.level, line.text);
+        }
+    }
+
+    const std::unique_ptr<base::LogSink> sink_;
+    const base::LogLevel least_;
+    std::mutex mutex_;  // guards limit_
+    base::LogLimit limit_;
+};
+
+std::unique_ptr<base::LogSink> system_sink(LogTarget target, base::LogLevel least) {
     if (target == LogTarget::Syslog) {
         return std::make_unique<SyslogSink>(least);
     }
     return std::make_unique<StandardErrorSink>(least);
+}
+
+}  // namespace
+
+std::unique_ptr<base::LogSink> make_log_sink(LogTarget target, base::LogLevel least) {
+    return std::make_unique<LimitedSink>(system_sink(target, least), least);
 }
 
 std::optional<base::LogLevel> log_level(std::string_view word) {

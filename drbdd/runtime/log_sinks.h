@@ -12,7 +12,8 @@ namespace runtime {
 
 enum class LogTarget { StandardError, Syslog };
 
-// Lines below `least` are dropped. One sink per process.
+// Lines below `least` are dropped, and of one kind only so many are written (base/log_limit.h). One
+// sink per process.
 std::unique_ptr<base::LogSink> make_log_sink(LogTarget target, base::LogLevel least);
 
 // "debug", "info", "notice", "warning", "error", "alert".

@@ -3,6 +3,7 @@
 #include "heartbeat/runtime/file_descriptor.h"
 
 #include <array>
+#include <chrono>
 #include <ctime>
 #include <fcntl.h>
 #include <pthread.h>
@@ -102,6 +103,9 @@ LogWriter::LogWriter(LogTargets targets) : targets_(std::move(targets)) {
 LogWriter::~LogWriter() {
     {
         const std::lock_guard lock(mutex_);
+        for (base::LogLimit::Line& line : limit_.end()) {
+            queue_locked({line.level, std::time(nullptr), std::move(line.text)});
+        }
         ending_ = true;
     }
     changed_.notify_one();
@@ -110,7 +114,17 @@ LogWriter::~LogWriter() {
 }
 
 void LogWriter::write(base::LogLevel level, std::string_view text) {
-    queue({level, std::time(nullptr), std::string(text), false});
+    {
+        const std::lock_guard lock(mutex_);
+        if (level == base::LogLevel::Debug && targets_.debug == 0) {
+            return;
+        }
+        const auto now = std::chrono::steady_clock::now().time_since_epoch();
+        for (base::LogLimit::Line& line : limit_.pass(level, text, now)) {
+            queue_locked({line.level, std::time(nullptr), std::move(line.text)});
+        }
+    }
+    changed_.notify_one();
 }
 
 void LogWriter::write_output(std::string_view who, std::string_view text) {
@@ -120,8 +134,7 @@ void LogWriter::write_output(std::string_view who, std::string_view text) {
         if (!line.empty()) {
             queue({base::LogLevel::Debug,
                    std::time(nullptr),
-                   std::string(who).append(": ").append(line),
-                   true});
+                   std::string(who).append(": ").append(line)});
         }
         text = end == std::string_view::npos ? std::string_view() : text.substr(end + 1);
     }
@@ -145,16 +158,17 @@ int LogWriter::debug() const {
 void LogWriter::queue(Line line) {
     {
         const std::lock_guard lock(mutex_);
-        if (line.level == base::LogLevel::Debug && !line.output && targets_.debug == 0) {
-            return;
-        }
-        if (lines_.size() >= kMaxQueuedLines) {
-            ++dropped_;
-            return;
-        }
-        lines_.push_back(std::move(line));
+        queue_locked(std::move(line));
     }
     changed_.notify_one();
+}
+
+void LogWriter::queue_locked(Line line) {
+    if (lines_.size() >= kMaxQueuedLines) {
+        ++dropped_;
+        return;
+    }
+    lines_.push_back(std::move(line));
 }
 
 void LogWriter::run() {
@@ -169,8 +183,7 @@ void LogWriter::run() {
             lines.push_back({base::LogLevel::Warning,
                              std::time(nullptr),
                              base::format("%llu log lines were dropped: the log is too slow",
-                                          static_cast<unsigned long long>(dropped)),
-                             false});
+                                          static_cast<unsigned long long>(dropped))});
         }
         const LogTargets targets = targets_;
         lock.unlock();

@@ -3,10 +3,12 @@
 //
 // A log file may lie on a disk that hangs, and a heartbeat that waits for it is a node that is
 // taken for dead. So lines are only queued here; a thread of its own writes them. Lines that do not
-// fit into the queue are counted, and the count is logged.
+// fit into the queue are counted, and the count is logged. Of one kind only so many are written
+// (base/log_limit.h): what others send must not fill the disk.
 #pragma once
 
 #include "base/log.h"
+#include "base/log_limit.h"
 
 #include <condition_variable>
 #include <cstdint>
@@ -51,16 +53,17 @@ private:
         base::LogLevel level;
         std::int64_t wall_seconds;
         std::string text;
-        bool output;
     };
 
     void queue(Line line);
+    void queue_locked(Line line);
     void run();
     void write_out(const LogTargets& targets, const std::deque<Line>& lines);
 
     mutable std::mutex mutex_;  // guards all below but thread_
     std::condition_variable changed_;
     LogTargets targets_;
+    base::LogLimit limit_;
     std::deque<Line> lines_;
     std::uint64_t dropped_ = 0;
     bool ending_ = false;

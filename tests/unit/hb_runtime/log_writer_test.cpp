@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -60,6 +61,26 @@ TEST(LogWriter, DebugLinesAndOutputGoToTheDebugfileOnly) {
     EXPECT_NE(debug.find("agent: two\n"), std::string::npos);
     EXPECT_NE(debug.find("for debug"), std::string::npos);
     EXPECT_EQ(debug.find("for nobody"), std::string::npos);
+    std::filesystem::remove_all(folder);
+}
+
+// A flood of datagrams, of clients, of claims: the rest is one line.
+TEST(LogWriter, AFloodOfOneKindIsCutShort) {
+    std::string folder = "/tmp/hb_log_XXXXXX";
+    ASSERT_NE(::mkdtemp(folder.data()), nullptr);
+    {
+        hb::LogTargets targets;
+        targets.logfile = folder + "/log";
+        hb::LogWriter log(targets);
+        for (int i = 0; i < 5000; ++i) {
+            log.write(base::LogLevel::Warning, "packet of " + std::to_string(i) + " was ignored");
+        }
+        log.write(base::LogLevel::Info, "something else");
+    }
+    const std::string log = contents(folder + "/log");
+    EXPECT_LT(std::count(log.begin(), log.end(), '\n'), 100);
+    EXPECT_NE(log.find("something else"), std::string::npos);
+    EXPECT_NE(log.find("4940 more like this were not logged"), std::string::npos);
     std::filesystem::remove_all(folder);
 }
 
