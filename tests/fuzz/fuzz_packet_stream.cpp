@@ -2,39 +2,19 @@
 // cut, and no more memory than the lengths that a peer may name.
 #include "base/require.h"
 #include "drbdd/engine/packet_stream.h"
+#include "tests/unit/engine/heap_pool.h"
 
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <cstdlib>
 #include <string>
 #include <vector>
 
 namespace {
 
-class HeapBuffer final : public io::Buffer {
-public:
-    explicit HeapBuffer(std::size_t size)
-        : Buffer(static_cast<std::uint8_t*>(std::malloc(size)), size, -1) {}
-
-private:
-    void recycle() override {
-        std::free(data());
-        delete this;
-    }
-};
-
-class HeapPool final : public io::BufferPool {
-public:
-    io::BufferRef allocate(std::size_t bytes) override {
-        REQUIRE(bytes > 0 && bytes <= proto::kMaxDataBytes);
-        return io::BufferRef(new HeapBuffer(bytes));
-    }
-};
-
 // What a stream has said: one line for each packet, and how it ended.
 std::vector<std::string> follow(base::ConstBytes bytes, std::size_t most) {
-    HeapPool pool;
+    engine::HeapPool pool;
     engine::PacketStream stream(pool);
     std::vector<engine::Packet> packets;
     std::vector<std::string> said;

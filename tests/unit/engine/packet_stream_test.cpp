@@ -2,34 +2,15 @@
 #include "drbdd/engine/packet_stream.h"
 
 #include "base/prng.h"
+#include "tests/unit/engine/heap_pool.h"
 
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <cstdlib>
 #include <cstring>
 
 namespace engine {
 namespace {
-
-class HeapBuffer final : public io::Buffer {
-public:
-    explicit HeapBuffer(std::size_t size)
-        : Buffer(static_cast<std::uint8_t*>(std::malloc(size)), size, -1) {}
-
-private:
-    void recycle() override {
-        std::free(data());
-        delete this;
-    }
-};
-
-class HeapPool final : public io::BufferPool {
-public:
-    io::BufferRef allocate(std::size_t bytes) override {
-        return io::BufferRef(new HeapBuffer(bytes));
-    }
-};
 
 void append(std::vector<std::uint8_t>& stream,
             proto::Command command,
