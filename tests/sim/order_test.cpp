@@ -1,6 +1,8 @@
 // Writes, blocks of a resync and promotions that meet on one place: what comes first. Each of these
 // fails when one line of the engine that keeps the order is taken away; see tests/sim/mutants.
 
+#include "meta/superblock.h"
+#include "tests/sim/disk_metadata.h"
 #include "tests/sim/sim_test.h"
 
 namespace sim {
@@ -68,6 +70,41 @@ TEST(SimOrder, AWriteWaitsForTheReadOfItsBlockForTheTarget) {
         cluster.disk(Node::Alice).set_latency({1ms, 20ms});
         cluster.heal_link();
         cluster.random_io(Node::Alice, 500, 2s);
+        cluster.check_convergence();
+    });
+}
+
+// The source has read the block before the write: on the target the block may be slower.
+TEST(SimOrder, AWriteWaitsForABlockOfAResyncOnItsWayToTheTargetsDisk) {
+    over_seeds(20, [](std::uint64_t seed) {
+        ClusterOptions options = with_seed(seed);
+        options.protocol = seed % 2 == 0 ? Protocol::A : Protocol::C;
+        TestCluster cluster(options);
+        prepare_differences(cluster, 400);
+        cluster.disk(Node::Bob).set_latency({1ms, 60ms});
+        cluster.heal_link();
+        ASSERT_TRUE(cluster.run_until(
+            [&] { return cluster.status(Node::Bob).rs_in_flight_sectors > 0; }, 60s));
+        cluster.random_writes(Node::Alice, 400, 200ms);
+        cluster.run_for(1s);
+        cluster.disk(Node::Bob).set_latency({});
+        cluster.run_for(30s);
+        cluster.check_convergence();
+    });
+}
+
+// A half copied disk must not count as good after a crash, whenever that comes.
+TEST(SimOrder, ATargetSaysThatItIsInconsistentBeforeItsFirstBlockIsWritten) {
+    over_seeds(10, [](std::uint64_t seed) {
+        TestCluster cluster(with_seed(seed));
+        prepare_differences(cluster, 200);
+        cluster.disk(Node::Bob).set_latency({10ms, 60ms});
+        const std::uint64_t before = cluster.status(Node::Bob).received_sectors;
+        cluster.heal_link();
+        ASSERT_TRUE(cluster.run_until(
+            [&] { return cluster.status(Node::Bob).received_sectors > before; }, 60s));
+        const Host::Volume& volume = cluster.host(Node::Bob).volume(0);
+        EXPECT_FALSE(read_superblock(*volume.disk, volume.layout)->has(meta::kMdConsistent));
         cluster.check_convergence();
     });
 }
