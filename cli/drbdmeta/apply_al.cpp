@@ -78,6 +78,8 @@ Result<void> carry_out(MetaDevice& device, const FoundMetadata& found, const met
     return {};
 }
 
+}  // namespace
+
 int apply_to(MetaDevice& device, const FoundMetadata& found) {
     const auto log =
         device.read(to_bytes(found.layout.al_sector), found.layout.al_sectors * base::kSectorBytes);
@@ -97,8 +99,6 @@ int apply_to(MetaDevice& device, const FoundMetadata& found) {
     const Result<void> done = carry_out(device, found, *plan);
     return done ? kOk : report(done.error());
 }
-
-}  // namespace
 
 int apply_al(const CommandLine& line) {
     return with_metadata(line, Access::Write, apply_to);

@@ -20,6 +20,7 @@ const char* const kHelp =
     "Commands:\n"
     "  create-md             write new metadata\n"
     "  apply-al              finish what a crash interrupted; needed before every attach\n"
+    "  check-resize          move internal metadata to the end of a disk that has grown\n"
     "  dump-md               print the metadata as text\n"
     "  restore-md FILE       write metadata that dump-md printed\n"
     "  verify-dump FILE      only check such a file\n"

@@ -142,6 +142,7 @@ struct Command {
 
 constexpr std::array kCommands = {Command{"create-md", 0, create_md},
                                   Command{"apply-al", 0, apply_al},
+                                  Command{"check-resize", 0, check_resize},
                                   Command{"dump-md", 0, dump_md},
                                   Command{"restore-md", 1, restore_md},
                                   Command{"verify-dump", 1, verify_dump},
@@ -163,7 +164,7 @@ int run_command(const CommandLine& line) {
             return line.command == command.name;
         });
     if (found == kCommands.end()) {
-        const bool known = line.command == "check-resize" || line.command == "forget-peer";
+        const bool known = line.command == "forget-peer";
         std::fprintf(stderr,
                      known ? "'%s' is not supported.\n" : "Unknown command '%s'.\n",
                      line.command.c_str());

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "cli/drbdmeta/command_line.h"
+#include "cli/drbdmeta/session.h"
 
 namespace drbdmeta {
 
@@ -11,6 +12,8 @@ int run_command(const CommandLine& line);
 
 int create_md(const CommandLine& line);
 int apply_al(const CommandLine& line);
+int apply_to(MetaDevice& device, const FoundMetadata& found);
+int check_resize(const CommandLine& line);
 int dump_md(const CommandLine& line);
 int restore_md(const CommandLine& line);
 int verify_dump(const CommandLine& line);
