@@ -4,10 +4,13 @@
 #include "cli/drbdmeta/exit_code.h"
 #include "cli/drbdmeta/session.h"
 #include "meta/gi.h"
+#include "meta/superblock_v09.h"
 
 #include <algorithm>
 #include <cstdio>
+#include <optional>
 #include <string>
+#include <vector>
 
 namespace drbdmeta {
 
@@ -56,6 +59,40 @@ int check_existing_metadata(const CommandLine& line, const MetaDevice& device) {
         default:
             return report(found.error());
     }
+}
+
+// The block where the metadata begin or end, if DRBD 9 wrote it.
+std::optional<std::vector<std::uint8_t>> block_of_v09(const CommandLine& line,
+                                                      const MetaDevice& device) {
+    if (!meta::layout_for(line.placement, device.size_bytes())) {
+        return std::nullopt;
+    }
+    auto block =
+        device.read(meta::superblock_byte(line.placement, device.size_bytes()), meta::kBlockBytes);
+    const bool is_v09 = block && base::get_be32(*block, 0x3C) == meta::kMagicV09;
+    return is_v09 ? std::optional(std::move(*block)) : std::nullopt;
+}
+
+// A disk comes home from DRBD 9: bitmap and activity log stay where they are.
+int convert_v09(const CommandLine& line, MetaDevice& device, base::ConstBytes block) {
+    const Result<meta::Superblock> superblock = meta::superblock_of_v09(block);
+    if (!superblock) {
+        return report(superblock.error());
+    }
+    const auto layout = meta::layout_of(*superblock, line.placement, device.size_bytes());
+    if (!layout) {
+        return report(layout.error());
+    }
+    std::printf("Valid v09 meta-data found: %s\n", meta::gi_line(*superblock).c_str());
+    if (!confirm(line, "Convert meta-data v09 to v08?")) {
+        std::printf("Operation cancelled.\n");
+        return kFailed;
+    }
+    if (const Result<void> done = write_superblock(device, *layout, *superblock); !done) {
+        return report(done.error());
+    }
+    std::printf("Successfully converted v09 meta-data to v08 format.\n");
+    return kOk;
 }
 
 void print_content(const Content& content, const meta::Layout& layout) {
@@ -158,6 +195,9 @@ int create_on(const CommandLine& line, MetaDevice& device) {
         line.placement, device.size_bytes(), line.al_stripes, line.al_stripe_size_4k);
     if (!layout) {
         return report(layout.error());
+    }
+    if (const auto v09 = block_of_v09(line, device)) {
+        return convert_v09(line, device, *v09);
     }
     if (const int code = check_existing_metadata(line, device); code != kOk) {
         return code;

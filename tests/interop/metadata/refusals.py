@@ -184,6 +184,7 @@ def scenarios_of_ours(stage):
                     stage.run('ours', '--force', '--ignore-sanity-checks', '-', 'v08', device,
                               'internal', 'create-md'))
     slots_of_one_device(stage)
+    home_from_drbd_9(stage)
     for old, new in ((64 * MIB, 68 * MIB), (64 * MIB, 65 * MIB), (100 * MIB, 300 * MIB), (64 << 30, (64 << 30) + 4 * MIB)):
         for magic in (image.MAGIC_CLEAN, image.MAGIC_UNCLEAN):
             grown(stage, old, new, magic)
@@ -214,6 +215,37 @@ def slots_of_one_device(stage):
             stage.check('get-gi of a free slot', 0, 'ours', run('2', 'get-gi'))
             stage.check('the whole of a device with a slot in use', 20, 'ours', run('flex-external', 'get-gi'))
         stage.check('get-gi of the first slot', 0, 'ours', run('0', 'get-gi'))
+
+
+def home_from_drbd_9(stage):
+    """Metadata that the original made for DRBD 9 become v08 by our create-md, and the original reads them as such."""
+    path = os.path.join(stage.folder, 'nine')
+    for index, size in (('internal', 64 * MIB), ('flex-external', MIB)):
+        for peers in (1, 3):
+            layout = Layout(size) if index == 'internal' else External(size)
+            Image(path, layout)
+            run = lambda who, version, *command: stage.run(who, '--force', '-', version, path, index, *command)
+            stage.check('theirs makes v09', 0, 'theirs', run('theirs', 'v09', 'create-md', str(peers)))
+            if peers == 1:
+                with open(path, 'r+b') as file:  # as DRBD 9 leaves it: a peer, generations, one bit
+                    file.seek(layout.superblock)
+                    block = bytearray(file.read(image.BLOCK))
+                    struct.pack_into('>QQ', block, 0, 120000, 0x1234567890ABCDE0)
+                    struct.pack_into('>I', block, 0x38, 0x91)
+                    struct.pack_into('>QQIi', block, 0x70 + 32, 0x55, 0, 0x1 | 0x2, 0)
+                    struct.pack_into('>QQ', block, 0x470, 0x66, 0x77)
+                    file.seek(layout.superblock)
+                    file.write(block)
+                    file.seek(layout.bitmap)
+                    file.write(b'\x20')
+            stage.check(f'{index}: create-md on v09 for {peers}', 0 if peers == 1 else 1, 'ours', run('ours', 'v08', 'create-md'))
+            if peers == 1:
+                want = ':'.join('%016X' % uuid for uuid in (0x1234567890ABCDE0, 0x55, 0x66, 0x77)) + ':1:1:0:1:0:1:0\n'
+                for who in ('ours', 'theirs'):
+                    got = run(who, 'v08', 'get-gi').stdout
+                    stage.expect(f'{index}: converted, {who}: {got}', got == want)
+                stage.expect(f'{index}: the bitmap', 'bits-set 1;' in run('theirs', 'v08', 'dump-md').stdout)
+    os.remove(path)
 
 
 def grown(stage, old_size, new_size, magic):
