@@ -4,6 +4,7 @@
 #include "cli/drbdmeta/exit_code.h"
 #include "cli/drbdmeta/session.h"
 #include "meta/gi.h"
+#include "meta/superblock_v07.h"
 #include "meta/superblock_v09.h"
 
 #include <algorithm>
@@ -61,21 +62,30 @@ int check_existing_metadata(const CommandLine& line, const MetaDevice& device) {
     }
 }
 
-// The block where the metadata begin or end, if DRBD 9 wrote it.
-std::optional<std::vector<std::uint8_t>> block_of_v09(const CommandLine& line,
-                                                      const MetaDevice& device) {
+// The metadata of another DRBD, as v08 has them.
+struct Foreign {
+    const char* version;
+    Result<meta::Superblock> superblock;
+};
+
+std::optional<Foreign> find_foreign(const CommandLine& line, const MetaDevice& device) {
     if (!meta::layout_for(line.placement, device.size_bytes())) {
         return std::nullopt;
     }
     auto block =
         device.read(meta::superblock_byte(line.placement, device.size_bytes()), meta::kBlockBytes);
-    const bool is_v09 = block && base::get_be32(*block, 0x3C) == meta::kMagicV09;
-    return is_v09 ? std::optional(std::move(*block)) : std::nullopt;
+    if (block && base::get_be32(*block, 0x3C) == meta::kMagicV09) {
+        return Foreign{"v09", meta::superblock_of_v09(*block)};
+    }
+    if (block && meta::is_v07(*block)) {
+        return Foreign{"v07", meta::superblock_of_v07(*block)};
+    }
+    return std::nullopt;
 }
 
-// A disk comes home from DRBD 9: bitmap and activity log stay where they are.
-int convert_v09(const CommandLine& line, MetaDevice& device, base::ConstBytes block) {
-    const Result<meta::Superblock> superblock = meta::superblock_of_v09(block);
+// A disk comes home from DRBD 9, or from the past: bitmap and activity log stay where they are.
+int convert(const CommandLine& line, MetaDevice& device, const Foreign& foreign) {
+    const Result<meta::Superblock>& superblock = foreign.superblock;
     if (!superblock) {
         return report(superblock.error());
     }
@@ -83,15 +93,16 @@ int convert_v09(const CommandLine& line, MetaDevice& device, base::ConstBytes bl
     if (!layout) {
         return report(layout.error());
     }
-    std::printf("Valid v09 meta-data found: %s\n", meta::gi_line(*superblock).c_str());
-    if (!confirm(line, "Convert meta-data v09 to v08?")) {
+    std::printf(
+        "Valid %s meta-data found: %s\n", foreign.version, meta::gi_line(*superblock).c_str());
+    if (!confirm(line, "Convert it to v08?")) {
         std::printf("Operation cancelled.\n");
         return kFailed;
     }
     if (const Result<void> done = write_superblock(device, *layout, *superblock); !done) {
         return report(done.error());
     }
-    std::printf("Successfully converted v09 meta-data to v08 format.\n");
+    std::printf("Successfully converted %s meta-data to v08 format.\n", foreign.version);
     return kOk;
 }
 
@@ -196,8 +207,8 @@ int create_on(const CommandLine& line, MetaDevice& device) {
     if (!layout) {
         return report(layout.error());
     }
-    if (const auto v09 = block_of_v09(line, device)) {
-        return convert_v09(line, device, *v09);
+    if (const auto foreign = find_foreign(line, device)) {
+        return convert(line, device, *foreign);
     }
     if (const int code = check_existing_metadata(line, device); code != kOk) {
         return code;

@@ -185,6 +185,7 @@ def scenarios_of_ours(stage):
                               'internal', 'create-md'))
     slots_of_one_device(stage)
     home_from_drbd_9(stage)
+    out_of_the_past(stage)
     for old, new in ((64 * MIB, 68 * MIB), (64 * MIB, 65 * MIB), (100 * MIB, 300 * MIB), (64 << 30, (64 << 30) + 4 * MIB)):
         for magic in (image.MAGIC_CLEAN, image.MAGIC_UNCLEAN):
             grown(stage, old, new, magic)
@@ -246,6 +247,30 @@ def home_from_drbd_9(stage):
                     stage.expect(f'{index}: converted, {who}: {got}', got == want)
                 stage.expect(f'{index}: the bitmap', 'bits-set 1;' in run('theirs', 'v08', 'dump-md').stdout)
     os.remove(path)
+
+
+def out_of_the_past(stage):
+    """Metadata that the original made for DRBD 0.7: its conversion and ours give the same bytes."""
+    paths = {who: os.path.join(stage.folder, f'seven-{who}') for who in ('ours', 'theirs')}
+    for index, size in (('flex-internal', 64 * MIB), ('flex-external', MIB)):
+        layout = Layout(size) if index == 'flex-internal' else External(size)
+        superblocks = {}
+        for who, path in paths.items():
+            Image(path, layout)
+            theirs = lambda *command: stage.run('theirs', '--force', '-', 'v07', path, index, *command)
+            stage.check('theirs makes v07', 0, 'theirs', theirs('create-md'))
+            stage.check('theirs sets counters', 0, 'theirs', theirs('set-gi', '1:7:8:9:10:1'))
+            stage.check(f'{index}: create-md on v07', 0, who,
+                        stage.run(who, '--force', '-', 'v08', path, index, 'create-md'))
+            with open(path, 'rb') as file:
+                file.seek(layout.superblock)
+                superblocks[who] = file.read(image.BLOCK)
+        stage.expect(f'{index}: v07 converted', superblocks['ours'] == superblocks['theirs'])
+        for command in ('apply-al', 'get-gi'):
+            stage.check(f'{index}: {command} of what was v07', 0, 'ours',
+                        stage.run('ours', '--force', '-', 'v08', paths['ours'], index, command))
+    for path in paths.values():
+        os.remove(path)
 
 
 def grown(stage, old_size, new_size, magic):
