@@ -234,6 +234,9 @@ void Connection::send_packet(SocketId socket,
     if (&out == &meta_out_ || budget::is_answer(command)) {
         out.answers.add(out.queued, head.size() + payload.length);
     }
+    if (command == proto::Command::PingAck) {
+        out.pongs.add(out.queued, head.size());
+    }
     core_.emit(Send{socket, std::move(head), std::move(payload)});
 }
 
@@ -327,6 +330,7 @@ void Connection::on_written(SocketId socket, std::uint64_t total) {
     }
     out->written = std::min(total, out->queued);
     out->answers.on_written(out->written, core_.work);
+    out->pongs.on_written(out->written, core_.work);
     out->progress_at = core_.now;
     core_.progress = true;
     if (out == &data_out_) {
@@ -472,7 +476,7 @@ std::uint64_t Connection::bytes_being_read() const {
 }
 
 bool Connection::may_read() const {
-    return bytes_being_read() + data_out_.answers.bytes() < budget::kReplyWindow;
+    return bytes_being_read() + data_out_.answers.bytes() < core_.settings.net.reply_window;
 }
 
 std::uint64_t Connection::bytes_kept() const {
@@ -480,17 +484,25 @@ std::uint64_t Connection::bytes_kept() const {
     for (const auto& device : resource_.devices()) {
         requests += device->peer.source.waiting();
     }
-    return requests * budget::kRequestBytes + bytes_being_read() + data_out_.answers.bytes() +
+    // Payload that waits for the peer to read it is limited where its read begins: if it counted,
+    // two nodes could stop reading until the other one reads.
+    const std::uint64_t replies = bytes_being_read() + data_out_.answers.bytes();
+    const std::uint64_t window = core_.settings.net.reply_window + proto::kMaxDataBytes;
+    return requests * budget::kRequestBytes + std::max(replies, window) - window +
            meta_out_.answers.bytes() + peer_writes.bytes_to_be_flushed();
 }
 
-// Reading goes on when half of it has gone, so that it does not stop and go with every packet.
+// Reading goes on when half of it has gone, so that it does not stop and go with every packet. The
+// meta socket brings acks, by which our own work goes on, and pings: a node that does not answer
+// them for a while is taken for dead. So it is read until somebody pings without listening.
 void Connection::check_budget() {
-    const bool too_much = bytes_kept() > budget::kMostKept / (meta_paused_ ? 2 : 1);
+    const bool too_much = bytes_kept() > core_.settings.net.peer_budget / (data_paused_ ? 2 : 1);
     const bool too_many_writes =
         peer_writes.bytes_held() > peer_writes.most_memory() / (data_paused_ ? 2 : 1);
+    const bool too_many_pongs =
+        meta_out_.pongs.bytes() > budget::kMostPongs / (meta_paused_ ? 2 : 1);
     pause_reading(data_, data_paused_, too_much || too_many_writes);
-    pause_reading(meta_, meta_paused_, too_much);
+    pause_reading(meta_, meta_paused_, too_much && too_many_pongs);
 }
 
 void Connection::pause_reading(const std::optional<SocketId>& socket,

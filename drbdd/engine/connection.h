@@ -145,6 +145,7 @@ private:
         std::uint64_t written = 0;
         io::Instant progress_at{};  // last time something left, or the queue was empty
         budget::Waiting answers{};  // of what is queued
+        budget::Waiting pongs{};    // of those
     };
 
     template <typename P>

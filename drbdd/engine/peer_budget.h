@@ -1,11 +1,12 @@
 // What a connection keeps for its peer, in bytes of memory, and how much of that is too much. A
 // peer may ask for anything at any speed and read none of the answers: beyond these limits nothing
-// more is read from it, on both sockets, until what waits has left.
+// more is read from it until what waits has left.
 //
-// Two nodes of ours never stop listening to each other for it. What one of them may have open at
-// the other (requests of its applications, a window of resync) stays far below kMostKept, and the
-// payload of answers, which alone could be more, is limited where a read begins: kReplyWindow. So
-// acks are always read and sent, and what is kept only waits for the disk and for the network.
+// Two nodes never wait for each other's reading. Payload of answers has a limit where a read begins
+// (kReplyWindow) and does not count beside; a node stops reading the data socket only for requests
+// that wait, for acks, which the other one reads always, and for its own disk. Of requests only one
+// of two nodes can have that many: the applications of a Primary; a resync has a window. The meta
+// socket is read until pings come without an end: their answers are not read.
 #pragma once
 
 #include "drbdd/engine/work.h"
@@ -20,6 +21,9 @@ inline constexpr std::uint64_t kMostKept = std::uint64_t{32} << 20;
 // Payload that is being read for the peer, or waits to leave. One read more may begin while it is
 // less.
 inline constexpr std::uint64_t kReplyWindow = std::uint64_t{8} << 20;
+
+// Answers to pings that wait to leave. A node asks a few times in its life at once.
+inline constexpr std::uint64_t kMostPongs = std::uint64_t{16} << 10;
 
 inline constexpr std::uint64_t kRequestBytes = 256;  // a request that waits, whatever it asks for
 inline constexpr std::uint64_t kPacketBytes =

@@ -2,6 +2,7 @@
 // drbd.conf by the daemon's assembly; the defaults are DRBD's. Wire specification, section 12.
 #pragma once
 
+#include "drbdd/engine/peer_budget.h"
 #include "drbdd/io/time.h"
 
 #include <chrono>
@@ -57,6 +58,9 @@ struct NetSettings {
     AfterSplitBrain after_sb_2p = AfterSplitBrain::Disconnect;
     RrConflict rr_conflict = RrConflict::Disconnect;
     bool always_asbp = false;
+    // What is kept for the peer, see peer_budget.h; only tests make it less.
+    std::uint64_t peer_budget = budget::kMostKept;
+    std::uint64_t reply_window = budget::kReplyWindow;
     bool use_rle = true;
     bool explicit_flush = true;  // offered to the peer; tests leave it out, as the kernel does
     std::string cram_hmac_alg;   // empty: no authentication; else "sha1", "sha256", "md5"...

@@ -124,5 +124,38 @@ TEST(SimBudget, APairUnderFullLoadGoesOn) {
     });
 }
 
+// Everything that goes to the peer and waits for its answer, in both directions at once, with
+// budgets so small that each node reaches them: writes, reads of a disk that is being rebuilt, and
+// a resync of one volume each way, over a thin link with small buffers. A node that stops listening
+// must have something to wait for but the other's listening, or both stop for good.
+TEST(SimBudget, TwoNodesWithSmallBudgetsDoNotWaitForEachOther) {
+    over_seeds(3, [](std::uint64_t seed) {
+        ClusterOptions options = with_seed(seed);
+        options.volumes = 2;
+        options.device_bytes = 12u << 20;
+        options.net.peer_budget = 96u << 10;
+        options.net.reply_window = 32u << 10;
+        options.link.bytes_per_second = 8'000'000;
+        options.link.send_buffer = 8u << 10;
+        TestCluster cluster(options);
+        cluster.start_in_sync();
+        ASSERT_TRUE(cluster.promote(Node::Alice).ok());
+        ASSERT_TRUE(cluster.invalidate_remote(Node::Alice, 0).ok());
+        ASSERT_TRUE(cluster.invalidate(Node::Alice, 1).ok());
+        for (std::uint64_t i = 0; i < 500; ++i) {
+            const std::uint64_t sector = i * 40 % 20000;
+            cluster.write(Node::Alice, sector, 8, {.volume = i % 2});
+            cluster.read(Node::Alice, (sector + 8000) % 20000, 256, {.volume = 1});
+        }
+        EXPECT_TRUE(cluster.drain(200s));
+        EXPECT_TRUE(cluster.run_until_in_sync(200s));
+        for (const Node node : {Node::Alice, Node::Bob}) {
+            EXPECT_FALSE(cluster.host(node).logged("PingAck did not arrive in time")) << name(node);
+            EXPECT_FALSE(cluster.host(node).logged("NetworkFailure")) << name(node);
+        }
+        EXPECT_GT(cluster.world().coverage.counts().at("paused reading"), 0u);
+    });
+}
+
 }  // namespace
 }  // namespace sim
