@@ -63,11 +63,21 @@ base::Result<void> with(base::Result<Decoded> decoded, Handler handler) {
     }
 }
 
+bool writes_data(const Packet& packet) {
+    const auto command = static_cast<proto::Command>(packet.header.command);
+    return command == proto::Command::Data || command == proto::Command::Trim ||
+           command == proto::Command::Zeroes;
+}
+
 }  // namespace
 
 base::Result<void> Connection::handle_data_volume(const Packet& packet, Device& device) {
     const base::ConstBytes body = packet.body;
     PeerDevice& peer = device.peer;
+    if (writes_data(packet) && device.state().conn < ConnState::Connected) {
+        return base::Error{base::ErrorCode::Invalid,
+                           "a write before it is settled whose data are newer"};
+    }
     switch (static_cast<proto::Command>(packet.header.command)) {
         case proto::Command::SyncParam89:
             return with(proto::decode_sync_param89(body),

@@ -231,8 +231,9 @@ void PeerDevice::on_state_request(const proto::StateChgReq& packet) {
                                       packet.value));
     } else if (!request_pending_ || !connection_.resolve_conflicts()) {
         const VolumeState own = device_.state();
-        const VolumeState next = sanitise(apply_peer_request(own, packet.mask, packet.value));
-        code = check_change(own, next, connection_.in_handshake(), core_.settings.fencing);
+        const VolumeState wanted = apply_peer_request(own, packet.mask, packet.value);
+        const VolumeState next = sanitise(wanted);
+        code = check_peer_request(own, wanted, connection_.in_handshake(), core_.settings.fencing);
         // Of a detach we only agree that it may be: its P_STATE tells when it is, and until then
         // the peer has what it had. It may be given up, or the connection be lost.
         const bool detach =

@@ -252,4 +252,29 @@ VolumeState apply_peer_request(const VolumeState& own, std::uint32_t mask, std::
     return result;
 }
 
+StateCode check_peer_request(const VolumeState& from,
+                             const VolumeState& wanted,
+                             bool in_handshake,
+                             Fencing fencing) {
+    const VolumeState to = sanitise(wanted);
+    const bool conn_taken_back = wanted.conn != from.conn && to.conn != wanted.conn;
+    const bool disk_taken_back = wanted.disk != from.disk && to.disk != wanted.disk;
+    if (conn_taken_back || disk_taken_back) {
+        const StateCode invalid = check_validity(wanted, fencing);
+        if (invalid != StateCode::Success) {
+            return invalid;
+        }
+        const StateCode illegal = check_transition(from, wanted, in_handshake);
+        return illegal != StateCode::Success ? illegal : StateCode::NotSupported;
+    }
+    if (wanted.peer == Role::Primary && to.peer != Role::Primary) {
+        return StateCode::InTransientState;  // in the handshake: we would not know of it
+    }
+    // Of its own disk the peer may make what the rules correct, but for this: it would be UpToDate.
+    if (wanted.pdsk == DiskState::Outdated && wanted.pdsk != from.pdsk && to.pdsk != wanted.pdsk) {
+        return StateCode::ConnectedOutdates;
+    }
+    return check_change(from, to, in_handshake, fencing);
+}
+
 }  // namespace engine

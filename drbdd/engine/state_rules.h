@@ -33,4 +33,12 @@ bool peer_may_ask(std::uint32_t mask, std::uint32_t value);
 // A peer's P_STATE_CHG_REQ as seen from here, applied to our state (4.6).
 VolumeState apply_peer_request(const VolumeState& own, std::uint32_t mask, std::uint32_t value);
 
+// Whether we agree to that. `wanted`: what apply_peer_request() made of it, before it is sanitised.
+// What the rules would take back at once (a resync or a verify without a disk, Outdated while
+// connected) is refused, with the rule: to a yes the peer may hold us.
+StateCode check_peer_request(const VolumeState& from,
+                             const VolumeState& wanted,
+                             bool in_handshake,
+                             Fencing fencing);
+
 }  // namespace engine

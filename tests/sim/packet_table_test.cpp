@@ -24,24 +24,22 @@ constexpr const char* kStates[] = {"Secondary",
                                    "WFBitMapS",
                                    "SyncSource",
                                    "WFBitMapT",
-                                   "SyncTarget"};
+                                   "SyncTarget",
+                                   "WFReportParams",
+                                   "PausedSyncS",
+                                   "PausedSyncT",
+                                   "WFReportParams, Outdated",
+                                   "Inconsistent, alone"};
 
 constexpr std::uint64_t kNewer = RogueCluster::kGeneration + 0x100;
 
 // A node that is in this state, beside a peer that speaks.
 class StateOfOurs {
 public:
-    explicit StateOfOurs(const std::string& state) : cluster(options()) {
-        if (state == "peer Diskless") {
-            cluster.peer.be_diskless_primary();
-        } else if (state == "WFBitMapS" || state == "SyncSource") {
-            cluster.peer.uuids.current = 4;  // just created
-            cluster.peer.state.disk = DiskState::Inconsistent;
-        } else if (state == "WFBitMapT" || state == "SyncTarget") {
-            cluster.peer.uuids.bitmap = RogueCluster::kGeneration;
-            cluster.peer.uuids.current = kNewer;
-            cluster.peer.uuids.dirty_bits = 1024;
-        }
+    explicit StateOfOurs(const std::string& state) : cluster(options(state)) {
+        const bool source = state.ends_with("SyncS") || state == "SyncSource";
+        const bool target = state.ends_with("SyncT") || state == "SyncTarget";
+        set_up_peer(state, source, target);
         cluster.start();
         if (state == "Primary") {
             cluster.admin(engine::Promote{});
@@ -49,12 +47,18 @@ public:
             cluster.admin(engine::Detach{});
         }
         cluster.run_for(500ms);
-        if (state == "SyncSource" || state == "SyncTarget") {
-            send_bitmap(state == "SyncTarget" ? 1024 : 0);
+        if (source || target) {
+            send_bitmap(target ? 1024 : 0);
             cluster.run_for(200ms);
         }
-        if (state == "SyncTarget") {
+        if (target) {
             cluster.peer.send(Command::SyncUuid, proto::SyncUuid{kNewer + 0x100});
+            cluster.run_for(200ms);
+        }
+        if (state.starts_with("Paused")) {  // by the peer's administrator
+            cluster.peer.state.conn = source ? ConnState::PausedSyncT : ConnState::PausedSyncS;
+            cluster.peer.state.user_isp = true;
+            cluster.peer.send_state();
             cluster.run_for(200ms);
         }
     }
@@ -62,11 +66,35 @@ public:
     RogueCluster cluster;
 
 private:
-    static RogueCluster::Options options() {
+    static RogueCluster::Options options(const std::string& state) {
         RogueCluster::Options made;
         made.geometry.size_bytes = std::uint64_t{64} << 20;
         made.geometry.can_discard = true;
+        if (state == "WFReportParams, Outdated") {
+            made.flags_lacking = meta::kMdWasUpToDate;
+        } else if (state == "Inconsistent, alone") {
+            made.flags_lacking = meta::kMdWasUpToDate | meta::kMdConsistent;
+        }
         return made;
+    }
+
+    // Alone: with the only disk. An Outdated one is connected to no such peer, and a connection to
+    // a disk makes it UpToDate or a target: it is met in the handshake.
+    void set_up_peer(const std::string& state, bool source, bool target) {
+        if (state == "Inconsistent, alone") {
+            cluster.peer.be_diskless_primary();
+            cluster.peer.state.role = Role::Secondary;
+        } else if (state == "peer Diskless") {
+            cluster.peer.be_diskless_primary();
+        } else if (source || state == "WFBitMapS") {
+            cluster.peer.uuids.current = 4;  // just created
+            cluster.peer.state.disk = DiskState::Inconsistent;
+        } else if (target || state == "WFBitMapT") {
+            cluster.peer.uuids.bitmap = RogueCluster::kGeneration;
+            cluster.peer.uuids.current = kNewer;
+            cluster.peer.uuids.dirty_bits = 1024;
+        }
+        cluster.peer.tells_state = !state.starts_with("WFReportParams");
     }
 
     // Of which the first bits are set.
@@ -85,19 +113,6 @@ private:
         cluster.peer.send_data(Command::Bitmap, {});
     }
 };
-
-template <typename P>
-std::vector<std::uint8_t> encoded(const P& packet) {
-    std::size_t size = 0;
-    if constexpr (requires { packet.size(); }) {
-        size = packet.size();
-    } else {
-        size = P::kSize;
-    }
-    std::vector<std::uint8_t> body(size);
-    proto::encode(packet, body);
-    return body;
-}
 
 struct Sample {
     std::string name;
@@ -293,6 +308,7 @@ std::string outcome(const char* state, bool meta, const Sample& sample) {
         own.peer = before.peer;
         own.pdsk = before.pdsk;
         own.susp = before.susp;
+        own.peer_isp = before.peer_isp;
     }
     // The one that a person asks for: `invalidate-remote` at the peer.
     if (std::string(state) == "Primary" && !sample.name.ends_with("a resync to us")) {
@@ -343,10 +359,15 @@ std::vector<std::string> lines_of(const std::string& text) {
 }
 
 TEST(SimPacketTable, EachStateIsTheOneThatIsMeant) {
-    const std::pair<const char*, ConnState> expected[] = {{"WFBitMapS", ConnState::WFBitMapS},
-                                                          {"SyncSource", ConnState::SyncSource},
-                                                          {"WFBitMapT", ConnState::WFBitMapT},
-                                                          {"SyncTarget", ConnState::SyncTarget}};
+    const std::pair<const char*, ConnState> expected[] = {
+        {"WFBitMapS", ConnState::WFBitMapS},
+        {"SyncSource", ConnState::SyncSource},
+        {"WFBitMapT", ConnState::WFBitMapT},
+        {"SyncTarget", ConnState::SyncTarget},
+        {"WFReportParams", ConnState::WFReportParams},
+        {"WFReportParams, Outdated", ConnState::WFReportParams},
+        {"PausedSyncS", ConnState::PausedSyncS},
+        {"PausedSyncT", ConnState::PausedSyncT}};
     for (const auto& [name, conn] : expected) {
         StateOfOurs ours(name);
         EXPECT_EQ(ours.cluster.status().state.conn, conn)
@@ -354,6 +375,11 @@ TEST(SimPacketTable, EachStateIsTheOneThatIsMeant) {
     }
     EXPECT_EQ(StateOfOurs("Primary").cluster.status().state.role, Role::Primary);
     EXPECT_EQ(StateOfOurs("Diskless").cluster.status().state.disk, DiskState::Diskless);
+    EXPECT_EQ(StateOfOurs("WFReportParams, Outdated").cluster.status().state.disk,
+              DiskState::Outdated);
+    StateOfOurs alone("Inconsistent, alone");
+    EXPECT_EQ(alone.cluster.status().state.disk, DiskState::Inconsistent);
+    EXPECT_EQ(alone.cluster.status().state.conn, ConnState::Connected);
 }
 
 TEST(SimPacketTable, IsTheOneOfTheDocument) {

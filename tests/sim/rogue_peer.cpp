@@ -67,10 +67,8 @@ void RoguePeer::on_packet(engine::SocketId socket, const engine::Packet& packet)
 }
 
 void RoguePeer::agree() {
-    std::vector<std::uint8_t> body(proto::StateChgReply::kSize);
-    proto::encode(proto::StateChgReply{static_cast<std::int32_t>(engine::StateCode::Success)},
-                  body);
-    send_meta(Command::StateChgReply, std::move(body));
+    send_meta(Command::StateChgReply,
+              encoded(proto::StateChgReply{static_cast<std::int32_t>(engine::StateCode::Success)}));
 }
 
 void RoguePeer::shake_hands() {
@@ -95,6 +93,9 @@ void RoguePeer::shake_hands() {
     send_sizes();
     if (has_uuids) {
         send(Command::Uuids, uuids);
+    }
+    if (!tells_state) {
+        return;
     }
     engine::VolumeState told = state;
     told.conn = engine::ConnState::WFConnection;
@@ -137,7 +138,8 @@ RogueCluster::RogueCluster(const Options& options)
       net(world, LinkOptions{}),
       alice(world, net, *this, Node::Alice),
       peer(world, net),
-      agreed_sectors_(options.agreed_sectors) {
+      agreed_sectors_(options.agreed_sectors),
+      flags_lacking_(options.flags_lacking) {
     alice.judged = false;
     settings_.name = "r0";
     settings_.net.protocol = options.protocol;
@@ -166,13 +168,14 @@ void RogueCluster::prepare() {
     for (std::size_t i = 0; i < alice.volume_count(); ++i) {
         Host::Volume& volume = alice.volume(i);
         create_metadata(*volume.disk, volume.layout, kGeneration);
+        meta::Superblock superblock = *read_superblock(*volume.disk, volume.layout);
         if (agreed_sectors_ != 0) {
-            meta::Superblock superblock = *read_superblock(*volume.disk, volume.layout);
             superblock.la_size_sectors = agreed_sectors_;
-            std::vector<std::uint8_t> block(meta::kBlockBytes);
-            meta::encode(superblock, block);
-            volume.disk->poke(volume.layout.superblock_sector, block);
         }
+        superblock.flags &= ~flags_lacking_;
+        std::vector<std::uint8_t> block(meta::kBlockBytes);
+        meta::encode(superblock, block);
+        volume.disk->poke(volume.layout.superblock_sector, block);
     }
 }
 
@@ -184,8 +187,9 @@ void RogueCluster::boot() {
     }
     run_for(std::chrono::seconds(1));
     admin(engine::ConnectCommand{});
-    run_until([this] { return status().state.conn >= engine::ConnState::Connected; },
-              std::chrono::seconds(20));
+    const engine::ConnState last =
+        peer.tells_state ? engine::ConnState::Connected : engine::ConnState::WFReportParams;
+    run_until([this, last] { return status().state.conn >= last; }, std::chrono::seconds(20));
     run_for(std::chrono::milliseconds(100));  // what she has said arrives, too
 }
 

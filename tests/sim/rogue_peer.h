@@ -4,6 +4,7 @@
 #pragma once
 
 #include "drbdd/engine/state.h"
+#include "tests/sim/encoded.h"
 #include "tests/sim/host.h"
 #include "tests/sim/sim_net.h"
 
@@ -24,7 +25,8 @@ public:
     std::uint32_t protocol = 3;
     proto::Sizes sizes;
     proto::Uuids uuids;
-    bool has_uuids = true;  // a node without a disk sends none
+    bool has_uuids = true;    // a node without a disk sends none
+    bool tells_state = true;  // with it the handshake ends
     engine::VolumeState state;
 
     void be_diskless_primary();
@@ -44,15 +46,7 @@ public:
     // --- Talking; nothing happens while it is not connected ---
     template <typename P>
     void send(proto::Command command, const P& packet, io::Slice payload = {}) {
-        std::size_t size = 0;
-        if constexpr (requires { packet.size(); }) {
-            size = packet.size();
-        } else {
-            size = P::kSize;
-        }
-        std::vector<std::uint8_t> body(size);
-        proto::encode(packet, body);
-        send_body(data_, command, std::move(body), std::move(payload));
+        send_body(data_, command, encoded(packet), std::move(payload));
     }
 
     void send_state();
@@ -104,12 +98,14 @@ public:
         engine::ReplicationProtocol protocol = engine::ReplicationProtocol::C;
         std::size_t volumes = 1;
         std::uint64_t agreed_sectors = 0;  // the size in use; 0: all that the disk has room for
+        std::uint32_t flags_lacking = 0;   // meta::MdFlag: of her data, which are UpToDate else
     };
 
     explicit RogueCluster(const Options& options);
     ~RogueCluster() override;
 
-    // The disks are UpToDate with kGeneration, attached; then she connects.
+    // The disks are UpToDate (or worse: flags_lacking) with kGeneration, attached; then she
+    // connects.
     void start() {
         prepare();
         boot();
@@ -159,6 +155,7 @@ private:
 
     engine::ResourceSettings settings_;
     std::uint64_t agreed_sectors_;
+    std::uint32_t flags_lacking_;
     std::uint64_t next_id_ = 1;
     std::uint64_t open_requests_ = 0;
     std::vector<engine::AdminDone> answers_;

@@ -148,6 +148,44 @@ TEST(PeerRequest, IsSeenFromTheOtherSide) {
     EXPECT_EQ(apply_peer_request(connected(), 0x1ff0, 0x0a10).pdsk, DiskState::Outdated);
 }
 
+// Otherwise the peer counts on what never comes: it waits for a verify, or takes our data for
+// Outdated while they are not.
+TEST(StateRules, NobodyIsPromisedWhatTheRulesTakeBack) {
+    const auto asked = [](const VolumeState& own, std::uint32_t mask, std::uint32_t value) {
+        return check_peer_request(
+            own, apply_peer_request(own, mask, value), false, Fencing::DontCare);
+    };
+    VolumeState diskless = connected();
+    diskless.disk = DiskState::Diskless;
+    VolumeState to_diskless = connected();
+    to_diskless.pdsk = DiskState::Diskless;
+    for (const std::uint32_t conn : {0x120u, 0x0c0u, 0x0b0u}) {  // verify, a full resync either way
+        EXPECT_EQ(asked(diskless, 0x1f0, conn), StateCode::NoLocalDisk) << conn;
+        EXPECT_EQ(asked(to_diskless, 0x1f0, conn), StateCode::NoRemoteDisk) << conn;
+    }
+    EXPECT_EQ(asked(connected(), 0x1f0, 0x120), StateCode::NoVerifyAlg);
+    EXPECT_EQ(asked(connected(), 15u << 13, 5u << 13), StateCode::ConnectedOutdates);
+    EXPECT_EQ(asked(connected(), 15u << 9, 5u << 9), StateCode::ConnectedOutdates);
+    EXPECT_EQ(asked(to_diskless, 15u << 9, 5u << 9), StateCode::ConnectedOutdates);
+    VolumeState target = connected();
+    target.conn = ConnState::SyncTarget;
+    target.disk = DiskState::Inconsistent;
+    EXPECT_EQ(asked(target, 15u << 13, 5u << 13), StateCode::LowerThanOutdated);
+    VolumeState handshake = connected();
+    handshake.conn = ConnState::WFReportParams;
+    handshake.peer = Role::Unknown;
+    EXPECT_EQ(asked(handshake, 0x3, 0x1), StateCode::InTransientState);
+    // With the end of the connection it comes true, on both sides.
+    EXPECT_EQ(asked(connected(), 0x1f0 | 15u << 13, 0x010 | 5u << 13), StateCode::Success);
+    EXPECT_EQ(asked(connected(), 0x1ff0, 0x0a10), StateCode::Success);
+    // What has an effect, or is so already.
+    EXPECT_EQ(asked(connected(), 0x3, 0x1), StateCode::Success);
+    EXPECT_EQ(asked(connected(), 0x3, 0x2), StateCode::NothingToDo);
+    EXPECT_EQ(asked(connected(), 0x1f0, 0x0c0), StateCode::Success);
+    EXPECT_EQ(asked(connected(), 0x1e00, 0x400), StateCode::Success);
+    EXPECT_EQ(asked(to_diskless, 0x1e00, 0), StateCode::NothingToDo);
+}
+
 // Every value of every field, alone: what a peer may ask of us.
 TEST(StateRules, APeerMayAskForItsOwnStateAndForLittleOfOurs) {
     struct Field {
