@@ -171,6 +171,7 @@ base::Result<hb::Start> prepare_start(const Options& options,
                   "Resources that run here are taken over from the daemon before this one: " +
                       std::string(hb::word_of(start.restart_hold)));
     }
+    hb::inherit_touch(life, hb::boot_id(), settings.node, hb::boot_time(), start);
     const hb::Heard heard =
         hb::later_of(hb::HeardFile::load(options.state_dir), life ? life->partner : hb::Heard{});
     if (!heard.node.empty()) {
@@ -201,6 +202,9 @@ hb::Start next_life(const Options& options,
     (void)!::getrandom(&start.seed, sizeof start.seed, 0);
     start.restart_hold = hold;
     start.heard.clear();
+    start.agents.clear();  // the daemon knows its own
+    start.silence = start.unheard = {};
+    start.stops_left.reset();
     if (life && !life->partner.node.empty()) {
         start.heard.push_back(life->partner);
     }
@@ -255,12 +259,17 @@ hb::Daemon::Ending run_daemon(const Options& options,
         parent.report(claim.error().text);
         return {};
     }
-    const auto start = prepare_start(options, settings, log);
+    auto start = prepare_start(options, settings, log);
     if (!start) {
         parent.report(start.error().text);
         return {};
     }
     hb::DaemonOptions daemon_settings = daemon_options(options);
+    daemon_settings.earlier_agents =
+        hb::living_agents(hb::LifeFile::read(options.run_dir), hb::boot_id());
+    for (const hb::RunningAgent& agent : daemon_settings.earlier_agents) {
+        start->agents.push_back({agent.job, agent.resource, agent.operation});
+    }
     daemon_settings.try_successor = [words = hb::own_words(options)] {
         std::vector<std::string> check = words;
         check.emplace_back("--check");

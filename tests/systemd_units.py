@@ -14,7 +14,42 @@ SKIPPED = 77
 EXPOSURE = {"drbdd.service": 50}
 
 
+# heartbeat(8), kill -9: a new daemon comes before the partner misses the old one (deadtime may be a second), also when a
+# replacement has failed (exit 1), never with a configuration that is wrong (6); what the old one had at work goes on.
+LONGEST_PAUSE = 0.3
+UNITS = {"us": 1e-6, "ms": 1e-3, "": 1, "s": 1, "sec": 1}
+
+
+def seconds(text):
+    found = re.fullmatch(r"([\d.]+)\s*([a-z]*)", text)
+    return float(found[1]) * UNITS[found[2]] if found and found[2] in UNITS else float("inf")
+
+
+def wrong_about_restart(text):
+    section = re.search(r"^\[Service\]$(.*?)(?=^\[|\Z)", text, re.MULTILINE | re.DOTALL)[1]
+    set_to = dict(re.findall(r"^(\w+)=(.*)$", section, re.MULTILINE))
+    wrong = []
+    if set_to.get("Restart") not in ("on-failure", "always"):
+        wrong.append(f"Restart={set_to.get('Restart')}")
+    if seconds(set_to.get("RestartSec", "")) > LONGEST_PAUSE:
+        wrong.append(f"RestartSec={set_to.get('RestartSec')}")
+    if set_to.get("RestartPreventExitStatus") != "6":
+        wrong.append(f"RestartPreventExitStatus={set_to.get('RestartPreventExitStatus')}")
+    if set_to.get("KillMode") != "process":
+        wrong.append(f"KillMode={set_to.get('KillMode')}")
+    return wrong
+
+
 def main(source):
+    with open(os.path.join(source, "packaging/systemd/heartbeat.service.in")) as file:
+        text = file.read()
+    spoilt = [text.replace(*change) for change in (("=100ms", "=5"), ("=100ms", "="), ("=on-failure", "=no"), ("=6", "=1 6"), ("=process", "=mixed"))]
+    if wrong := wrong_about_restart(text):
+        print(f"heartbeat.service: a daemon that was killed is not replaced as it must be: {wrong}")
+        return 1
+    if not all(wrong_about_restart(each) for each in spoilt):
+        print("systemd_units.py itself notices nothing")
+        return 1
     if not shutil.which("systemd-analyze"):
         print("SKIPPED: systemd-analyze is not installed")
         return SKIPPED

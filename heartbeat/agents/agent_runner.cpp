@@ -29,7 +29,8 @@ void AgentRunner::run(JobId job,
                       const config::ResourceWord& word,
                       Operation operation,
                       std::chrono::milliseconds time_limit,
-                      Callback done) {
+                      Callback done,
+                      AgentWatch watch) {
     const base::Result<AgentCall> call = find_agent(word, operation, paths_);
     if (!call) {
         AgentResult result;
@@ -45,6 +46,8 @@ void AgentRunner::run(JobId job,
     command.variables.insert(
         command.variables.end(), call->variables.begin(), call->variables.end());
     command.time_limit = time_limit;
+    command.born = std::move(watch.born);
+    command.stuck = std::move(watch.stuck);
     children_.run(
         job,
         command,

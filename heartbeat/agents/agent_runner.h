@@ -22,6 +22,12 @@ struct AgentResult : ChildResult {
     bool ok() const { return exit == 0 && !timed_out && !killed && !missing; }
 };
 
+// What else its caller wants to hear of an agent; see ChildCommand.
+struct AgentWatch {
+    std::function<void(pid_t)> born;
+    std::function<void()> stuck;
+};
+
 class AgentRunner {
 public:
     using Callback = std::function<void(const AgentResult&)>;
@@ -38,7 +44,8 @@ public:
              const config::ResourceWord& word,
              Operation operation,
              std::chrono::milliseconds time_limit,
-             Callback done);
+             Callback done,
+             AgentWatch watch = {});
 
     // SIGTERM to the agent's process group now, SIGKILL after five seconds; `done` still follows.
     void kill(JobId job);

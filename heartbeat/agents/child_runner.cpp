@@ -73,6 +73,8 @@ struct ChildRunner::State : std::enable_shared_from_this<ChildRunner::State> {
         KeptOutput kept_out;
         KeptOutput kept_err;
         bool outlives_us = false;
+        bool adopted = false;
+        std::function<void()> stuck;
         Clock::time_point began;
         bool ended = false;
         ChildResult result;
@@ -84,9 +86,11 @@ struct ChildRunner::State : std::enable_shared_from_this<ChildRunner::State> {
     State(boost::asio::io_context& context, base::LogSink& sink) : io(context), log(sink) {}
 
     void run(JobId job, const ChildCommand& command, Callback done);
+    bool adopt(JobId job, const EarlierChild& earlier, Callback done);
     int start(Child& child, const ChildCommand& command);
     int start_with_pipes(Child& child, const ChildCommand& command);
     int start_with_memory(Child& child, const ChildCommand& command);
+    static int spawn(Child& child, const SpawnOptions& options, const ChildCommand& command);
     static int watch(Child& child);
     static void abolish(Child& child);
     static std::string output_of(const Child& child);
@@ -115,6 +119,7 @@ void ChildRunner::State::run(JobId job, const ChildCommand& command, Callback do
     child->job = job;
     child->label = command.label;
     child->outlives_us = command.outlives_us;
+    child->stuck = command.stuck;
     child->done = std::move(done);
     child->began = Clock::now();
     REQUIRE(!command.argv.empty() && children.emplace(job, child).second);
@@ -135,6 +140,33 @@ void ChildRunner::State::run(JobId job, const ChildCommand& command, Callback do
     }
 }
 
+bool ChildRunner::State::adopt(JobId job, const EarlierChild& earlier, Callback done) {
+    const ChildPtr child = std::make_shared<Child>(io);
+    const int pidfd = open_process(earlier.process);
+    if (pidfd < 0) {
+        return false;
+    }
+    boost::system::error_code refused;
+    child->process.assign(pidfd, refused);
+    if (refused) {
+        ::close(pidfd);
+        return false;
+    }
+    child->job = job;
+    child->pid = earlier.process.pid;
+    child->label = earlier.label;
+    child->adopted = true;
+    child->stuck = earlier.stuck;
+    child->done = std::move(done);
+    child->began = Clock::now();
+    REQUIRE(children.emplace(job, child).second);
+    wait_for_end(child);
+    if (earlier.time_limit.count() > 0) {
+        limit(child, earlier.time_limit);
+    }
+    return true;
+}
+
 int ChildRunner::State::start(Child& child, const ChildCommand& command) {
     return command.outlives_us ? start_with_memory(child, command)
                                : start_with_pipes(child, command);
@@ -145,8 +177,16 @@ int ChildRunner::State::start_with_memory(Child& child, const ChildCommand& comm
         return errno;
     }
     const SpawnOptions options(child.kept_out.descriptor(), child.kept_err.descriptor());
-    const int error = options.spawn(child.pid, command.argv, command.variables);
+    const int error = spawn(child, options, command);
     return error != 0 ? error : watch(child);
+}
+
+int ChildRunner::State::spawn(Child& child,
+                              const SpawnOptions& options,
+                              const ChildCommand& command) {
+    return command.born
+               ? options.spawn_known(child.pid, command.argv, command.variables, command.born)
+               : options.spawn(child.pid, command.argv, command.variables);
 }
 
 int ChildRunner::State::start_with_pipes(Child& child, const ChildCommand& command) {
@@ -156,7 +196,7 @@ int ChildRunner::State::start_with_pipes(Child& child, const ChildCommand& comma
         return errno;
     }
     const SpawnOptions options(out.write, err.write);
-    if (const int error = options.spawn(child.pid, command.argv, command.variables); error != 0) {
+    if (const int error = spawn(child, options, command); error != 0) {
         return error;
     }
     if (const int error = watch(child); error != 0) {
@@ -224,6 +264,10 @@ void ChildRunner::State::on_wake(const ChildPtr& child) {
 // Fills in how. A child that somebody else has waited for, or that the kernel forgot since SIGCHLD
 // is ignored, is gone, too (ECHILD).
 bool ChildRunner::State::has_ended(Child& child) {
+    if (child.adopted) {
+        child.result.text = "ended; it was not ours, so nobody knows how";
+        return hb::has_ended(child.process.native_handle());
+    }
     siginfo_t info{};
     const auto id = static_cast<id_t>(child.process.native_handle());
     if (::waitid(P_PIDFD, id, &info, WEXITED | WNOHANG | WNOWAIT) != 0) {
@@ -258,15 +302,16 @@ void ChildRunner::State::limit(const ChildPtr& child, std::chrono::milliseconds 
 }
 
 void ChildRunner::State::terminate(const ChildPtr& child) {
-    ::kill(-child->pid, SIGTERM);
-    ::kill(-child->pid, SIGCONT);  // a stopped process would not hear it
+    const int pidfd = child->process.native_handle();
+    signal_group(pidfd, child->pid, SIGTERM);
+    signal_group(pidfd, child->pid, SIGCONT);  // a stopped process would not hear it
     child->timer.expires_after(kTermToKill);
     child->timer.async_wait(
         [self = shared_from_this(), child](const boost::system::error_code& error) {
             if (error || self->closed || child->ended) {
                 return;
             }
-            ::kill(-child->pid, SIGKILL);
+            signal_group(child->process.native_handle(), child->pid, SIGKILL);
             child->timer.expires_after(kTermToKill);
             child->timer.async_wait([self, child](const boost::system::error_code& again) {
                 if (!again && !self->closed && !child->ended) {
@@ -290,6 +335,10 @@ void ChildRunner::State::on_end(const ChildPtr& child) {
     if (stuck.erase(child) > 0) {
         return;
     }
+    if (child->adopted) {
+        finish(child);
+        return;
+    }
     if (child->out) {
         child->out->drain();
         child->err->drain();
@@ -301,17 +350,23 @@ void ChildRunner::State::on_end(const ChildPtr& child) {
 }
 
 void ChildRunner::State::on_stuck(const ChildPtr& child) {
+    if (child->stuck) {
+        child->stuck();
+        return;
+    }
     child->result.text = "not even SIGKILL ends it: it is stuck in the kernel";
     stuck.insert(child);
     finish(child);
 }
 
 std::string ChildRunner::State::output_of(const Child& child) {
-    return child.out ? child.out->kept() : child.kept_out.text(kOutputLimit);
+    return child.out || child.adopted ? (child.out ? child.out->kept() : "")
+                                      : child.kept_out.text(kOutputLimit);
 }
 
 std::string ChildRunner::State::complaints_of(const Child& child) {
-    return child.err ? child.err->kept() : child.kept_err.text(kComplaintLimit);
+    return child.err || child.adopted ? (child.err ? child.err->kept() : "")
+                                      : child.kept_err.text(kComplaintLimit);
 }
 
 void ChildRunner::State::finish(const ChildPtr& child) {
@@ -365,6 +420,10 @@ ChildRunner::~ChildRunner() {
 
 void ChildRunner::run(JobId job, const ChildCommand& command, Callback done) {
     state_->run(job, command, std::move(done));
+}
+
+bool ChildRunner::adopt(JobId job, const EarlierChild& child, Callback done) {
+    return state_->adopt(job, child, std::move(done));
 }
 
 void ChildRunner::kill(JobId job) {

@@ -6,6 +6,7 @@
 #pragma once
 
 #include "base/log.h"
+#include "heartbeat/agents/process_id.h"
 
 #include <boost/asio/io_context.hpp>
 
@@ -29,6 +30,19 @@ struct ChildCommand {
     // It ends its work whatever becomes of us: half a reset leaves a node off. What it prints is
     // logged when it has ended.
     bool outlives_us = false;
+    // Called with its pid before it runs its first instruction.
+    std::function<void(pid_t)> born;
+    // Not even SIGKILL ends it. It is waited for all the same, if this is set; else it is reported
+    // as timed out, and left to the kernel.
+    std::function<void()> stuck;
+};
+
+// A program that an earlier process of ours has started.
+struct EarlierChild {
+    std::string label;
+    ProcessId process;
+    std::chrono::milliseconds time_limit{0};  // from now; 0: none
+    std::function<void()> stuck;
 };
 
 struct ChildResult {
@@ -60,9 +74,13 @@ public:
     ChildRunner(const ChildRunner&) = delete;
     ChildRunner& operator=(const ChildRunner&) = delete;
 
-    // Exactly one call of `done` follows, never from inside run(). A child in the D state cannot be
-    // killed: five seconds after the SIGKILL it is reported as timed out and left to the kernel.
+    // Exactly one call of `done` follows, never from inside run(), when it has ended. A child in
+    // the D state cannot be killed: five seconds after the SIGKILL it is stuck, see ChildCommand.
     void run(JobId job, const ChildCommand& command, Callback done);
+
+    // From now on it is like a job of ours, but that nobody can say how it ends. False: it has
+    // ended already, and `done` is not called.
+    bool adopt(JobId job, const EarlierChild& child, Callback done);
 
     // As if the limit had passed now. Unknown jobs (it may just have ended) are ignored.
     void kill(JobId job);

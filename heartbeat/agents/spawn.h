@@ -1,6 +1,7 @@
 // How a child of the daemon begins: without our descriptors, signals, priority and environment.
 #pragma once
 
+#include <functional>
 #include <spawn.h>
 #include <string>
 #include <sys/types.h>
@@ -23,7 +24,17 @@ public:
               const std::vector<std::string>& argv,
               const std::vector<std::string>& variables) const;
 
+    // Likewise; but the program does not begin before `born` has returned, and never if this
+    // process ends before that: what `born` writes down is known of every program that has begun.
+    using Born = std::function<void(pid_t)>;
+    int spawn_known(pid_t& pid,
+                    const std::vector<std::string>& argv,
+                    const std::vector<std::string>& variables,
+                    const Born& born) const;
+
 private:
+    const int out_;
+    const int err_;
     posix_spawn_file_actions_t actions_{};
     posix_spawnattr_t attributes_{};
 };

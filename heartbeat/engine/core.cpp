@@ -50,6 +50,8 @@ void Core::dispatch(const Event& event) {
                 on_local_message(what.message);
             } else if constexpr (std::is_same_v<T, AgentDone>) {
                 groups.on_agent_done(what);
+            } else if constexpr (std::is_same_v<T, AgentStuck>) {
+                groups.on_agent_stuck(what.job);
             } else if constexpr (std::is_same_v<T, FenceDone>) {
                 takeover.on_fence_done(what);
             } else if constexpr (std::is_same_v<T, ProbeDone>) {
@@ -86,9 +88,11 @@ void Core::begin() {
     members.start();
     messenger.start();
     groups.start();
+    stragglers.start();
     monitors.start();
     ipfail.start();
     heartbeat.start();
+    isolation.start();
     holdings.start();
 }
 

@@ -20,6 +20,7 @@
 #include "heartbeat/engine/partition.h"
 #include "heartbeat/engine/shutdown.h"
 #include "heartbeat/engine/standby.h"
+#include "heartbeat/engine/stragglers.h"
 #include "heartbeat/engine/takeover.h"
 
 #include <utility>
@@ -73,6 +74,7 @@ struct Core {
     Heartbeat heartbeat{*this};
     Joining joining{*this};
     Groups groups{*this};
+    Stragglers stragglers{*this};
     Holdings holdings{*this};
     Standby standby{*this};
     Takeover takeover{*this};

@@ -32,6 +32,17 @@ constexpr std::array<std::string_view, 14> kOurs = {"status",
 constexpr std::array<std::string_view, 6> kIgnored = {
     "addnode", "delnode", "setweight", "setsite", "ifstat", "respond-cstatus"};
 
+// Said by a recording, they would have us start what its speaker has taken since; or outdate our
+// copy. The others ask for nothing but to stop.
+constexpr std::array<std::string_view, 8> kLetsUsTake = {"resource",
+                                                         "shutdone",
+                                                         "ask_resources",
+                                                         "handover_ended",
+                                                         "ip-request",
+                                                         "ip-request-resp",
+                                                         "start_outdate",
+                                                         "outdate_rc"};
+
 template <std::size_t N>
 bool is_one_of(std::string_view type, const std::array<std::string_view, N>& list) {
     return std::find(list.begin(), list.end(), type) != list.end();
@@ -63,8 +74,13 @@ void Core::deliver(Node& from, const wire::Message& message) {
 bool Core::deliver_to_resources(Node& from, const wire::Message& message) {
     const std::string_view type = message.type();
     const bool coordinated = !legacy();
+    if (!from.believed() && is_one_of(type, kLetsUsTake)) {
+        journal.debug("may be a recording: " + std::string(type));
+        messenger.count_dropped();
+        return true;
+    }
     if (type == "starting" && coordinated) {
-        holdings.on_starting(from, message);
+        holdings.on_starting(from, from.believed() ? message : wire::Message("starting"));
     } else if (type == "resource" && coordinated) {
         holdings.on_resource(from, message);
     } else if (type == "ask_resources") {

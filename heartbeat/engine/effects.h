@@ -25,9 +25,8 @@ struct SendPing {
     wire::Message message;
 };
 
-enum class AgentOperation : std::uint8_t { start, stop, status };
-
-// Answered by exactly one AgentDone, also after KillAgent. `limit` zero: none.
+// Answered by exactly one AgentDone, also after KillAgent, when it has ended. An AgentStuck may
+// come before it. `limit` zero: none.
 struct RunAgent {
     JobId job = 0;
     config::ResourceWord resource;

@@ -37,9 +37,17 @@ Vitals Engine::vitals() const {
         vitals.partner_generation = partner->generation;
         vitals.partner_sequence =
             std::max(partner->sequence.floor, partner->sequence.last.value_or(0));
+        vitals.heard =
+            partner->heard ? partner->last_status : partner->last_status - core_->start.silence;
+        vitals.heard_us = partner->ours && partner->alive() ? partner->heard_us : vitals.heard;
     }
+    if (core_->isolation.stops_until() != kNever) {
+        vitals.stops_until = core_->isolation.stops_until();
+    }
+    // Who has not looked around does not know what it leaves.
     for (const Group& group : core_->groups.all()) {
-        if (!group.all(ResourceState::stopped)) {
+        if (!core_->holdings.looked() || !group.all(ResourceState::stopped) ||
+            core_->stragglers.at_work_on(group)) {
             vitals.groups.push_back(group.key());
         }
     }

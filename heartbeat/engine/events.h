@@ -15,7 +15,6 @@ namespace hb {
 
 using Time = std::chrono::milliseconds;  // since an arbitrary origin, never going back
 
-using JobId = std::uint64_t;      // chosen by the engine, returned with the result
 using CommandId = std::uint64_t;  // chosen by the runtime, returned in CommandDone
 
 // The first event: media are open, the engine may send.
@@ -59,6 +58,12 @@ struct AgentDone {
     int exit_code = 0;
     std::string output;     // stdout; the start is enough (a few KiB)
     std::string text = {};  // for a person: how it ended and what it complained about, if known
+};
+
+// It has been killed, since its limit has passed or by KillAgent, and goes on: it is stuck in the
+// kernel. Its AgentDone comes when it ends, if ever.
+struct AgentStuck {
+    JobId job = 0;
 };
 
 // The result of Fence. `ok` means: the device confirmed that the node is off.
@@ -140,6 +145,7 @@ struct Event {
                               MediumUp,
                               LocalMessage,
                               AgentDone,
+                              AgentStuck,
                               FenceDone,
                               ProbeDone,
                               AddressConflict,

@@ -31,6 +31,7 @@ struct Group {
     bool local = false;  // we are its home
     GroupState state = GroupState::stopped;
     std::string reason;                    // of failed and blocked
+    std::string told;                      // the reason of the last alarm since it was well
     std::vector<ResourceState> resources;  // as many as config.words
     bool wanted = false;                   // it is to run here
     bool wanted_again = false;             // ... while what has failed is still being stopped

@@ -151,12 +151,15 @@ void Groups::abandon() {
 void Groups::kill_agent() {
     if (job_ != 0 && !current_->giving) {
         core_.emit(KillAgent{job_});
+    } else if (held() && !current_->giving) {
+        held_limit_.set(core_.now);
     }
+    core_.stragglers.kill();
 }
 
 bool Groups::anything_up() const {
-    return std::any_of(groups_.begin(), groups_.end(), [](const Group& group) {
-        return !group.all(ResourceState::stopped);
+    return std::any_of(groups_.begin(), groups_.end(), [this](const Group& group) {
+        return !group.all(ResourceState::stopped) || core_.stragglers.at_work_on(group);
     });
 }
 
@@ -210,6 +213,9 @@ void Groups::set_state(Group& changed, GroupState state) {
     if (state != GroupState::failed && state != GroupState::blocked) {
         changed.reason.clear();
     }
+    if (state == GroupState::running || state == GroupState::stopped) {
+        changed.told.clear();
+    }
     core_.monitors.on_group_changed();
 }
 
@@ -241,7 +247,7 @@ void Groups::begin_giving() {
 
 void Groups::run_agent(AgentOperation operation) {
     const config::HaPolicy& policy = core_.settings.policy;
-    RunAgent run{core_.new_job(), word(), operation, Time{0}};
+    RunAgent run{0, word(), operation, Time{0}};
     ResourceState& state = group().resources[current_->resource];
     if (operation == AgentOperation::start) {
         run.limit = policy.start_timeout.value_or(Time{0});
@@ -254,16 +260,28 @@ void Groups::run_agent(AgentOperation operation) {
         const Time unlimited = current_->kind == Kind::look ? kLookLimit : Time{0};
         run.limit = policy.status_timeout.value_or(unlimited);
     }
-    job_ = run.job;
     slow_.set(core_.now + kSlow);
+    if (core_.stragglers.hinder(word().text, operation)) {
+        hold(operation, run.limit);
+        return;
+    }
+    run.job = job_ = core_.new_job();
     core_.emit(std::move(run));
 }
 
 void Groups::on_agent_done(const AgentDone& done) {
+    if (core_.stragglers.on_done(done.job)) {
+        on_straggler_gone();
+        return;
+    }
     if (!current_ || done.job == 0 || done.job != job_) {
         return;  // of a job that nobody waits for
     }
     job_ = 0;
+    handle_done(done);
+}
+
+void Groups::handle_done(const AgentDone& done) {
     slow_.clear();
     switch (current_->step) {
         case Step::status:
@@ -395,8 +413,10 @@ void Groups::block(const AgentDone& done) {
     group().reason = "the state of " + word().text + " is unknown: " + outcome(done);
     set_state(group(), GroupState::blocked);
     group().recheck.set(core_.now + kRecheck);
-    core_.journal.alarm(AlarmKind::resource,
-                        "Resource group " + group().key() + " is blocked: " + group().reason);
+    if (std::exchange(group().told, group().reason) != group().reason) {
+        core_.journal.alarm(AlarmKind::resource,
+                            "Resource group " + group().key() + " is blocked: " + group().reason);
+    }
     end_group();
 }
 
@@ -490,6 +510,12 @@ void Groups::on_time() {
                             "The agent of " + word().text +
                                 " has been at work for a minute; all other resources wait for it");
     }
+    if (held_limit_.take(core_.now) && held()) {
+        held_.reset();
+        AgentDone as_if;
+        as_if.end = AgentEnd::timed_out;
+        handle_done(as_if);
+    }
     if (pause_.take(core_.now) && current_ && current_->step == Step::pause) {
         current_->step = Step::stop;
         run_agent(AgentOperation::stop);
@@ -542,7 +568,7 @@ void Groups::on_partner_stable() {
 }
 
 Time Groups::next() const {
-    Time soonest = std::min(pause_.at(), slow_.at());
+    Time soonest = std::min({pause_.at(), slow_.at(), held_limit_.at()});
     for (const Group& group : groups_) {
         soonest = std::min({soonest, group.recheck.at(), group.again.at()});
     }
@@ -592,8 +618,9 @@ bool Groups::gives_up(std::size_t index) const {
 
 bool Groups::idle(std::size_t index) const {
     const Group& group = groups_[index];
-    return !at_work(index) && !group.any(ResourceState::running) &&
-           !group.any(ResourceState::starting) && !group.any(ResourceState::stopping);
+    return !at_work(index) && !core_.stragglers.at_work_on(group) &&
+           !group.any(ResourceState::running) && !group.any(ResourceState::starting) &&
+           !group.any(ResourceState::stopping);
 }
 
 void Groups::give_what_runs(Purpose purpose) {

@@ -50,6 +50,7 @@ public:
     void on_time();
     Time next() const;
     void on_agent_done(const AgentDone& done);
+    void on_agent_stuck(JobId job);
 
     const std::vector<Group>& all() const { return groups_; }
 
@@ -122,6 +123,11 @@ private:
     void begin_group();
     void end_group();
     void run_agent(AgentOperation operation);
+    void hold(AgentOperation operation, Time limit);
+    void handle_done(const AgentDone& done);
+    void on_straggler_gone();
+
+    bool held() const { return held_.has_value(); }
 
     Group& group() { return groups_[current_->result.groups[current_->next_group]]; }
 
@@ -153,9 +159,11 @@ private:
     std::vector<Group> groups_;
     std::deque<Batch> queue_;
     std::optional<Batch> current_;
-    JobId job_ = 0;  // of the agent that runs; 0: none
-    Timer slow_;     // it has been at work for long
-    Timer pause_;    // before a failed stop is tried again
+    JobId job_ = 0;                       // of the agent that runs; 0: none
+    std::optional<AgentOperation> held_;  // it has to wait until an earlier agent has ended
+    Timer held_limit_;
+    Timer slow_;   // it has been at work for long
+    Timer pause_;  // before a failed stop is tried again
     Hold found_ = Hold::none;
     std::optional<config::Haresources> promised_;  // read anew, and not yet used
 };

@@ -71,13 +71,19 @@ void Heartbeat::on_heard(Node& partner, const wire::Message& status) {
     }
     if (!partner.ours) {
         partner.ours = true;
-        partner.heard_us = core_.now;
+        // Of a life that was heard before a kill of this daemon: since then.
+        const bool known = std::any_of(
+            core_.start.heard.begin(), core_.start.heard.end(), [&](const Heard& before) {
+                return before.node == partner.name && before.generation == partner.generation;
+            });
+        partner.heard_us = known ? started_ - core_.start.unheard : core_.now;
     }
     const auto generation = parse_hex(heard.substr(0, dot));
     const auto seq = parse_hex(heard.substr(dot + 1));
     if (!generation || *generation != core_.start.generation || !seq) {
         return;
     }
+    partner.proven = true;
     for (auto sent = statuses_.rbegin(); sent != statuses_.rend(); ++sent) {
         if (sent->first <= *seq) {
             partner.heard_us = std::max(partner.heard_us, sent->second);

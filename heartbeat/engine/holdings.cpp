@@ -142,7 +142,7 @@ void Holdings::on_starting(Node& from, const wire::Message& message) {
 
 void Holdings::on_partner_status(const Node& from, const wire::Message& message) {
     const auto hold = hold_of(message.get("rsc_hold"));
-    if (core_.legacy() && &from == core_.members.partner() && hold) {
+    if (core_.legacy() && &from == core_.members.partner() && hold && from.believed()) {
         other_ = *hold;
         other_known_ = true;
         resolve_found();
@@ -383,6 +383,14 @@ void Holdings::on_partner_restarted() {
     failback_pause_ = failback_from_ = Time{0};  // a new life, a new try
 }
 
+void Holdings::on_partner_proven() {
+    const bool asking = phase_ == Phase::starting || phase_ == Phase::both_starting ||
+                        phase_ == Phase::received || phase_ == Phase::stable;
+    if (asking && !other_known_ && !core_.legacy() && !core_.shutdown.running()) {
+        say_starting();
+    }
+}
+
 void Holdings::partner_is_gone() {
     other_stable_ = true;
     resolve_found();
@@ -452,6 +460,9 @@ void Holdings::on_looked() {
 void Holdings::on_looked_again() {
     found_resolved_ = false;
     resolve_found();
+    if (phase_ == Phase::stable) {
+        report();  // what was claimed since an agent was at work may be free now
+    }
 }
 
 // Something of ours runs already: this daemon was killed and has come back. The partner may have

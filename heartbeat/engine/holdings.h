@@ -33,8 +33,9 @@ public:
     // not hear it. `both_restart`: an original with which nothing is to be settled.
     void on_partner_returned(bool healed, bool in_full_swing, bool both_restart);
     void on_partner_restarted();
-    void on_looked();        // what runs at our start is known
-    void on_looked_again();  // ... or is, only now
+    void on_partner_proven();  // from now on it is believed: what it said before was not
+    void on_looked();          // what runs at our start is known
+    void on_looked_again();    // ... or is, only now
     // In legacy mode heartbeats carry the hold, if the partner is of our kind.
     void on_partner_status(const Node& from, const wire::Message& message);
 

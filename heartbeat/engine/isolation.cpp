@@ -7,6 +7,19 @@
 
 namespace hb {
 
+// What was given up is given up: no hold is inherited.
+void Isolation::start() {
+    began_ = core_.now;
+    if (!core_.start.stops_left) {
+        return;
+    }
+    isolated_ = true;
+    limit_.set(core_.now + std::max(*core_.start.stops_left, Time{0}));
+    core_.journal.decide("Isolated when the daemon before this one was killed: the stops go on",
+                         fact("left_ms", limit_.at() - core_.now));
+    core_.groups.give(Purpose::isolation, core_.groups.indexes(Hold::all));
+}
+
 int Isolation::answers_since(Time when) const {
     const auto& nodes = core_.members.nodes();
     return static_cast<int>(std::count_if(nodes.begin(), nodes.end(), [&](const Node& node) {
@@ -43,10 +56,38 @@ Time Isolation::stop_limit() const {
 bool Isolation::out_of_touch() const {
     const Node& partner = *core_.members.partner();
     const config::HaCf& conf = core_.settings.ha_cf;
-    const bool deaf = core_.now - partner.last_status >= conf.deadtime;
+    if (core_.now < began_ + listening()) {
+        return isolated_;  // nobody has had time to speak to this life
+    }
+    const Time silence = partner.heard ? Time{0} : core_.start.silence;
+    const bool deaf = core_.now - partner.last_status + silence >= conf.deadtime;
     const bool mute = partner.ours && partner.alive() &&
                       core_.now - partner.heard_us >= conf.deadtime + conf.keepalive;
     return deaf || mute;
+}
+
+// After an earlier life of which something is counted in, a heartbeat of the partner is waited for,
+// and one that names ours; all but a total loss of touch shows by then.
+Time Isolation::listening() const {
+    const bool inherited = core_.start.silence > Time{0} || core_.start.unheard > Time{0};
+    return inherited ? core_.settings.ha_cf.keepalive * 3 / 2 : Time{0};
+}
+
+// Who has not been in touch since then may be declared dead a deadtime later.
+Time Isolation::last_touch() const {
+    const Node& partner = *core_.members.partner();
+    const Time heard =
+        partner.heard ? partner.last_status : partner.last_status - core_.start.silence;
+    return partner.ours && partner.alive() ? std::min(heard, partner.heard_us) : heard;
+}
+
+// A life that has begun since then notices late: the time of the stops ends with the partner's
+// grace.
+Time Isolation::time_to_stop() const {
+    const Time grace_ends = last_touch() + core_.settings.ha_cf.deadtime + detection() -
+                            core_.settings.ha_cf.keepalive + stop_limit();
+    const bool late = last_touch() < began_ && grace_ends > core_.now;
+    return late ? std::min(stop_limit(), grace_ends - core_.now) : stop_limit();
 }
 
 // The partner said goodbye, so it cannot run anything yet: started without a link to us it waits
@@ -105,7 +146,7 @@ void Isolation::check() {
     core_.journal.alarm(AlarmKind::partition,
                         "Neither the partner nor enough ping nodes can be reached: resources are "
                         "stopped here, the partner may start them");
-    limit_.set(core_.now + stop_limit());
+    limit_.set(core_.now + time_to_stop());
     core_.standby.on_partner_gone();  // what is under way with it is dropped below
     core_.holdings.give_everything_up();
     core_.groups.abandon();
@@ -144,7 +185,9 @@ void Isolation::reconsider() {
 
 void Isolation::on_time() {
     if (core_.settings.policy.quorum_ping > 0 && (!check_.is_set() || check_.take(core_.now))) {
-        check_.set(core_.now + core_.settings.ha_cf.keepalive);
+        const Time heard_enough = began_ + listening();
+        check_.set(core_.now < heard_enough ? heard_enough
+                                            : core_.now + core_.settings.ha_cf.keepalive);
         reconsider();
     }
     if (limit_.take(core_.now)) {

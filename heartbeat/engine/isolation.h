@@ -13,6 +13,8 @@ class Isolation {
 public:
     explicit Isolation(Core& core) : core_(core) {}
 
+    // An earlier life that was isolated had begun to stop everything: that goes on.
+    void start();
     void on_time();
     Time next() const;
     void on_ping_answer();
@@ -28,6 +30,9 @@ public:
 
     bool isolated() const { return isolated_; }
 
+    // The time by which the stops of an isolated node must have ended; never: there are none.
+    Time stops_until() const { return limit_.at(); }
+
     // From the deadtime of an isolated node until it begins to stop its resources, at the most; and
     // how long they may take to stop before it resets itself.
     Time detection() const;
@@ -35,6 +40,9 @@ public:
 
 private:
     bool out_of_touch() const;
+    Time last_touch() const;
+    Time listening() const;
+    Time time_to_stop() const;
     bool blip() const;
     bool watched() const;
     Time window() const;
@@ -44,6 +52,7 @@ private:
 
     Core& core_;
     bool isolated_ = false;
+    Time began_{};  // this life
     Timer check_;
     Timer limit_;  // what has not stopped by then may be started by the partner
 };

@@ -279,8 +279,12 @@ void Membership::on_status(Node& node, const wire::Message& message) {
     node.last_status = core_.now;
     node.late_told = node.suspected = false;
     node.heard = true;
+    const bool believed = node.believed();
     core_.heartbeat.on_heard(node, message);
     change_state(node, *state);
+    if (node.believed() && !believed) {
+        core_.holdings.on_partner_proven();
+    }
     core_.holdings.on_partner_status(node, message);
     core_.isolation.on_partner_status();
 }

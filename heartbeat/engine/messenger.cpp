@@ -26,6 +26,7 @@ void Messenger::start() {
         if (Node* node = core_.members.find(heard.node); node != nullptr && !node->ping) {
             node->generation = heard.generation;
             node->sequence.floor = heard.sequence;
+            node->inherited = true;
         }
     }
 }
@@ -254,6 +255,7 @@ void Messenger::restarted(Node& node, std::uint64_t generation) {
     node.acked = 0;
     node.earlier = EarlierLife{};
     node.ours = false;
+    node.inherited = false;
     if (known) {
         core_.journal.warning("Heartbeat restart on node " + node.name);
         core_.on_node_restarted(node);

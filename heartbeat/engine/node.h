@@ -63,6 +63,14 @@ struct Node {
     bool ours = false;
     Time heard_us{};  // when that heartbeat of ours was sent, or the node's life began for us
 
+    // Its life was known before our start, so what seems to come from it may be a recording; until
+    // it has named one of our heartbeats of this life, which nobody can have recorded.
+    bool inherited = false;
+    bool proven = false;
+
+    // What it says that it holds, gives or has left is true now. The original proves nothing.
+    bool believed() const { return !inherited || proven || (heard && !ours); }
+
     bool alive() const { return heard && state != NodeState::dead; }
 };
 

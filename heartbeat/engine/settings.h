@@ -7,7 +7,9 @@
 #include "config/ha/haresources.h"
 
 #include <array>
+#include <chrono>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -31,6 +33,17 @@ struct Heard {
     std::uint64_t sequence = 0;
 };
 
+using JobId = std::uint64_t;  // of an agent: chosen by the engine, returned with the result
+
+enum class AgentOperation : std::uint8_t { start, stop, status };
+
+// One that an earlier life has begun, and that has not ended.
+struct EarlierAgent {
+    JobId job = 0;  // chosen by the runtime
+    std::string resource;
+    AgentOperation operation = AgentOperation::status;
+};
+
 struct Start {
     // Greater than in any earlier life of this daemon; the partner takes anything else for a
     // replay.
@@ -40,6 +53,14 @@ struct Start {
     // What the previous incarnation held when it replaced itself (Effects: Restart), else none.
     Hold restart_hold = Hold::none;
     std::vector<Heard> heard = {};  // nothing up to there is believed any more: it is a recording
+    // Answered by AgentDone, as if this life had run them.
+    std::vector<EarlierAgent> agents = {};
+    // The daemon before this one was killed. For so long the partner has not been heard, and has
+    // not heard us.
+    std::chrono::milliseconds silence{};
+    std::chrono::milliseconds unheard{};
+    // It was isolated, and was stopping everything: what is left of the time for that.
+    std::optional<std::chrono::milliseconds> stops_left = {};
 };
 
 }  // namespace hb

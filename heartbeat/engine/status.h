@@ -4,6 +4,7 @@
 #include "heartbeat/engine/events.h"
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -68,6 +69,10 @@ struct Vitals {
     std::string partner;                   // empty: none
     std::uint64_t partner_generation = 0;  // 0: not heard, and nothing known of it
     std::uint64_t partner_sequence = 0;
+    // When it was last heard, and when that of our heartbeats was sent that it heard last.
+    Time heard{};
+    Time heard_us{};
+    std::optional<Time> stops_until;  // this node is isolated, and stops everything until then
     std::vector<std::string> groups;  // keys of those of which something may run here, file order
 };
 

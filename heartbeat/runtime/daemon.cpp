@@ -107,6 +107,7 @@ Daemon::Daemon(DaemonOptions options,
     life_.boot = boot_id();
     life_.node = configuration_.settings.node;
     life_.generation = start.generation;
+    adopt_agents();
     make_media();
 }
 

@@ -51,6 +51,7 @@ struct DaemonOptions {
     std::string node;       // as given on the command line; empty: the machine's
     bool manage_resources = true;
     int watchdog = -1;  // open already, by the process that we were before exec()
+    std::vector<RunningAgent> earlier_agents;  // of Start::agents
     // Both used before this process is replaced by a new one that keeps the resources. Whether the
     // new one would come up, with the files as they are now; and what a life of this process begins
     // with, should it not.
@@ -179,6 +180,9 @@ private:
     void restart_when_idle();
     void on_restart_answered(const CommandDone& answer);
     void live_on(Hold hold);
+    void adopt_agents();
+    AgentWatch watch(const RunAgent& effect);
+    void on_agent_ended(JobId job);
     void note_life(const wire::Message& sent);
     void write_life();
 

@@ -134,17 +134,20 @@ void Daemon::perform(RunAgent& effect) {
     if (effect.operation != AgentOperation::status) {
         write_life();
     }
-    agents_.run(effect.job,
-                effect.resource,
-                operation_of(effect.operation),
-                effect.limit,
-                [this, job = effect.job, operation = effect.operation](const AgentResult& result) {
-                    // Before the partner announces what we have just given up.
-                    if (operation != AgentOperation::status) {
-                        addresses_.rescan();
-                    }
-                    step(done_of(job, operation, result));
-                });
+    agents_.run(
+        effect.job,
+        effect.resource,
+        operation_of(effect.operation),
+        effect.limit,
+        [this, job = effect.job, operation = effect.operation](const AgentResult& result) {
+            // Before the partner announces what we have just given up.
+            if (operation != AgentOperation::status) {
+                addresses_.rescan();
+            }
+            on_agent_ended(job);
+            step(done_of(job, operation, result));
+        },
+        watch(effect));
 }
 
 void Daemon::perform(KillAgent& effect) {

@@ -164,7 +164,10 @@ void Daemon::perform(Restart& effect) {
 
 // A new life in the old process, with the old configuration.
 void Daemon::live_on(Hold hold) {
-    const Start start = options_.new_life(hold);
+    Start start = options_.new_life(hold);
+    for (const RunningAgent& agent : life_.agents) {
+        start.agents.push_back({agent.job, agent.resource, agent.operation});
+    }
     for (std::size_t i = 0; i < configuration_.settings.policy.monitors.size(); ++i) {
         probe_schedule_.stop(i);
     }
@@ -180,6 +183,49 @@ void Daemon::live_on(Hold hold) {
 }
 
 // --- What is left behind ------------------------------------------------------------------------
+
+// Agents of the daemon before this one, which was killed while they were at work: their limits
+// hold.
+void Daemon::adopt_agents() {
+    const config::HaPolicy& policy = configuration_.settings.policy;
+    for (const RunningAgent& agent : options_.earlier_agents) {
+        EarlierChild child;
+        child.label = agent.resource + " of an earlier daemon";
+        child.process = agent.process;
+        const auto limit = agent.operation == AgentOperation::start  ? policy.start_timeout
+                           : agent.operation == AgentOperation::stop ? policy.stop_timeout
+                                                                     : policy.status_timeout;
+        if (limit && *limit > Time{0}) {
+            child.time_limit = std::max(Time{1}, *limit - age_of(agent.process));
+        }
+        child.stuck = [this, job = agent.job] { step(AgentStuck{job}); };
+        life_.agents.push_back(agent);
+        const auto done = [this, job = agent.job](const ChildResult& result) {
+            on_agent_ended(job);
+            step(AgentDone{job, AgentEnd::killed, 0, "", result.text});
+        };
+        if (!agents_.children().adopt(agent.job, child, done)) {
+            boost::asio::post(io_, [done] { done({}); });  // it has ended since we looked
+        }
+    }
+}
+
+AgentWatch Daemon::watch(const RunAgent& effect) {
+    AgentWatch watch;
+    RunningAgent agent{{}, effect.operation, effect.resource.text, effect.job};
+    watch.born = [this, agent](pid_t pid) mutable {
+        agent.process = process_id(pid);
+        life_.agents.push_back(agent);
+        write_life();
+    };
+    watch.stuck = [this, job = effect.job] { step(AgentStuck{job}); };
+    return watch;
+}
+
+// The file may name it for a while: its number and its beginning tell it from others.
+void Daemon::on_agent_ended(JobId job) {
+    std::erase_if(life_.agents, [job](const RunningAgent& agent) { return agent.job == job; });
+}
 
 // A retransmission has an old number.
 void Daemon::note_life(const wire::Message& sent) {
@@ -200,6 +246,10 @@ void Daemon::write_life() {
     Vitals vitals = engine_.vitals();
     life_.hold = vitals.hold;
     life_.groups = std::move(vitals.groups);
+    const Time here = boot_time() - now();
+    life_.heard = here + vitals.heard;
+    life_.heard_us = here + vitals.heard_us;
+    life_.stops_until = vitals.stops_until ? here + *vitals.stops_until : Time{0};
     life_.partner = {vitals.partner, vitals.partner_generation, vitals.partner_sequence};
     heard_.note(life_.partner, now());
     if (const auto written = life_file_.write(life_); !written) {

@@ -31,7 +31,9 @@ constexpr int kPipe = 3;
 constexpr char kDismissed = 'x';
 constexpr milliseconds kLook{50};
 constexpr milliseconds kSpeak{1000};
-constexpr milliseconds kSpare{10'000};  // of what is announced, beyond our patience
+constexpr milliseconds kTermToKill{5000};
+constexpr milliseconds kStopLimit{60'000};  // of a stop that was at work, unless configured
+constexpr milliseconds kSpare{10'000};      // of what is announced, beyond our patience
 
 // Nothing of the daemon's: no descriptor, no terminal, no signal that was meant for it.
 void become_guard(int pipe) {
@@ -125,6 +127,29 @@ bool await_new_daemon(const GuardSetup& setup, LastWords& words) {
         std::this_thread::sleep_for(kLook);
     }
     return true;
+}
+
+// What the daemon had at work when it died: a stop may end its work, all else is ended. False: not
+// even SIGKILL ends one, or its stop takes longer than it may.
+bool end_agents(const std::vector<RunningAgent>& agents, milliseconds stop_limit) {
+    bool ended = true;
+    for (const RunningAgent& agent : agents) {
+        const FileDescriptor process(open_process(agent.process));
+        if (!process.open()) {
+            continue;
+        }
+        const bool stop = agent.operation == AgentOperation::stop;
+        if (stop && await_end(process.get(), stop_limit)) {
+            continue;
+        }
+        signal_group(process.get(), agent.process.pid, SIGTERM);
+        signal_group(process.get(), agent.process.pid, SIGCONT);
+        if (!await_end(process.get(), kTermToKill)) {
+            signal_group(process.get(), agent.process.pid, SIGKILL);
+            ended = await_end(process.get(), kTermToKill) && ended;
+        }
+    }
+    return ended;
 }
 
 // False: something may run still.
@@ -227,7 +252,9 @@ void take_care(const GuardSetup& setup) {
               "No new daemon has come: the resources of this node are stopped");
     {
         const Announcer announcer(words, setup.patience + kSpare);
-        if (!stop_resources(setup, configuration, *life, log)) {
+        const auto stop_limit = configuration.settings.policy.stop_timeout.value_or(kStopLimit);
+        if (!end_agents(life->agents, stop_limit) ||
+            !stop_resources(setup, configuration, *life, log)) {
             reset_machine(setup.reset);
             return;
         }

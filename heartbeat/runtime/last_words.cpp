@@ -30,6 +30,11 @@ wire::Message LastWords::status(std::chrono::milliseconds pause, std::int64_t wa
     wire::Message message = begin("status");
     message.set("st", life_.status).set("protocol", "1");
     message.set("dt", to_hex(static_cast<std::uint64_t>(pause.count())));
+    // Without it this would look like a node of the original's kind, which proves nothing.
+    if (!life_.partner.node.empty()) {
+        message.set("heard",
+                    to_hex(life_.partner.generation) + "." + to_hex(life_.partner.sequence));
+    }
     finish(message, wall_seconds);
     return message;
 }

@@ -58,6 +58,44 @@ bool take(std::string_view word, Hold& hold) {
     return value.has_value();
 }
 
+std::string_view name_of(AgentOperation operation) {
+    switch (operation) {
+        case AgentOperation::start:
+            return "start";
+        case AgentOperation::stop:
+            return "stop";
+        case AgentOperation::status:
+            break;
+    }
+    return "status";
+}
+
+std::string_view next_word(std::string_view& text) {
+    const std::size_t blank = text.find(' ');
+    const std::string_view word = text.substr(0, blank);
+    text.remove_prefix(blank == text.npos ? text.size() : blank + 1);
+    return word;
+}
+
+// PID STARTED OPERATION RESOURCE
+bool take(std::string_view line, RunningAgent& agent) {
+    std::uint64_t pid = 0;
+    if (!take(next_word(line), pid) || pid == 0 || pid > 0x7fffffffu ||
+        !take(next_word(line), agent.process.started)) {
+        return false;
+    }
+    agent.process.pid = static_cast<pid_t>(pid);
+    const std::string_view operation = next_word(line);
+    for (const auto known : {AgentOperation::start, AgentOperation::stop, AgentOperation::status}) {
+        if (operation == name_of(known)) {
+            agent.operation = known;
+            agent.resource = line;
+            return !line.empty();
+        }
+    }
+    return false;
+}
+
 bool take_line(std::string_view name, std::string_view value, Life& life) {
     const std::map<std::string_view, std::function<bool()>> fields = {
         {"boot", [&] { return take(value, life.boot); }},
@@ -71,6 +109,10 @@ bool take_line(std::string_view name, std::string_view value, Life& life) {
         {"partner", [&] { return take(value, life.partner.node); }},
         {"partner_generation", [&] { return take(value, life.partner.generation); }},
         {"partner_sequence", [&] { return take(value, life.partner.sequence); }},
+        {"heard", [&] { return take(value, life.heard); }},
+        {"heard_us", [&] { return take(value, life.heard_us); }},
+        {"stops_until", [&] { return take(value, life.stops_until); }},
+        {"agent", [&] { return take(value, life.agents.emplace_back()); }},
         {"group", [&] { return take(value, life.groups.emplace_back()); }},
     };
     const auto field = fields.find(name);
@@ -91,6 +133,14 @@ std::string life_text(const Life& life) {
         text += "partner " + life.partner.node + "\npartner_generation " +
                 std::to_string(life.partner.generation) + "\npartner_sequence " +
                 std::to_string(life.partner.sequence) + "\n";
+    }
+    text += "heard " + std::to_string(life.heard.count()) + "\nheard_us " +
+            std::to_string(life.heard_us.count()) + "\nstops_until " +
+            std::to_string(life.stops_until.count()) + "\n";
+    for (const RunningAgent& agent : life.agents) {
+        text += "agent " + std::to_string(agent.process.pid) + " " +
+                std::to_string(agent.process.started) + " " +
+                std::string(name_of(agent.operation)) + " " + agent.resource + "\n";
     }
     for (const std::string& key : life.groups) {
         text += "group " + key + "\n";
@@ -160,6 +210,41 @@ Hold inherited_hold(const std::optional<Life>& life,
         return Hold::none;
     }
     return life->hold;
+}
+
+std::vector<RunningAgent> living_agents(const std::optional<Life>& life, const std::string& boot) {
+    std::vector<RunningAgent> living;
+    if (!life || life->boot != boot) {
+        return living;
+    }
+    for (const RunningAgent& agent : life->agents) {
+        const FileDescriptor process(open_process(agent.process));
+        if (process.open()) {
+            living.push_back(agent);
+            living.back().job = living.size();
+        }
+    }
+    return living;
+}
+
+// Who was isolated, and stopped everything, holds nothing.
+void inherit_touch(const std::optional<Life>& life,
+                   const std::string& boot,
+                   const std::string& node,
+                   std::chrono::milliseconds boot_time,
+                   Start& start) {
+    using std::chrono::milliseconds;
+    if (!life || life->boot != boot || life->node != node) {
+        return;
+    }
+    if (life->heard > milliseconds{0}) {
+        start.silence = std::max(milliseconds{0}, boot_time - life->heard);
+        start.unheard = std::max(milliseconds{0}, boot_time - life->heard_us);
+    }
+    if (life->stops_until > milliseconds{0}) {
+        start.stops_left = life->stops_until - boot_time;
+        start.restart_hold = Hold::none;
+    }
 }
 
 std::string boot_id() {

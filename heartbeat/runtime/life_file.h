@@ -5,6 +5,7 @@
 #pragma once
 
 #include "base/result.h"
+#include "heartbeat/agents/process_id.h"
 #include "heartbeat/engine/settings.h"
 #include "heartbeat/runtime/file_descriptor.h"
 
@@ -17,6 +18,14 @@
 
 namespace hb {
 
+// An agent at work, written down before its first instruction.
+struct RunningAgent {
+    ProcessId process;
+    AgentOperation operation = AgentOperation::status;
+    std::string resource;
+    JobId job = 0;  // in this life; not in the file
+};
+
 struct Life {
     std::string boot;  // of the machine: after another boot nothing of it is true
     std::string node;
@@ -27,7 +36,14 @@ struct Life {
     std::chrono::milliseconds deadtime{};  // announced last
     std::chrono::milliseconds until{};     // boot time: no sooner can we be declared dead
     Heard partner;                         // no name: none
-    std::vector<std::string> groups;       // keys of those of which something may run, file order
+    // Boot time: when the partner was last heard, and when that of our heartbeats was sent that it
+    // heard last; and, if this node is isolated, by when everything must have stopped (0: it is
+    // not).
+    std::chrono::milliseconds heard{};
+    std::chrono::milliseconds heard_us{};
+    std::chrono::milliseconds stops_until{};
+    std::vector<RunningAgent> agents;
+    std::vector<std::string> groups;  // keys of those of which something may run, file order
 };
 
 std::string life_text(const Life& life);
@@ -56,6 +72,16 @@ Hold inherited_hold(const std::optional<Life>& life,
                     const std::string& boot,
                     const std::string& node,
                     std::chrono::milliseconds boot_time);
+
+// Those of its agents that live, with numbers as jobs; none of another boot.
+std::vector<RunningAgent> living_agents(const std::optional<Life>& life, const std::string& boot);
+
+// What a life that begins now must know of that one; nothing of another boot or node.
+void inherit_touch(const std::optional<Life>& life,
+                   const std::string& boot,
+                   const std::string& node,
+                   std::chrono::milliseconds boot_time,
+                   Start& start);
 
 std::string boot_id();
 std::chrono::milliseconds boot_time();

@@ -64,6 +64,7 @@ void Daemon::start(hb::Hold restart_hold) {
     if (!env_.machine.heard.node.empty()) {
         start.heard.push_back(env_.machine.heard);
     }
+    inherit_life(start);
     env_.world.trace(name(env_.machine.node()),
                      "daemon starts, generation " + std::to_string(start.generation));
     engine_.emplace(settings_, start);
@@ -71,14 +72,45 @@ void Daemon::start(hb::Hold restart_hold) {
     last_seq_ = 0;
     exited_ = false;
     stalled_until_ = Time{0};
+    env_.machine.adopt_agents([this, incarnation = incarnation_](hb::Event::What what) {
+        if (incarnation == incarnation_) {
+            deliver(std::move(what));
+        }
+    });
     step(hb::Started{});
 }
 
 void Daemon::kill() {
     if (running()) {
         env_.world.trace(name(env_.machine.node()), "daemon is gone");
+        env_.machine.orphan_agents();
+        if (env_.machine.powered()) {
+            keep_life();
+        }
     }
     end();
+}
+
+void Daemon::keep_life() {
+    const hb::Vitals vitals = engine_->vitals();
+    env_.machine.life = LifeFile{vitals.hold, hold_until_, vitals};
+}
+
+// A person's restart brings its own hold; the rest is true in any case.
+void Daemon::inherit_life(hb::Start& start) const {
+    start.agents = env_.machine.earlier_agents();
+    if (!env_.machine.life) {
+        return;
+    }
+    const LifeFile& life = *env_.machine.life;
+    const Time now = env_.world.now();
+    start.silence = now - life.vitals.heard;
+    start.unheard = now - life.vitals.heard_us;
+    if (life.vitals.stops_until) {
+        start.stops_left = *life.vitals.stops_until - now;
+    } else if (start.restart_hold == hb::Hold::none && now < life.hold_until) {
+        start.restart_hold = life.hold;
+    }
 }
 
 // On disk a new generation is there at once, the number of a message some time later; what lies in
@@ -111,7 +143,6 @@ void Daemon::end() {
         env_.world.cancel(*watchdog_);
         watchdog_.reset();
     }
-    env_.machine.kill_all_agents();
 }
 
 void Daemon::stall(Time duration) {
@@ -270,6 +301,10 @@ void Daemon::perform(const hb::Send& effect) {
     if (message.has("ld")) {
         message.set("ld", "0.10 0.20 0.30 1/100 1000");
     }
+    if (message.type() == "status") {
+        const auto announced = hb::parse_hex(message.get("dt")).value_or(0);
+        hold_until_ = env_.world.now() + Time(static_cast<Time::rep>(announced));
+    }
     if (message.type() == "status" && deadtime_announced_more > Time{0}) {
         const auto announced = hb::parse_hex(message.get("dt")).value_or(0);
         const auto more = static_cast<std::uint64_t>(deadtime_announced_more.count());
@@ -335,9 +370,9 @@ void Daemon::perform(const hb::SendPing& effect) {
 }
 
 void Daemon::perform(const hb::RunAgent& effect) {
-    env_.machine.run_agent(effect, [this, incarnation = incarnation_](const hb::AgentDone& done) {
+    env_.machine.run_agent(effect, [this, incarnation = incarnation_](hb::Event::What what) {
         if (incarnation == incarnation_) {
-            deliver(done);
+            deliver(std::move(what));
         }
     });
 }
@@ -486,7 +521,11 @@ void Daemon::perform(const hb::Restart& effect) {
     ++restarts_;
     if (effect.hold == hb::Hold::none) {
         check_nothing_left_behind();
+        env_.machine.life.reset();
+    } else {
+        keep_life();
     }
+    env_.machine.kill_all_agents();
     end();
     later(env_.world.between(100ms, 1s), [this, hold = effect.hold] {
         if (env_.machine.powered() && !running()) {
@@ -498,6 +537,8 @@ void Daemon::perform(const hb::Restart& effect) {
 void Daemon::perform(const hb::Exit&) {
     env_.world.trace(name(env_.machine.node()), "daemon exits");
     check_nothing_left_behind();
+    env_.machine.life.reset();
+    env_.machine.kill_all_agents();
     end();
     exited_ = true;
 }

@@ -97,6 +97,8 @@ private:
     void execute(const std::vector<hb::Effect>& effects);
     void schedule_tick();
     void end();
+    void keep_life();
+    void inherit_life(hb::Start& start) const;
     void keep_heard(bool with_number);
     void check_message(const hb::wire::Message& message);
     void check_truth(const hb::wire::Message& message);
@@ -157,6 +159,7 @@ private:
     std::vector<std::string> decisions_;
     std::vector<int> outdate_answers_;
     std::uint64_t last_seq_ = 0;
+    Time hold_until_{};
     std::uint64_t announcements_ = 0;
     std::uint64_t restarts_ = 0;
     std::uint64_t refused_ = 0;

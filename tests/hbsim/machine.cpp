@@ -37,7 +37,12 @@ Machine::Machine(World& world, Node node, Storages& storages)
 }
 
 void Machine::power_off() {
-    kill_all_agents();
+    for (const auto& [id, job] : jobs_) {
+        world_.cancel(job.end);
+    }
+    jobs_.clear();
+    promotion_tries_.clear();
+    life.reset();
     powered_ = false;
     running_.clear();
     for (const auto& storage : storages_) {
@@ -62,6 +67,13 @@ void Machine::run_agent(const hb::RunAgent& effect, Done done) {
     }
     if (effect.operation != AgentOperation::status && works_on(effect.resource.text)) {
         world_.fail("two agents work on " + effect.resource.text + " of " + name(node_));
+    }
+    const bool another = std::ranges::any_of(jobs_, [&](const auto& job) {
+        return job.second.effect.resource.text == effect.resource.text;
+    });
+    if (effect.operation == AgentOperation::start && another) {
+        world_.fail(effect.resource.text + " of " + name(node_) +
+                    " is started while an earlier agent of it lives");
     }
     const Time duration = duration_of(effect);
     jobs_[effect.job] = {effect, std::move(done), {}};
@@ -113,21 +125,68 @@ void Machine::kill_agent(hb::JobId job) {
     if (!jobs_.contains(job)) {
         return;
     }
-    world_.cancel(jobs_.at(job).end);
-    jobs_.at(job).end = world_.after(1ms, [this, job] { abort(job, AgentEnd::killed); });
+    Job& killed = jobs_.at(job);
+    if (killed.stuck) {
+        return;
+    }
+    world_.cancel(killed.end);
+    if (ailments_[killed.effect.resource.script].unkillable) {
+        killed.end = world_.after(10s, [this, job] { get_stuck(job); });  // SIGTERM, SIGKILL
+        return;
+    }
+    killed.end = world_.after(1ms, [this, job] { abort(job, AgentEnd::killed); });
+}
+
+void Machine::get_stuck(hb::JobId job) {
+    Job& stuck = jobs_.at(job);
+    stuck.stuck = true;
+    world_.trace(name(node_), "agent " + stuck.effect.resource.text + " cannot be killed");
+    stuck.end =
+        world_.after(world_.between(1s, 60s), [this, job] { abort(job, AgentEnd::killed); });
+    const Done told = stuck.done;  // it may end with the power
+    told(hb::AgentStuck{job});
+}
+
+void Machine::orphan_agents() {
+    for (auto& [id, job] : jobs_) {
+        job.done = [](const hb::Event::What&) {};
+    }
+}
+
+std::vector<hb::EarlierAgent> Machine::earlier_agents() const {
+    std::vector<hb::EarlierAgent> agents;
+    for (const auto& [id, job] : jobs_) {
+        agents.push_back({id, job.effect.resource.text, job.effect.operation});
+    }
+    return agents;
+}
+
+void Machine::adopt_agents(const Done& done) {
+    for (auto& [id, job] : jobs_) {
+        job.done = done;
+    }
 }
 
 void Machine::kill_all_agents() {
-    for (const auto& [id, job] : jobs_) {
-        world_.cancel(job.end);
-    }
-    jobs_.clear();
-    promotion_tries_.clear();
+    orphan_agents();
+    std::erase_if(jobs_, [this](const auto& job) {
+        const bool stays =
+            ailments_[job.second.effect.resource.script].unkillable || job.second.stuck;
+        if (!stays) {
+            world_.cancel(job.second.end);
+            promotion_tries_.erase(job.first);
+        }
+        return !stays;
+    });
 }
 
 void Machine::finish(hb::JobId job, bool timed_out) {
     if (timed_out) {
-        abort(job, AgentEnd::timed_out);
+        if (ailments_[jobs_.at(job).effect.resource.script].unkillable) {
+            get_stuck(job);
+        } else {
+            abort(job, AgentEnd::timed_out);
+        }
         return;
     }
     const hb::RunAgent effect = jobs_.at(job).effect;

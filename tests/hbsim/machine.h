@@ -3,9 +3,11 @@
 #pragma once
 
 #include "heartbeat/engine/effects.h"
+#include "heartbeat/engine/status.h"
 #include "tests/hbsim/storage.h"
 
 #include <memory>
+#include <optional>
 #include <set>
 
 namespace hbsim {
@@ -18,12 +20,20 @@ struct Ailment {
     bool garbage = false;  // status prints what nobody understands
     bool missing = false;
     bool stop_complains = false;  // stops, and says that it could not
+    bool unkillable = false;      // SIGKILL does not end it: stuck in the kernel for a while
     Time duration_min{10};
     Time duration_max{120};
     // More than zero: what this operation takes instead.
     Time start_takes{0};
     Time stop_takes{0};
     Time status_takes{0};
+};
+
+// RUNDIR/heartbeat.life: in memory, so it is gone with the power.
+struct LifeFile {
+    hb::Hold hold = hb::Hold::none;
+    Time hold_until{};  // no sooner can the partner have declared us dead
+    hb::Vitals vitals;
 };
 
 class Machine {
@@ -40,10 +50,15 @@ public:
     void power_on();
 
     // `done` is called once, unless the power fails or `cancel` comes first.
-    using Done = std::function<void(const hb::AgentDone&)>;
+    using Done = std::function<void(hb::Event::What)>;
     void run_agent(const hb::RunAgent& effect, Done done);
     void kill_agent(hb::JobId job);
-    void kill_all_agents();  // their daemon died; nobody hears of them
+    // Their daemon has died: they go on, and the next one hears of them if it wants to.
+    void orphan_agents();
+    std::vector<hb::EarlierAgent> earlier_agents() const;
+    void adopt_agents(const Done& done);
+    // The daemon ends in order, and kills what it does not wait for; who cannot be killed goes on.
+    void kill_all_agents();
 
     // A resource fails by itself.
     void kill_resource(const std::string& word) { running_.erase(word); }
@@ -52,6 +67,8 @@ public:
 
     // An agent other than `status` is at work on it.
     bool works_on(const std::string& word) const;
+
+    bool has_agents() const { return !jobs_.empty(); }
 
     // An agent here has said what is not true, or nothing, since the last healing but one.
     bool misled() const { return misled_; }
@@ -70,6 +87,7 @@ public:
     // On disk: survives everything.
     std::uint64_t generation = 1000;
     hb::Heard heard;  // hb_heard
+    std::optional<LifeFile> life;
     // Called when something has started; the promises are checked then.
     std::function<void()> on_change = [] {};
 
@@ -78,10 +96,12 @@ private:
         hb::RunAgent effect;
         Done done;
         World::EventId end;
+        bool stuck = false;
     };
 
     void finish(hb::JobId job, bool timed_out);
     void abort(hb::JobId job, hb::AgentEnd end);
+    void get_stuck(hb::JobId job);
     hb::AgentDone execute(const hb::RunAgent& effect);
     hb::AgentDone start(const config::ResourceWord& word);
     hb::AgentDone stop(const config::ResourceWord& word);

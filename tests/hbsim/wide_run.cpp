@@ -150,8 +150,7 @@ void RandomRun::reload() {
 // SIGKILL: whoever watches the daemon starts it again at once, before anybody misses it.
 void RandomRun::kill_briefly() {
     const Node node = any_node();
-    // A successor does not know for how long the node has been isolated (known limits).
-    if (isolated_ || !cluster_.daemon(node).running() || cluster_.settings().ha_cf.deadtime < 1s ||
+    if (!cluster_.daemon(node).running() || cluster_.settings().ha_cf.deadtime < 1s ||
         cluster_.machine(node).misled()) {
         return;
     }
@@ -167,6 +166,10 @@ void RandomRun::slow_agent() {
     ailment.stop_takes = chance(0.6) ? between(1s, 15s) : Time{0};
     ailment.status_takes = chance(0.2) ? between(1s, 8s) : Time{0};
     ailment.stop_complains = chance(0.1);
+    if (plan_.limits && chance(0.25)) {
+        ailment.unkillable = true;
+        (chance(0.5) ? ailment.start_takes : ailment.stop_takes) = between(10s, 40s);
+    }
     moved_ = true;
     cluster_.machine(node).ail(script, ailment);
     cluster_.world().trace(name(node), "agent " + script + " is slow");
@@ -191,6 +194,7 @@ void RandomRun::lose_state() {
     }
     cluster_.machine(node).generation = 1;
     cluster_.machine(node).heard = {};
+    cluster_.machine(node).life.reset();
     cluster_.daemon(node).start();
     cluster_.world().after(between(5s, 40s),
                            [this, node, last] { restore_state(node, last + 100); });

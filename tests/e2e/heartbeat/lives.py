@@ -37,6 +37,10 @@ def pid_of(node):
     return pids[0]
 
 
+def starts_of(duo, node):
+    return [call for call in duo.calls() if call.endswith(f"{node.name} start")]
+
+
 def killed_and_succeeded(work):
     """kill -9 of the daemon: its successor goes on with what runs; nothing stops or starts, there or on the partner"""
     duo = Duo(work).up()
@@ -67,6 +71,38 @@ def killed_and_succeeded_in_legacy_mode(work):
     duo.stays(duo.a, DEADTIME + GUARD_WAITS + 1, "the successor's life")
     expect(duo.calls() == calls, duo.calls())
     duo.check()
+
+
+def killed_during_a_slow_start(work):
+    """kill -9 while a service starts: the start goes on, its successor waits for it, and nobody starts the service twice"""
+    duo = Duo(work).up()
+    duo.note("slow", "6")
+    duo.power_off(duo.a)
+    until(lambda: starts_of(duo, duo.b), DEADTIME + SOON, "no takeover")
+    for _ in range(2):
+        duo.b.kill_heartbeat()
+        time.sleep(SUCCESSOR_AFTER)
+        duo.b.start_heartbeat()
+        time.sleep(1)
+    expect(not duo.b.exists("/run/service"), "the start was not at work any more")
+    expect(duo.b.log_lines("is still at work"), "the successor does not know the start")
+    duo.holds(duo.b, 6 + SOON, "the start has ended")
+    time.sleep(2)
+    expect(len(starts_of(duo, duo.b)) == 1, lambda: f"started again: {duo.calls()}")
+    until(lambda: duo.b.resource_status() == "all", SOON, lambda: f"the successor says that it holds {duo.b.resource_status()}")
+    duo.check()
+
+
+def killed_during_a_slow_start_and_nobody_comes(work):
+    """the same without a successor: the guard ends the start before it stops the service"""
+    duo = Duo(work).up()
+    duo.note("slow", "60")
+    duo.power_off(duo.a)
+    until(lambda: starts_of(duo, duo.b), DEADTIME + SOON, "no takeover")
+    duo.b.kill_heartbeat()
+    until(lambda: not duo.b.processes("hb_guard"), GUARD_WAITS + SOON + SOON, "the guard is still there")
+    expect(not duo.b.processes("service"), "the start is still at work")
+    expect(duo.calls()[-1].endswith("stop"), lambda: duo.calls())
 
 
 def killed_and_nobody_comes(work):
@@ -196,6 +232,7 @@ def children_get_nothing(work):
     duo.a.stop_heartbeat(20)
 
 
-main(killed_and_succeeded, killed_and_succeeded_in_legacy_mode, killed_and_nobody_comes, reload_that_would_end_it,
+main(killed_and_succeeded, killed_and_succeeded_in_legacy_mode, killed_during_a_slow_start,
+     killed_during_a_slow_start_and_nobody_comes, killed_and_nobody_comes, reload_that_would_end_it,
      restart_that_cannot_succeed, restart_is_put_off, fencing_by_a_reload, reset_at_work_outlives, reset_command_fails,
      waiting_command_is_answered, children_get_nothing)

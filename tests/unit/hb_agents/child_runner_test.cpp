@@ -5,12 +5,14 @@
 #include <boost/asio/steady_timer.hpp>
 #include <gtest/gtest.h>
 
+#include <array>
 #include <csignal>
 #include <cstdlib>
 #include <fcntl.h>
 #include <map>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 namespace {
@@ -192,6 +194,107 @@ TEST(ChildRunner, AChildHasNoDescriptorOfOurs) {
     for (const int file : ours) {
         ::close(file);
     }
+}
+
+// What is written down before the first instruction of a program is known of all that have begun.
+TEST(ChildRunner, AProgramBeginsAfterItHasBeenWrittenDown) {
+    Quiet log;
+    boost::asio::io_context io{1};
+    ChildRunner children(io, log);
+    char name[] = "/tmp/hb-born-XXXXXX";
+    const int file = ::mkstemp(name);
+    ASSERT_GE(file, 0);
+    ChildCommand command = shell("cat " + std::string(name) + "; echo $$; exit 3");
+    pid_t known = 0;
+    command.born = [&](pid_t pid) {
+        known = pid;
+        ::usleep(50'000);  // it waits all this time
+        EXPECT_EQ(::write(file, "known\n", 6), 6);
+        EXPECT_GT(process_id(pid).started, 0u);
+    };
+    ChildResult ended;
+    children.run(1, command, [&](const ChildResult& result) {
+        ended = result;
+        io.stop();
+    });
+    io.run_for(std::chrono::seconds(10));
+    EXPECT_EQ(ended.output, "known\n" + std::to_string(known) + "\n");
+    EXPECT_EQ(ended.exit, 3);
+    ::unlink(name);
+    ::close(file);
+}
+
+TEST(ChildRunner, WhatCannotBeExecutedIsMissingAlsoWhenItIsWrittenDown) {
+    Quiet log;
+    boost::asio::io_context io{1};
+    ChildRunner children(io, log);
+    for (const char* program : {"/no/such/agent", "/etc/passwd"}) {
+        ChildCommand command = shell("");
+        command.argv = {program, "start"};
+        pid_t born = 0;
+        command.born = [&](pid_t pid) { born = pid; };
+        ChildResult ended;
+        children.run(1, command, [&](const ChildResult& result) {
+            ended = result;
+            io.stop();
+        });
+        io.restart();
+        io.run_for(std::chrono::seconds(10));
+        EXPECT_TRUE(ended.missing) << program;
+        EXPECT_GT(born, 0);
+        EXPECT_EQ(::waitpid(born, nullptr, WNOHANG), -1) << "a zombie is left";
+    }
+}
+
+// A daemon that is killed leaves its agents at work: whoever adopts one hears when it has ended.
+TEST(ChildRunner, AnAgentOfAnEarlierDaemonIsWaitedForAndKilledAtItsLimit) {
+    for (const bool limited : {false, true}) {
+        Quiet log;
+        std::array<int, 2> told{};
+        ASSERT_EQ(::pipe(told.data()), 0);
+        const pid_t daemon = ::fork();
+        if (daemon == 0) {
+            const pid_t agent = ::fork();
+            if (agent == 0) {
+                ::setpgid(0, 0);
+                ::execl("/bin/sleep", "sleep", limited ? "60" : "0.4", nullptr);
+                ::_exit(127);
+            }
+            (void)!::write(told[1], &agent, sizeof agent);
+            ::_exit(0);
+        }
+        EarlierChild earlier;
+        pid_t agent = 0;
+        ASSERT_EQ(::read(told[0], &agent, sizeof agent), static_cast<ssize_t>(sizeof agent));
+        ::waitpid(daemon, nullptr, 0);
+        earlier.process = process_id(agent);
+        earlier.time_limit = limited ? milliseconds(300) : milliseconds(0);
+        EXPECT_LT(age_of(earlier.process), std::chrono::seconds(30));
+        boost::asio::io_context io{1};
+        ChildRunner children(io, log);
+        ChildResult ended;
+        ASSERT_TRUE(children.adopt(7, earlier, [&](const ChildResult& result) {
+            ended = result;
+            io.stop();
+        }));
+        children.wake(7);
+        io.run_for(std::chrono::seconds(10));
+        EXPECT_EQ(ended.timed_out, limited);
+        EXPECT_GE(ended.took, milliseconds(200));
+        EXPECT_LT(open_process(earlier.process), 0);
+        EXPECT_FALSE(children.adopt(8, earlier, [](const auto&) {}));
+        ::close(told[0]);
+        ::close(told[1]);
+    }
+}
+
+TEST(ProcessId, OfAnotherProcessWithTheSameNumberIsNot) {
+    ProcessId process = process_id(::getpid());
+    const int ours = open_process(process);
+    EXPECT_GE(ours, 0);
+    ::close(ours);
+    ++process.started;
+    EXPECT_LT(open_process(process), 0);
 }
 
 }  // namespace

@@ -242,6 +242,36 @@ TEST(Replays, OfWhatWasHeardBeforeOurRestartAreNoSignOfLife) {
     EXPECT_EQ(bench.engine.status().nodes[1].status, "active");
 }
 
+// The number of the last message that was heard is on disk a minute late: after a power cut the
+// last goodbye, or "I hold nothing", could be played again. Only who names a heartbeat of our
+// present life is believed, and no recording from before our start does.
+TEST(Replays, OfAGoodbyeFromBeforeAPowerCutIsNone) {
+    for (const bool told_now : {false, true}) {
+        hb::Start start = test::start_of();
+        start.heard = {{"node-b", 50, 1000}};
+        test::Bench bench(test::settings_for("node-a"), start);
+        bench.partner_beats = false;
+        bench.start();
+        const auto status = [&](std::uint64_t seq, std::uint64_t ours) {
+            Message message = numbered("status", seq, 50);
+            message.set("st", "active").set("dt", "834").set("protocol", "1");
+            message.set("heard", hb::to_hex(ours) + ".1");
+            return message;
+        };
+        Message hold = numbered("resource", 1003, 50);
+        hold.set("rsc_hold", "none").set("rtype", "full").set("isstable", "1");
+        Message goodbye = numbered("shutdone", 1004, 50);
+        goodbye.set("st", "dead");
+        const std::uint64_t life = start.generation;
+        bench.step(hb::Received{"eth1", status(1001, life - 1)});
+        bench.step(hb::Received{"eth1", status(1002, told_now ? life : life - 1)});
+        bench.step(hb::Received{"eth1", hold});
+        bench.step(hb::Received{"eth1", goodbye});
+        EXPECT_EQ(bench.engine.status().nodes[1].stable, told_now);
+        EXPECT_EQ(bench.engine.status().partner, told_now ? "left" : "alive");
+    }
+}
+
 TEST(Replays, OfAPingNodesAnswersAreNoSignOfLife) {
     test::Bench bench(
         test::settings_for("node-a", "deadping 3\nping 10.77.0.254\nauto_failback on\n"));

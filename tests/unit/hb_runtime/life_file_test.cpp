@@ -27,6 +27,9 @@ Life life_of_alice() {
     life.until = milliseconds(100'000);
     life.partner = {"bob", 5, 99};
     life.groups = {"IPaddr::10.0.0.1/24/eth0", "drbddisk::r0"};
+    life.heard = milliseconds(97'000);
+    life.heard_us = milliseconds(96'500);
+    life.agents = {{{4711, 99}, AgentOperation::start, "Filesystem::/dev/drbd0::/a b::ext4", 0}};
     return life;
 }
 
@@ -79,6 +82,42 @@ TEST(LifeFile, ItsHoldIsInheritedWhileThePartnerMustTakeUsForAlive) {
     EXPECT_EQ(inherited_hold(std::nullopt, "4c0f", "alice", milliseconds(0)), Hold::none);
 }
 
+TEST(LifeFile, ItsAgentsAreThoseThatLive) {
+    Life life = life_of_alice();
+    EXPECT_TRUE(living_agents(life, life.boot).empty()) << "of another process";
+    life.agents.push_back({process_id(::getpid()), AgentOperation::stop, "mysqld", 0});
+    const auto read = parse_life(life_text(life));
+    ASSERT_TRUE(read);
+    EXPECT_EQ(read->agents.front().resource, life.agents.front().resource);
+    const auto living = living_agents(read, life.boot);
+    ASSERT_EQ(living.size(), 1u);
+    EXPECT_EQ(living[0].resource, "mysqld");
+    EXPECT_EQ(living[0].operation, AgentOperation::stop);
+    EXPECT_EQ(living[0].job, 1u);
+    EXPECT_TRUE(living_agents(read, "another").empty());
+    for (const char* bad :
+         {"agent 0 1 stop x\nend\n", "agent 1 1 kick x\nend\n", "agent 1 1 stop\nend\n"}) {
+        EXPECT_FALSE(parse_life(bad)) << bad;
+    }
+}
+
+TEST(LifeFile, WhoWasIsolatedGoesOnStoppingInTheTimeThatIsLeft) {
+    Life life = life_of_alice();
+    Start start;
+    start.restart_hold = Hold::all;
+    inherit_touch(life, "4c0f", "alice", milliseconds(98'000), start);
+    EXPECT_EQ(start.silence, milliseconds(1000));
+    EXPECT_EQ(start.unheard, milliseconds(1500));
+    EXPECT_FALSE(start.stops_left);
+    EXPECT_EQ(start.restart_hold, Hold::all);
+    life.stops_until = milliseconds(99'000);
+    inherit_touch(life, "another", "alice", milliseconds(98'000), start);
+    EXPECT_FALSE(start.stops_left);
+    inherit_touch(life, "4c0f", "alice", milliseconds(98'000), start);
+    EXPECT_EQ(start.stops_left, milliseconds(1000));
+    EXPECT_EQ(start.restart_hold, Hold::none);
+}
+
 TEST(HeardFile, KeepsTheLaterWord) {
     const Folder folder;
     {
@@ -114,6 +153,7 @@ TEST(LastWords, CarryOnWhereTheDaemonsOwnEnded) {
     EXPECT_EQ(pause.get("hg"), "11");
     EXPECT_EQ(pause.get("dt"), "3a98");
     EXPECT_EQ(pause.get("st"), "active");
+    EXPECT_EQ(pause.get("heard"), "5.63");
     const wire::Message goodbye = words.goodbye(1'800'000'000);
     EXPECT_EQ(goodbye.type(), "shutdone");
     EXPECT_EQ(goodbye.get("seq"), "1269");
