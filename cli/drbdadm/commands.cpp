@@ -88,7 +88,7 @@ constexpr CommandSpec kCommands[] = {
     {"hidden-commands", Scope::Resource, nullptr, {}, true},
     {"set-gi", Scope::Volume, meta_command, kTakesForce},
     {"resize", Scope::Volume, refused, "size assume-peer-has-space assume-clean"},
-    {"check-resize", Scope::Volume, refused},
+    {"check-resize", Scope::Volume, check_resize, kTakesForce},
     {"verify", Scope::Volume, refused, "start stop"},
     {"pause-sync", Scope::Volume, pause_sync},
     {"resume-sync", Scope::Volume, resume_sync},

@@ -1,6 +1,7 @@
 #include "cli/drbdadm/refused.h"
 
 #include "cli/common/outcome.h"
+#include "cli/drbdadm/actions.h"
 #include "cli/drbdadm/calls.h"
 
 #include <iterator>
@@ -19,7 +20,6 @@ constexpr std::string_view kNoProxy = "there is no DRBD Proxy to run";
 
 constexpr Refusal kRefusals[] = {
     {"resize", "the size of a device is that of its disk when it is attached"},
-    {"check-resize", "the size of a device is that of its disk when it is attached"},
     {"verify", "it has no online verify"},
     {"suspend-io", "it can't hold the application's I/O by command"},
     {"resume-io", "it can't hold the application's I/O by command"},
@@ -67,6 +67,10 @@ int refused(Context& context, const Target& target) {
                 "drbdadm: command '" + command +
                     "' is known but not supported by this version of drbdd: " +
                     std::string(why_refused(command)));
+}
+
+int check_resize(Context& context, const Target& target) {
+    return context.line.dry_run ? refused(context, target) : meta_command(context, target);
 }
 
 }  // namespace drbdadm

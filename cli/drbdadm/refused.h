@@ -14,4 +14,7 @@ std::string_view why_refused(std::string_view command);
 // Prints the calls that the original would make with -d, and refuses to make them without.
 int refused(Context& context, const Target& target);
 
+// Of a disk that is not attached the metadata move; an attached one has the size that it had then.
+int check_resize(Context& context, const Target& target);
+
 }  // namespace drbdadm
