@@ -6,7 +6,9 @@
 #include "kmod-shim/node.h"
 #include "nbd-backend/server.h"
 
+#include <iterator>
 #include <memory>
+#include <unistd.h>
 #include <utility>
 
 namespace drbdd {
@@ -35,7 +37,7 @@ private:
         nbd::ServerOptions result;
         result.socket_path = nbd_socket(places, minor);
         result.is_carrier = [files = shim::run_files(places.run_dir, minor)](pid_t pid) {
-            return shim::living_fuse(files) == pid;
+            return pid == ::getpid() || shim::living_fuse(files) == pid;
         };
         return result;
     }
@@ -43,11 +45,33 @@ private:
     nbd::NbdServer server_;
 };
 
+// The carriers that a front end allows, the best first.
+std::vector<std::string> carriers_for(config::Frontend frontend) {
+    switch (frontend) {
+        case config::Frontend::Auto:
+            return {std::begin(shim::kBestFirst), std::end(shim::kBestFirst)};
+        case config::Frontend::Fuse:
+            return {"fuse"};
+        case config::Frontend::Nbd:
+            return {"nbd"};
+        case config::Frontend::None:
+            break;
+    }
+    return {};
+}
+
 // shim::DeviceNode remembers nothing between calls, so that one is made for each: the block size
 // is known only after the attach.
-class FuseNode : public runtime::DeviceNode {
+class CarriedNode : public runtime::DeviceNode {
 public:
-    FuseNode(const runtime::VolumeIdentity& identity, const Places& places) {
+    CarriedNode(const runtime::VolumeIdentity& identity,
+                const Places& places,
+                config::Frontend frontend,
+                base::LogSink& log)
+        : log_(log) {
+        spec_.carriers = carriers_for(frontend);
+        spec_.without_device = frontend == config::Frontend::Auto ? shim::WithoutDevice::Accepted
+                                                                  : shim::WithoutDevice::Refused;
         spec_.minor = identity.minor;
         spec_.resource = identity.resource;
         spec_.volume = identity.volume;
@@ -60,11 +84,28 @@ public:
 
     base::Result<void> attach(std::uint32_t block_bytes) override {
         spec_.block_bytes = block_bytes;
-        return guarded([this] { return node().attach(); });
+        return guarded([this]() -> base::Result<void> {
+            auto choice = node().attach();
+            if (!choice) {
+                return choice.error();
+            }
+            if (!choice->kept) {
+                note_ = std::move(choice->why_not_better);
+            }
+            tell(choice->name);
+            return {};
+        });
     }
 
     base::Result<void> detach() override {
-        return guarded([this] { return node().detach(); });
+        return guarded([this] {
+            auto detached = node().detach();
+            if (detached) {
+                note_.clear();
+                told_.clear();
+            }
+            return detached;
+        });
     }
 
     base::Result<void> resize(std::uint64_t size_bytes) override {
@@ -73,9 +114,28 @@ public:
 
     std::string in_use() override { return node().in_use(); }
 
-    std::string frontend() override { return node().is_living() ? "fuse" : "none"; }
+    std::string frontend() override {
+        const std::string living = node().living();
+        return living.empty() ? "none" : living;
+    }
+
+    std::string frontend_note() override { return note_; }
 
 private:
+    // Once for each device, not each time that somebody asks for what is there. Without a device
+    // whoever promotes has to look for it in vain: that is a warning.
+    void tell(const std::string& carrier) {
+        const std::string why = note_.empty() ? "" : " (" + note_ + ")";
+        const std::string device = "/dev/" + shim::node_name(spec_.minor);
+        const std::string text =
+            carrier.empty()
+                ? device + " is not there, the volume is only at " + spec_.nbd_socket + why
+                : device + " frontend=" + carrier + why;
+        if (std::exchange(told_, text) != text) {
+            log_.write(carrier.empty() ? base::LogLevel::Warning : base::LogLevel::Info, text);
+        }
+    }
+
     // It runs on a thread where nobody else would catch what is thrown.
     template <typename Deed>
     base::Result<void> guarded(const Deed& deed) const {
@@ -84,8 +144,11 @@ private:
 
     shim::DeviceNode node() const { return shim::DeviceNode(spec_, places_); }
 
+    base::LogSink& log_;
     shim::NodeSpec spec_;
     shim::NodePlaces places_;
+    std::string note_;  // why the device that is there is not a better one
+    std::string told_;
 };
 
 // Users come through the NBD socket only.
@@ -114,12 +177,12 @@ runtime::FrontendFactory make_frontends(const Places& places,
         return std::make_unique<NbdExport>(context, device, places, identity.minor, log);
     };
     factory.make_node =
-        [places, frontend](
+        [places, frontend, &log](
             const runtime::VolumeIdentity& identity) -> std::unique_ptr<runtime::DeviceNode> {
         if (frontend == config::Frontend::None) {
             return std::make_unique<NoNode>();
         }
-        return std::make_unique<FuseNode>(identity, places);
+        return std::make_unique<CarriedNode>(identity, places, frontend, log);
     };
     return factory;
 }

@@ -78,10 +78,6 @@ base::Result<config::DrbddConf> daemon_conf(const Options& options) {
     if (!conf) {
         return conf.error();
     }
-    if (conf->frontend == config::Frontend::Nbd) {
-        return base::Error{base::ErrorCode::Unsupported,
-                           path + ": frontend nbd: not offered by this version; use fuse"};
-    }
     return conf;
 }
 

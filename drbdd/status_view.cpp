@@ -60,6 +60,7 @@ control::DeviceStatus device_view(const engine::VolumeStatus& status,
     device.device = volume.device;
     device.backing_dev = volume.backing_path;
     device.frontend = volume.frontend;
+    device.frontend_note = volume.frontend_note;
     device.open = !volume.users.empty();
     device.size = sectors_to_kib(status.size_sectors);
     device.read = sectors_to_kib(status.read_sectors);

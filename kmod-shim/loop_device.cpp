@@ -10,8 +10,8 @@
 #include <linux/loop.h>
 #include <linux/major.h>
 #include <sys/ioctl.h>
-#include <sys/stat.h>
 #include <sys/sysmacros.h>
+#include <utility>
 
 namespace shim {
 
@@ -21,70 +21,25 @@ using base::Result;
 
 namespace {
 
-std::string sys_dir(unsigned index) {
-    return "/sys/block/loop" + std::to_string(index);
-}
-
-std::string trimmed(std::string text) {
-    if (text.ends_with('\n')) {
-        text.pop_back();
-    }
-    return text;
-}
-
-// "7:3"
-std::optional<dev_t> parse_device(const std::string& text) {
-    const std::size_t colon = text.find(':');
-    if (colon == std::string::npos) {
-        return std::nullopt;
-    }
-    const auto major = parse_number(std::string_view(text).substr(0, colon));
-    const auto minor = parse_number(std::string_view(text).substr(colon + 1));
-    if (!major || !minor) {
-        return std::nullopt;
-    }
-    return makedev(static_cast<unsigned>(*major), static_cast<unsigned>(*minor));
-}
-
-std::optional<LoopDevice> read_loop(unsigned index) {
-    const auto backing = read_file(sys_dir(index) + "/loop/backing_file");
-    const auto number = read_file(sys_dir(index) + "/dev");
-    const auto device = number ? parse_device(*number) : std::nullopt;
+std::optional<LoopDevice> read_loop(const std::string& name) {
+    auto backing = sys_text(name, "loop/backing_file");
+    auto device = block_device(name);
     if (!backing || !device) {
         return std::nullopt;
     }
-    return LoopDevice{index, *device, trimmed(*backing)};
+    return LoopDevice{std::move(*device), std::move(*backing)};
 }
 
-// A private /dev may lack the node of a device that the kernel has just made.
-Result<Fd> open_index(unsigned index, int flags) {
-    const std::string path = "/dev/loop" + std::to_string(index);
-    Fd fd(::open(path.c_str(), flags | O_CLOEXEC));
-    if (!fd && errno == ENOENT) {
-        const auto number = read_file(sys_dir(index) + "/dev");
-        const auto device = number ? parse_device(*number) : std::nullopt;
-        if (device && ::mknod(path.c_str(), S_IFBLK | 0660, *device) == 0) {
-            fd = Fd(::open(path.c_str(), flags | O_CLOEXEC));
-        }
-    }
-    if (!fd) {
-        return system_error("cannot open " + path);
-    }
-    return fd;
-}
-
-Result<void> check_mode(unsigned index) {
-    const std::string dir = sys_dir(index);
-    if (trimmed(read_file(dir + "/loop/dio").value_or("")) != "1") {
+Result<void> check_mode(const std::string& name) {
+    if (sys_text(name, "loop/dio") != "1") {
         return Error{ErrorCode::Unsupported,
-                     "loop" + std::to_string(index) +
+                     name +
                          " fell back to the page cache (loop/dio is not 1): the kernel refuses "
                          "direct I/O on this block size"};
     }
-    if (trimmed(read_file(dir + "/queue/write_cache").value_or("")) != "write back") {
+    if (sys_text(name, "queue/write_cache") != "write back") {
         return Error{ErrorCode::Unsupported,
-                     "loop" + std::to_string(index) +
-                         " does not announce a volatile write cache: flushes would be lost"};
+                     name + " does not announce a volatile write cache: flushes would be lost"};
     }
     return {};
 }
@@ -102,8 +57,8 @@ int try_configure(int loop, int file, std::uint32_t block_bytes, const std::stri
 
 }  // namespace
 
-bool is_loop_number(dev_t device) {
-    return major(device) == LOOP_MAJOR;
+bool is_loop_number(dev_t number) {
+    return major(number) == LOOP_MAJOR;
 }
 
 std::vector<LoopDevice> bound_loops() {
@@ -113,16 +68,16 @@ std::vector<LoopDevice> bound_loops() {
         if (!index) {
             continue;
         }
-        if (auto loop = read_loop(static_cast<unsigned>(*index))) {
+        if (auto loop = read_loop(name)) {
             found.push_back(std::move(*loop));
         }
     }
     return found;
 }
 
-std::optional<LoopDevice> find_loop(dev_t device) {
+std::optional<LoopDevice> find_loop(dev_t number) {
     for (LoopDevice& loop : bound_loops()) {
-        if (loop.device == device) {
+        if (loop.number == number) {
             return std::move(loop);
         }
     }
@@ -130,13 +85,13 @@ std::optional<LoopDevice> find_loop(dev_t device) {
 }
 
 Result<std::uint64_t> backing_file_system(const LoopDevice& loop) {
-    auto fd = open_loop(loop, O_RDONLY);
+    auto fd = open_block(loop.name, O_RDONLY);
     if (!fd) {
         return fd.error();
     }
     loop_info64 info{};
     if (::ioctl(fd->get(), LOOP_GET_STATUS64, &info) != 0) {
-        return system_error("cannot read the state of " + loop.name());
+        return system_error("cannot read the state of " + loop.name);
     }
     return std::uint64_t{info.lo_device};
 }
@@ -157,7 +112,8 @@ Result<LoopDevice> configure_loop(const std::string& file,
         if (index < 0) {
             return system_error("no free loop device");
         }
-        auto loop = open_index(static_cast<unsigned>(index), O_RDWR);
+        const std::string name = "loop" + std::to_string(index);
+        auto loop = open_block(name, O_RDWR);
         if (!loop) {
             return loop.error();
         }
@@ -166,49 +122,45 @@ Result<LoopDevice> configure_loop(const std::string& file,
             continue;
         }
         if (errno != 0) {
-            return system_error("cannot put loop" + std::to_string(index) + " on " + file);
+            return system_error("cannot put " + name + " on " + file);
         }
-        if (auto mode = check_mode(static_cast<unsigned>(index)); !mode) {
+        if (auto mode = check_mode(name); !mode) {
             ::ioctl(loop->get(), LOOP_CLR_FD);
             return mode.error();
         }
-        if (auto device = read_loop(static_cast<unsigned>(index))) {
+        if (auto device = read_loop(name)) {
             return std::move(*device);
         }
-        return Error{ErrorCode::Io, "loop" + std::to_string(index) + " vanished from /sys/block"};
+        return Error{ErrorCode::Io, name + " vanished from /sys/block"};
     }
     return Error{ErrorCode::Timeout, "every free loop device was taken by others first"};
 }
 
-Result<Fd> open_loop(const LoopDevice& loop, int flags) {
-    return open_index(loop.index, flags);
-}
-
 Result<void> release_loop(const LoopDevice& loop, Fd opened, Deadline deadline) {
     if (::ioctl(opened.get(), LOOP_CLR_FD) != 0 && errno != ENXIO) {
-        return system_error("cannot release " + loop.name());
+        return system_error("cannot release " + loop.name);
     }
     opened.close();  // the kernel lets go at the last close
     const bool gone = wait_until(deadline, [&loop] {
-        const auto now = read_loop(loop.index);
+        const auto now = read_loop(loop.name);
         return !now || now->backing_path != loop.backing_path;
     });
     if (!gone) {
         return Error{ErrorCode::Timeout,
-                     loop.name() + " is still open somewhere; it goes away when it is closed"};
+                     loop.name + " is still open somewhere; it goes away when it is closed"};
     }
     return {};
 }
 
-Result<std::uint64_t> update_capacity(const LoopDevice& loop) {
-    auto fd = open_loop(loop, O_RDWR);
+Result<std::uint64_t> update_capacity(const BlockDevice& loop) {
+    auto fd = open_block(loop.name, O_RDWR);
     if (!fd) {
         return fd.error();
     }
     std::uint64_t bytes = 0;
     if (::ioctl(fd->get(), LOOP_SET_CAPACITY, 0) != 0 ||
         ::ioctl(fd->get(), BLKGETSIZE64, &bytes) != 0) {
-        return system_error("cannot change the size of " + loop.name());
+        return system_error("cannot change the size of " + loop.name);
     }
     return bytes;
 }

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "base/result.h"
+#include "kmod-shim/block_device.h"
 #include "kmod-shim/system.h"
 
 #include <cstdint>
@@ -14,19 +15,15 @@
 namespace shim {
 
 // A loop device that has a backing file.
-struct LoopDevice {
-    unsigned index = 0;
-    dev_t device = 0;
+struct LoopDevice : BlockDevice {
     std::string backing_path;  // as the kernel prints it
-
-    std::string name() const { return "loop" + std::to_string(index); }
 };
 
 // All loop devices in use.
 std::vector<LoopDevice> bound_loops();
 // The one with this device number, if it is a loop device in use.
-std::optional<LoopDevice> find_loop(dev_t device);
-bool is_loop_number(dev_t device);
+std::optional<LoopDevice> find_loop(dev_t number);
+bool is_loop_number(dev_t number);
 
 // st_dev of the file system that holds the backing file. Answered from the kernel's memory.
 base::Result<std::uint64_t> backing_file_system(const LoopDevice& loop);
@@ -37,12 +34,10 @@ base::Result<LoopDevice> configure_loop(const std::string& file,
                                         std::uint32_t block_bytes,
                                         Deadline deadline);
 
-base::Result<Fd> open_loop(const LoopDevice& loop, int flags);
-
 // Lets go of the backing file; `opened` must be the last opener. Waits until it is gone.
 base::Result<void> release_loop(const LoopDevice& loop, Fd opened, Deadline deadline);
 
 // Takes over the present size of the backing file and returns it.
-base::Result<std::uint64_t> update_capacity(const LoopDevice& loop);
+base::Result<std::uint64_t> update_capacity(const BlockDevice& loop);
 
 }  // namespace shim

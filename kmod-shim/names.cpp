@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <charconv>
 #include <sstream>
+#include <sys/sysmacros.h>
 
 namespace shim {
 
@@ -15,6 +16,7 @@ namespace {
 constexpr std::uint64_t kMinorMax = (1u << 20) - 1;
 constexpr std::string_view kNodePrefix = "drbd";
 constexpr std::string_view kVolumeSuffix = ".fuse/volume";
+constexpr std::string_view kBackendPrefix = "drbdd:";
 
 bool is_safe_path(std::string_view path) {
     if (path.empty() || path.find('\0') != std::string_view::npos) {
@@ -137,7 +139,11 @@ std::string link_content(const std::string& link, const std::string& node) {
 
 RunFiles run_files(const std::string& run_dir, unsigned minor) {
     const std::string stem = run_dir + "/" + node_name(minor);
-    return {stem + ".fuse", stem + std::string(kVolumeSuffix), stem + ".fuse.pid", stem + ".loop"};
+    return {stem + ".fuse",
+            stem + std::string(kVolumeSuffix),
+            stem + ".fuse.pid",
+            stem + ".loop",
+            stem + ".nbd-device"};
 }
 
 std::optional<VolumePath> parse_volume_path(std::string_view path) {
@@ -157,6 +163,43 @@ std::optional<VolumePath> parse_volume_path(std::string_view path) {
         return std::nullopt;
     }
     return VolumePath{std::string(path.substr(0, slash)), *minor};
+}
+
+std::string backend_identifier(const BackendIdentifier& identifier) {
+    return std::string(kBackendPrefix) + identifier.token + ":" + identifier.volume.run_dir + "/" +
+           node_name(identifier.volume.minor);
+}
+
+std::optional<BackendIdentifier> parse_backend_identifier(std::string_view text) {
+    if (!text.starts_with(kBackendPrefix)) {
+        return std::nullopt;
+    }
+    text.remove_prefix(kBackendPrefix.size());
+    const std::size_t colon = text.find(':');
+    const std::size_t slash = text.rfind('/');
+    if (colon == 0 || colon == std::string_view::npos || slash == std::string_view::npos ||
+        slash < colon) {
+        return std::nullopt;
+    }
+    const auto minor = minor_of_node(text.substr(slash + 1));
+    if (!minor) {
+        return std::nullopt;
+    }
+    return BackendIdentifier{std::string(text.substr(0, colon)),
+                             {std::string(text.substr(colon + 1, slash - colon - 1)), *minor}};
+}
+
+std::optional<dev_t> parse_device_number(std::string_view text) {
+    const std::size_t colon = text.find(':');
+    if (colon == std::string_view::npos) {
+        return std::nullopt;
+    }
+    const auto major = parse_number(text.substr(0, colon));
+    const auto minor = parse_number(text.substr(colon + 1));
+    if (!major || !minor) {
+        return std::nullopt;
+    }
+    return makedev(static_cast<unsigned>(*major), static_cast<unsigned>(*minor));
 }
 
 std::vector<Mount> parse_mountinfo(std::string_view text) {

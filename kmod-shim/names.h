@@ -7,6 +7,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <sys/types.h>
 #include <vector>
 
 namespace shim {
@@ -31,6 +32,7 @@ struct RunFiles {
     std::string volume;      // its one file
     std::string pid_file;    // locked while it lives
     std::string state_file;  // device number of its file system: proof that a loop device is ours
+    std::string nbd_state;   // the identifier of our nbd device
 };
 
 RunFiles run_files(const std::string& run_dir, unsigned minor);
@@ -54,6 +56,19 @@ struct Mount {
 
 // Lines that are not understood are left out.
 std::vector<Mount> parse_mountinfo(std::string_view text);
+
+// What the kernel calls our nbd device: "drbdd:TOKEN:RUNDIR/drbdN". The token is another one each
+// time, since the path alone does not tell two containers apart, or two boots.
+struct BackendIdentifier {
+    std::string token;
+    VolumePath volume;
+};
+
+std::string backend_identifier(const BackendIdentifier& identifier);
+std::optional<BackendIdentifier> parse_backend_identifier(std::string_view text);
+
+// "7:3", as in /sys/block/NAME/dev.
+std::optional<dev_t> parse_device_number(std::string_view text);
 
 // A decimal number that is the whole text, a final newline apart.
 std::optional<std::uint64_t> parse_number(std::string_view text);

@@ -6,7 +6,6 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
-#include <csignal>
 #include <cstdlib>
 #include <fcntl.h>
 #include <filesystem>
@@ -49,16 +48,12 @@ gid_t disk_group() {
 enum class NodeOwner { Nobody, ThisChain, OtherChain, Stranger };
 
 NodeOwner owner_of(dev_t device, const VolumePath& ours) {
-    if (!is_loop_number(device)) {
+    if (!is_carriers_number(device)) {
         return NodeOwner::Stranger;
     }
-    const auto loop = find_loop(device);
-    if (!loop) {
-        return NodeOwner::Nobody;
-    }
-    const auto volume = parse_volume_path(loop->backing_path);
+    const auto volume = volume_behind(device);
     if (!volume || volume->minor != ours.minor) {
-        return NodeOwner::Nobody;  // the number has passed on: the node is stale
+        return NodeOwner::Nobody;  // free, or the number has passed on: the node is stale
     }
     return volume->run_dir == ours.run_dir ? NodeOwner::ThisChain : NodeOwner::OtherChain;
 }
@@ -101,74 +96,90 @@ DeviceNode::DeviceNode(NodeSpec spec, const NodePlaces& places)
     if (places_.fuse_program.empty()) {
         places_.fuse_program = fuse_program_beside_us();
     }
-    files_ = run_files(places_.run_dir, spec_.minor);
     node_path_ = places_.dev_dir + "/" + node_name(spec_.minor);
     if (spec_.nbd_socket.empty()) {
         spec_.nbd_socket = places_.run_dir + "/" + node_name(spec_.minor) + ".nbd";
     }
+    carriers_ =
+        make_carriers({places_.run_dir, spec_.minor, spec_.nbd_socket, places_.fuse_program});
 }
 
-// Ours is the loop device on our file in the file system that we mounted. The path alone would not
-// do: another container may use the same one.
-std::optional<LoopDevice> DeviceNode::find_own_loop() const {
-    const auto recorded = parse_number(read_file(files_.state_file).value_or(""));
-    if (!recorded) {
-        return std::nullopt;
-    }
-    for (const LoopDevice& loop : bound_loops()) {
-        if (loop.backing_path == files_.volume) {
-            const auto file_system = backing_file_system(loop);
-            if (file_system && *file_system == *recorded) {
-                return loop;
-            }
+const Carrier* DeviceNode::living_carrier() const {
+    for (const auto& carrier : carriers_) {
+        if (carrier->is_living()) {
+            return carrier.get();
         }
     }
-    return std::nullopt;
+    return nullptr;
+}
+
+std::string DeviceNode::living() const {
+    const Carrier* carrier = living_carrier();
+    return carrier != nullptr ? carrier->name() : "";
 }
 
 // ---- attach
 
-Result<void> DeviceNode::attach() {
+Result<Choice> DeviceNode::attach() {
     const auto adopted = adopt();
     if (!adopted) {
         return adopted.error();
     }
     if (*adopted) {
-        return {};
+        return Choice{living(), "", true};
     }
     if (auto cleared = detach(); !cleared) {  // remains of a crash
-        return cleared;
+        return cleared.error();
     }
     if (auto place = check_place_is_free(); !place) {
-        return place;
+        return place.error();
     }
     const Deadline deadline = deadline_after(places_.limit);
-    auto done = start_volume(deadline);
-    if (done) {
-        const auto loop = configure_loop(files_.volume, spec_.block_bytes, deadline);
-        done = loop ? make_node(*loop) : Result<void>(loop.error());
+    std::vector<Way> ways;
+    for (const std::string& name : spec_.carriers) {
+        for (const auto& carrier : carriers_) {
+            if (carrier->name() == name) {
+                ways.push_back(
+                    {name,
+                     [&carrier] { return carrier->offered(); },
+                     [this, &carrier, deadline] { return make_with(*carrier, deadline); }});
+            }
+        }
     }
+    auto chosen = choose(ways, spec_.without_device);
+    if (!chosen) {
+        return Error{chosen.error().code, node_path_ + ": " + chosen.error().text};
+    }
+    return chosen;
+}
+
+Result<void> DeviceNode::make_with(Carrier& carrier, Deadline deadline) {
+    const auto device = carrier.make(spec_.block_bytes, deadline);
+    auto done = device ? make_node(*device) : Result<void>(device.error());
     if (!done) {
         const auto cleared = detach();
         const std::string more = cleared ? "" : "; and then: " + cleared.error().text;
-        return Error{done.error().code, node_path_ + ": " + done.error().text + more};
+        return Error{done.error().code, done.error().text + more};
     }
     return {};
 }
 
-bool DeviceNode::is_living() const {
-    return living_fuse(files_) && find_own_loop();
-}
-
 Result<bool> DeviceNode::adopt() {
-    const auto loop = find_own_loop();
-    if (!loop || !living_fuse(files_)) {
-        return false;
+    const Deadline deadline = deadline_after(places_.limit);
+    for (const auto& carrier : carriers_) {
+        const auto device = carrier->is_living() ? carrier->find() : std::nullopt;
+        if (!device) {
+            continue;
+        }
+        if (auto taken = carrier->take_over(*device, deadline); !taken) {
+            return Error{taken.error().code, node_path_ + ": " + taken.error().text};
+        }
+        if (auto made = make_node(*device); !made) {
+            return made.error();
+        }
+        return true;
     }
-    if (auto made = make_node(*loop); !made) {
-        return made.error();
-    }
-    return true;
+    return false;
 }
 
 Result<void> DeviceNode::check_place_is_free() const {
@@ -190,7 +201,7 @@ Result<void> DeviceNode::check_place_is_free() const {
         case NodeOwner::OtherChain:
             return Error{ErrorCode::Busy,
                          node_path_ + " belongs to a daemon with another run directory (" +
-                             find_loop(st.st_rdev)->backing_path + ")"};
+                             volume_behind(st.st_rdev)->run_dir + ")"};
         case NodeOwner::Stranger:
             if (major(st.st_rdev) != kDrbdMajor) {
                 return Error{ErrorCode::Busy, node_path_ + " is another driver's device"};
@@ -203,28 +214,10 @@ Result<void> DeviceNode::check_place_is_free() const {
     return {};
 }
 
-// Up to the file that the loop device will stand on.
-Result<void> DeviceNode::start_volume(Deadline deadline) {
-    if (::mkdir(files_.mount_dir.c_str(), 0700) != 0 && errno != EEXIST) {
-        return system_error("cannot make " + files_.mount_dir);
-    }
-    const FuseStart start{places_.fuse_program, spec_.nbd_socket, node_name(spec_.minor)};
-    if (auto started = start_fuse(start, files_, deadline); !started) {
-        return started;
-    }
-
-    struct stat st {};
-
-    if (::stat(files_.volume.c_str(), &st) != 0) {
-        return system_error("cannot see " + files_.volume);
-    }
-    return write_file(files_.state_file, std::to_string(st.st_dev) + "\n");
-}
-
-Result<void> DeviceNode::make_node(const LoopDevice& loop) const {
+Result<void> DeviceNode::make_node(const BlockDevice& device) const {
     const std::string fresh = node_path_ + ".new";
     ::unlink(fresh.c_str());
-    if (::mknod(fresh.c_str(), S_IFBLK | 0600, loop.device) != 0 ||
+    if (::mknod(fresh.c_str(), S_IFBLK | 0600, device.number) != 0 ||
         ::chown(fresh.c_str(), 0, disk_group()) != 0 || ::chmod(fresh.c_str(), 0660) != 0 ||
         ::rename(fresh.c_str(), node_path_.c_str()) != 0) {
         const Error failed = system_error("cannot make the node " + node_path_);
@@ -266,30 +259,33 @@ Result<void> DeviceNode::make_links() const {
 // The node goes first: from then on nobody new can find the device.
 Result<void> DeviceNode::detach() {
     const Deadline deadline = deadline_after(places_.limit);
-    if (const auto loop = find_own_loop()) {
-        auto claim = claim_unused(*loop, node_path_);
-        if (!claim) {
-            return claim.error();
+    for (const auto& carrier : carriers_) {
+        if (const auto device = carrier->find()) {
+            if (auto released = release(*carrier, *device, deadline); !released) {
+                return released;
+            }
         }
-        if (auto removed = remove_node(); !removed) {
-            return removed;
-        }
-        if (auto released = release_loop(*loop, std::move(*claim), deadline); !released) {
-            return released;
-        }
-    } else if (auto removed = remove_node(); !removed) {
+    }
+    if (auto removed = remove_node(); !removed) {
         return removed;
     }
-    if (auto unmounted = unmount_fuse(files_); !unmounted) {
-        return unmounted;
+    for (const auto& carrier : carriers_) {
+        if (auto cleared = carrier->clear(deadline); !cleared) {
+            return cleared;
+        }
     }
-    if (auto stopped = stop_fuse(files_, deadline); !stopped) {
-        return stopped;
-    }
-    ::unlink(files_.pid_file.c_str());
-    ::unlink(files_.state_file.c_str());
-    ::rmdir(files_.mount_dir.c_str());
     return {};
+}
+
+Result<void> DeviceNode::release(Carrier& carrier, const BlockDevice& device, Deadline deadline) {
+    auto claim = claim_unused(device, node_path_);
+    if (!claim) {
+        return claim.error();
+    }
+    if (auto removed = remove_node(); !removed) {
+        return removed;
+    }
+    return carrier.release(device, std::move(*claim), deadline);
 }
 
 // Only what is ours or stale; then the links that led to it.
@@ -329,42 +325,26 @@ std::vector<std::string> DeviceNode::link_paths() const {
 // ---- the rest
 
 std::string DeviceNode::in_use() const {
-    const auto loop = find_own_loop();
-    if (!loop) {
-        return "";
+    for (const auto& carrier : carriers_) {
+        if (const auto device = carrier->find()) {
+            const auto claim = claim_unused(*device, node_path_);
+            return claim ? "" : claim.error().text;
+        }
     }
-    const auto claim = claim_unused(*loop, node_path_);
-    return claim ? "" : claim.error().text;
+    return "";
 }
 
 Result<void> DeviceNode::resize(std::uint64_t size_bytes) {
-    const auto loop = find_own_loop();
-    if (!loop) {
-        return Error{ErrorCode::State, node_path_ + " is not attached: cannot resize it"};
+    for (const auto& carrier : carriers_) {
+        if (const auto device = carrier->find()) {
+            auto resized = carrier->resize(*device, size_bytes, deadline_after(places_.limit));
+            if (!resized) {
+                return Error{resized.error().code, node_path_ + ": " + resized.error().text};
+            }
+            return {};
+        }
     }
-    if (auto told = signal_fuse(files_, SIGHUP); !told) {
-        return told;
-    }
-    const bool known = wait_until(deadline_after(places_.limit), [this, size_bytes] {
-        struct stat st {};
-        return ::stat(files_.volume.c_str(), &st) == 0 &&
-               static_cast<std::uint64_t>(st.st_size) == size_bytes;
-    });
-    if (!known) {
-        return Error{ErrorCode::Timeout,
-                     node_path_ + ": the export does not offer the new size of " +
-                         std::to_string(size_bytes) + " bytes"};
-    }
-    const auto size = update_capacity(*loop);
-    if (!size) {
-        return size.error();
-    }
-    if (*size != size_bytes) {
-        return Error{ErrorCode::Io,
-                     node_path_ + " has " + std::to_string(*size) + " bytes after a resize to " +
-                         std::to_string(size_bytes)};
-    }
-    return {};
+    return Error{ErrorCode::State, node_path_ + " is not attached: cannot resize it"};
 }
 
 }  // namespace shim

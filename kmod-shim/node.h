@@ -1,23 +1,26 @@
-// /dev/drbdN: the block device of one replicated volume where neither nbd nor ublk exists.
+// /dev/drbdN: the block device of one replicated volume, and what carries it.
 //
-//   NBD server (daemon) - unix socket - drbdd-fuse: RUNDIR/drbdN.fuse/volume - loopK, direct I/O
-//   DEVDIR/drbdN: a node with loopK's number; DEVDIR/drbd/by-res/RES/VOL and by-disk/DISK: links
+//   NBD server (daemon) - a Carrier: the kernel's nbd, or FUSE and loop - nbdK or loopK
+//   DEVDIR/drbdN: a node with its number; DEVDIR/drbd/by-res/RES/VOL and by-disk/DISK: links
 //
-// The chain outlives the daemon: drbdd-fuse keeps requests until the daemon's successor serves
-// the export again, and the successor adopts the chain. Everything needed for that is found in
-// RUNDIR (locked pid file, number of our FUSE file system) and in /sys; nothing is remembered here.
+// The chain outlives the daemon: requests wait until the daemon's successor serves the export again
+// and adopts the chain. Everything needed for that is found in RUNDIR and in /sys; nothing is
+// remembered here.
 //
 // All calls block (bounded by `limit`, as long as the NBD server answers) and belong on a worker
 // thread, never on the thread that serves the export. One caller at a time per minor.
-// Block front ends specification, sections 0, 0.1 and 4.
+// Block front ends specification, sections 0, 0.1, 2 and 4.
 #pragma once
 
 #include "base/result.h"
-#include "kmod-shim/loop_device.h"
+#include "kmod-shim/carrier.h"
+#include "kmod-shim/choice.h"
 #include "kmod-shim/names.h"
 
 #include <chrono>
 #include <cstdint>
+#include <iterator>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -32,6 +35,9 @@ struct NodeSpec {
     std::string backing_disk;         // for the by-disk link; empty: none
     std::string nbd_socket;           // empty: RUNDIR/drbdN.nbd
     std::uint32_t block_bytes = 512;  // logical block size, that of the export
+    // Names of the carriers that may be used, in this order; what carries it already is kept.
+    std::vector<std::string> carriers{std::begin(kBestFirst), std::end(kBestFirst)};
+    WithoutDevice without_device = WithoutDevice::Refused;
 };
 
 // The default device directory: environment DRBDD_DEV_DIR, else /dev.
@@ -48,14 +54,15 @@ class DeviceNode {
 public:
     DeviceNode(NodeSpec spec, const NodePlaces& places);
 
-    // Makes the whole chain, or goes on with a living one. On failure nothing of it is left.
-    base::Result<void> attach();
+    // Makes the whole chain, or goes on with a living one, and tells which. On failure nothing of
+    // it is left.
+    base::Result<Choice> attach();
 
     // Goes on with the chain of a previous daemon; false if there is none that works.
     base::Result<bool> adopt();
 
-    // A chain of ours is there and its drbdd-fuse lives; nothing is changed.
-    bool is_living() const;
+    // The name of the carrier of the living chain; empty if there is none. Nothing is changed.
+    std::string living() const;
 
     // Removes the node, then all that carries it. Busy, with the users' names, while it is in use;
     // repeating it, or calling it after any crash, finishes what is left.
@@ -70,17 +77,18 @@ public:
     const std::string& path() const { return node_path_; }
 
 private:
-    std::optional<LoopDevice> find_own_loop() const;
+    const Carrier* living_carrier() const;
+    base::Result<void> make_with(Carrier& carrier, Deadline deadline);
     base::Result<void> check_place_is_free() const;
-    base::Result<void> start_volume(std::chrono::steady_clock::time_point deadline);
-    base::Result<void> make_node(const LoopDevice& loop) const;
+    base::Result<void> release(Carrier& carrier, const BlockDevice& device, Deadline deadline);
+    base::Result<void> make_node(const BlockDevice& device) const;
     base::Result<void> make_links() const;
     base::Result<void> remove_node() const;
     std::vector<std::string> link_paths() const;
 
     NodeSpec spec_;
     NodePlaces places_;
-    RunFiles files_;
+    std::vector<std::unique_ptr<Carrier>> carriers_;  // all there are
     std::string node_path_;
 };
 

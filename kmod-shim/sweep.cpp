@@ -13,14 +13,15 @@ namespace fs = std::filesystem;
 
 namespace {
 
-// Minors of which RUNDIR has any file: drbdN.fuse, drbdN.fuse.pid, drbdN.loop.
+// Minors of which RUNDIR has any file: drbdN.fuse, drbdN.fuse.pid, drbdN.loop, drbdN.nbd-device.
 std::set<unsigned> minors_in(const std::string& run_dir) {
     std::set<unsigned> minors;
     for (const std::string& name : names_in(run_dir)) {
         const std::size_t dot = name.find('.');
         const auto minor = minor_of_node(name.substr(0, dot));
         const std::string rest = dot == std::string::npos ? "" : name.substr(dot);
-        if (minor && (rest == ".fuse" || rest == ".fuse.pid" || rest == ".loop")) {
+        if (minor &&
+            (rest == ".fuse" || rest == ".fuse.pid" || rest == ".loop" || rest == ".nbd-device")) {
             minors.insert(*minor);
         }
     }
@@ -28,11 +29,10 @@ std::set<unsigned> minors_in(const std::string& run_dir) {
 }
 
 bool is_stale(dev_t device, unsigned minor) {
-    if (!is_loop_number(device)) {
+    if (!is_carriers_number(device)) {
         return false;
     }
-    const auto loop = find_loop(device);
-    const auto volume = loop ? parse_volume_path(loop->backing_path) : std::nullopt;
+    const auto volume = volume_behind(device);
     return !volume || volume->minor != minor;
 }
 
@@ -74,7 +74,7 @@ Sweep remove_stale_nodes(const NodePlaces& places) {
         NodeSpec spec;
         spec.minor = minor;
         DeviceNode node(spec, places);
-        if (node.is_living()) {
+        if (!node.living().empty()) {
             sweep.living.push_back(minor);
             continue;
         }

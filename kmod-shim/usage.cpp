@@ -75,7 +75,7 @@ void find_swap(dev_t device, std::vector<std::string>& users) {
 }
 
 // Only links that look like the device are followed: a stat of an arbitrary open file may hang.
-bool has_open(const std::string& pid, const LoopDevice& loop, const std::string& node_name) {
+bool has_open(const std::string& pid, const BlockDevice& device, const std::string& node_name) {
     const std::string directory = "/proc/" + pid + "/fd";
     const auto numbers = names_in(directory);
     return std::any_of(numbers.begin(), numbers.end(), [&](const std::string& number) {
@@ -86,17 +86,17 @@ bool has_open(const std::string& pid, const LoopDevice& loop, const std::string&
         }
         const std::string name = fs::path(*target).filename().string();
         struct stat st {};
-        return (name == loop.name() || name.starts_with(node_name)) &&
-               ::stat(link.c_str(), &st) == 0 && S_ISBLK(st.st_mode) && st.st_rdev == loop.device;
+        return (name == device.name || name.starts_with(node_name)) &&
+               ::stat(link.c_str(), &st) == 0 && S_ISBLK(st.st_mode) && st.st_rdev == device.number;
     });
 }
 
-void find_openers(const LoopDevice& loop,
+void find_openers(const BlockDevice& device,
                   const std::string& node_name,
                   std::vector<std::string>& users) {
     const std::string own = std::to_string(::getpid());
     for (const std::string& pid : process_numbers()) {
-        if (pid != own && has_open(pid, loop, node_name)) {
+        if (pid != own && has_open(pid, device, node_name)) {
             users.push_back("open in " + process_in_words(pid));
         }
     }
@@ -110,14 +110,14 @@ std::string joined(const std::vector<std::string>& parts) {
     return text;
 }
 
-std::vector<std::string> users_of(const LoopDevice& loop, const std::string& node_name) {
+std::vector<std::string> users_of(const BlockDevice& device, const std::string& node_name) {
     std::vector<std::string> users;
-    find_mounts(loop.device, users);
-    find_swap(loop.device, users);
-    for (const std::string& holder : names_in("/sys/block/" + loop.name() + "/holders")) {
+    find_mounts(device.number, users);
+    find_swap(device.number, users);
+    for (const std::string& holder : names_in("/sys/block/" + device.name + "/holders")) {
         users.push_back("held by " + holder);
     }
-    find_openers(loop, node_name, users);
+    find_openers(device, node_name, users);
     return users;
 }
 
@@ -132,18 +132,18 @@ bool is_passing(const std::vector<std::string>& users) {
 
 }  // namespace
 
-std::string known_users(const LoopDevice& loop, const std::string& node_name) {
-    return joined(users_of(loop, node_name));
+std::string known_users(const BlockDevice& device, const std::string& node_name) {
+    return joined(users_of(device, node_name));
 }
 
-Result<Fd> claim_unused(const LoopDevice& loop, const std::string& node_path) {
+Result<Fd> claim_unused(const BlockDevice& device, const std::string& node_path) {
     const auto deadline = std::chrono::steady_clock::now() + kUdevTime;
     for (;;) {
-        auto claim = open_loop(loop, O_RDONLY | O_EXCL);
+        auto claim = open_block(device.name, O_RDONLY | O_EXCL);
         if (!claim && claim.error().code != ErrorCode::Busy) {
             return claim.error();
         }
-        const auto users = users_of(loop, fs::path(node_path).filename().string());
+        const auto users = users_of(device, fs::path(node_path).filename().string());
         if (claim && users.empty()) {
             return claim;
         }

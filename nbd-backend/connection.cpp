@@ -48,7 +48,9 @@ Connection::Connection(boost::asio::io_context& io,
       options_(options),
       log_(log),
       hooks_(std::move(hooks)),
-      reader_(session_, device.pool()) {
+      reader_(session_, device.pool(), [this] {
+          session_.volume.size_bytes = device_.info().size_bytes;
+      }) {
 }
 
 void Connection::start() {

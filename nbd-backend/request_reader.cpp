@@ -74,6 +74,10 @@ RequestReader::Step RequestReader::on_header() {
     }
     begin_ += kRequestBytes;
     current_ = {*request, check_request(*request, session_), {}};
+    if (current_.refusal && look_again_) {
+        look_again_();
+        current_.refusal = check_request(*request, session_);
+    }
     const bool write = request->command() == Command::Write;
     bulk_ = write && request->length > kMostCopied;
     if (!write || request->length == 0) {

@@ -37,8 +37,15 @@ public:
     };
 
     // Both outlive the reader. The session may still change until the first byte is received.
-    RequestReader(const Session& session, io::BufferPool& pool)
-        : session_(session), pool_(pool), staging_(kStagingBytes) {}
+    // `look_again` brings the session up to date before a request is refused: the volume may have
+    // grown under a client that knows it, such as the kernel's nbd driver.
+    RequestReader(const Session& session,
+                  io::BufferPool& pool,
+                  std::function<void()> look_again = {})
+        : session_(session),
+          pool_(pool),
+          look_again_(std::move(look_again)),
+          staging_(kStagingBytes) {}
 
     // Where the next bytes of the stream belong; at least one byte, at most two pieces. Valid until
     // the next call of received() or next(); only after next() said NeedsBytes.
@@ -65,6 +72,7 @@ private:
 
     const Session& session_;
     io::BufferPool& pool_;
+    std::function<void()> look_again_;
     Stage stage_ = Stage::Header;
     Incoming current_;
     std::size_t payload_length_ = 0;  // of current_, in Payload and Drain

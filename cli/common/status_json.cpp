@@ -33,6 +33,7 @@ Json device_json(const control::DeviceStatus& device) {
             {"device", device.device},
             {"backing-dev", device.backing_dev},
             {"frontend", device.frontend},
+            {"frontend-note", device.frontend_note},
             {"open", device.open},
             {"current-uuid", device.current_uuid}};
 }

@@ -125,6 +125,13 @@ private:
                 line.add(field("blocked", device.blocked));
             }
         }
+        if (style_.verbose && !device.frontend.empty()) {  // ours
+            Line line(out_, 6, 6);
+            line.add(field("frontend", device.frontend));
+            if (!device.frontend_note.empty()) {
+                line.add("frontend-note:\"" + device.frontend_note + "\"");
+            }
+        }
         if (!style_.statistics) {
             return;
         }

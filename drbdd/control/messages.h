@@ -172,10 +172,11 @@ struct SyncProgress {  // of a running or paused resync or verify
 struct DeviceStatus {
     std::uint16_t volume = 0;
     std::uint32_t minor = 0;
-    std::string disk;         // "UpToDate"
-    std::string device;       // "/dev/drbd0"
-    std::string backing_dev;  // "" while diskless
-    std::string frontend;     // what carries the device: "fuse", "nbd", "none"
+    std::string disk;           // "UpToDate"
+    std::string device;         // "/dev/drbd0"
+    std::string backing_dev;    // "" while diskless
+    std::string frontend;       // what carries the device: "fuse", "nbd", "none"
+    std::string frontend_note;  // why not a better one
     bool open = false;
     std::uint64_t size = 0;
     std::uint64_t read = 0;

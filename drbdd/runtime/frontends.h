@@ -36,6 +36,9 @@ public:
     virtual std::string in_use() = 0;
     // The name of the path that carries it: "fuse", "nbd", "none".
     virtual std::string frontend() = 0;
+
+    // Why it is not a better one, in words; empty if it is the best, or was there before us.
+    virtual std::string frontend_note() { return {}; }
 };
 
 struct VolumeIdentity {

@@ -340,6 +340,7 @@ void ResourceCore::publish() {
         volume.device = shown.identity.device;
         volume.backing_path = shown.disk ? shown.disk->path() : "";
         volume.frontend = shown.frontend;
+        volume.frontend_note = shown.frontend_note;
         volume.users = shown.port->users_text();
         snapshot->volumes.push_back(std::move(volume));
     }

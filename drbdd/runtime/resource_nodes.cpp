@@ -36,9 +36,15 @@ void ResourceCore::on_worker(Worker& worker,
 
 // `then` hears what did not work; the role does not depend on it.
 void ResourceCore::attach_nodes(std::function<void(std::string trouble)> then) {
+    struct Carried {
+        engine::VolumeNumber volume;
+        std::string frontend;
+        std::string note;
+    };
+
     struct Outcome {
         std::string trouble;
-        std::vector<std::pair<engine::VolumeNumber, std::string>> frontends;
+        std::vector<Carried> carried;
     };
 
     struct Job {
@@ -63,12 +69,15 @@ void ResourceCore::attach_nodes(std::function<void(std::string trouble)> then) {
             for (std::size_t i = 0; i < jobs.size(); ++i) {
                 outcome->trouble +=
                     (outcome->trouble.empty() || troubles[i].empty() ? "" : "\n") + troubles[i];
-                outcome->frontends.emplace_back(jobs[i].volume, jobs[i].node->frontend());
+                DeviceNode& node = *jobs[i].node;
+                outcome->carried.push_back({jobs[i].volume, node.frontend(), node.frontend_note()});
             }
         },
         [this, outcome, then = std::move(then)] {
-            for (const auto& [volume, frontend] : outcome->frontends) {
-                unit(volume).frontend = frontend;
+            for (const Carried& carried : outcome->carried) {
+                VolumeUnit& shown = unit(carried.volume);
+                shown.frontend = carried.frontend;
+                shown.frontend_note = carried.note;
             }
             if (!outcome->trouble.empty()) {
                 surroundings_.log.write(base::LogLevel::Error, outcome->trouble);
@@ -123,6 +132,7 @@ void ResourceCore::wait_for_users(int turns, std::function<void(std::string who)
         forbid_open(true);
         for (auto& [volume, unit] : units_) {
             unit.frontend = "none";
+            unit.frontend_note.clear();
         }
         then("");
         return;
@@ -150,6 +160,7 @@ void ResourceCore::follow_role() {
     nodes_wanted_ = false;
     for (auto& [volume, unit] : units_) {
         unit.frontend = "none";
+        unit.frontend_note.clear();
         worker_.post([node = unit.node, &log = surroundings_.log] {
             if (auto detached = node->detach(); !detached) {
                 log.write(base::LogLevel::Error, detached.error().text);

@@ -18,6 +18,7 @@ struct VolumeSnapshot {        // beside engine::VolumeStatus of the same positi
     std::string device;        // "/dev/drbd5", as configured
     std::string backing_path;  // empty while diskless
     std::string frontend = "none";
+    std::string frontend_note;
     std::string users;  // who has the volume open, in words
 };
 

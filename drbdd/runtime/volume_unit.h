@@ -26,6 +26,7 @@ struct VolumeUnit {
     std::unique_ptr<Export> export_;
     std::shared_ptr<DeviceNode> node;
     std::string frontend = "none";  // of the node, as it last said
+    std::string frontend_note;
 };
 
 }  // namespace runtime

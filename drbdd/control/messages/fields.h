@@ -119,6 +119,7 @@ void fields(ipc::Is<DeviceStatus> auto& device, auto&& visit) {
     visit("device", device.device);
     visit("backing-dev", device.backing_dev);
     visit("frontend", device.frontend);
+    visit("frontend-note", device.frontend_note);
     visit("open", device.open);
     visit("size", device.size);
     visit("read", device.read);

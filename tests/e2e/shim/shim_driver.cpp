@@ -9,7 +9,8 @@
 
 namespace {
 
-int report(const base::Result<void>& result) {
+template <typename Value>
+int report(const base::Result<Value>& result) {
     if (!result) {
         std::printf("%s\n", result.error().text.c_str());
     }

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <sys/sysmacros.h>
+
 namespace {
 
 TEST(NodeName, IsReadBackAndNothingElseIs) {
@@ -45,6 +47,33 @@ TEST(VolumePath, RefusesFilesOfOthers) {
                               "drbd0.fuse/volume",
                               ""}) {
         EXPECT_FALSE(shim::parse_volume_path(other)) << other;
+    }
+}
+
+TEST(BackendIdentifier, IsReadBackAndNothingElseIs) {
+    const shim::BackendIdentifier ours{"00ff", {"/run/a:b/drbdd", 12}};
+    const auto parsed = shim::parse_backend_identifier(shim::backend_identifier(ours));
+    ASSERT_TRUE(parsed);
+    EXPECT_EQ(parsed->token, "00ff");
+    EXPECT_EQ(parsed->volume.run_dir, "/run/a:b/drbdd");
+    EXPECT_EQ(parsed->volume.minor, 12u);
+    for (const char* other : {"",
+                              "drbdd",
+                              "drbdd:",
+                              "drbdd::/run/drbd0",
+                              "drbdd:1",
+                              "drbdd:1:drbd0",
+                              "drbdd:1:/run/sda",
+                              "drbdd:1:/run/drbd0\n",
+                              "qemu:1:/run/drbd0"}) {
+        EXPECT_FALSE(shim::parse_backend_identifier(other)) << other;
+    }
+}
+
+TEST(DeviceNumber, IsReadFromWhatTheKernelPrints) {
+    EXPECT_EQ(shim::parse_device_number("43:32"), makedev(43, 32));
+    for (const char* other : {"", "43", "43:", ":1", "43:x", "-1:0"}) {
+        EXPECT_FALSE(shim::parse_device_number(other)) << other;
     }
 }
 
