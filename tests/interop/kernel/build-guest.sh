@@ -3,16 +3,18 @@
 # kernel package (unpacked, never installed) and this machine's busybox and drbd-utils. Takes some seconds and
 # is skipped when OUTDIR was built by this very script before.
 #
-#   build-guest.sh OUTDIR
+#   build-guest.sh OUTDIR [MODULE...]     the modules that it loads instead of DRBD's
 #
 # Debian packages: apt, busybox-static, cpio, drbd-utils, e2fsprogs, python3.
 set -eu
 
 out=$1
+shift
+[ $# -gt 0 ] || set -- xxhash_generic drbd
 mkdir -p "$out"
 exec 9> "$out/.lock"
 flock 9
-stamp=$(sha256sum "$0" | cut -d' ' -f1)
+stamp="$(sha256sum "$0" | cut -d' ' -f1) $*"
 [ "$(cat "$out/stamp" 2>/dev/null)" = "$stamp" ] && exit 0
 rm -f "$out/stamp"
 
@@ -53,7 +55,7 @@ add_module() {
     echo "$1" >> "$root/mod/order"
 }
 # libcrc32c asks the crypto layer for crc32c while it is being loaded, which .modinfo does not record.
-for module in crc32c_generic virtio_pci virtio_blk virtio_net xxhash_generic drbd; do
+for module in crc32c_generic virtio_pci virtio_blk virtio_net "$@"; do
     add_module "$module"
 done
 

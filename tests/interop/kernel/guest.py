@@ -29,19 +29,21 @@ TROUBLE = re.compile(r"ASSERT|BUG|Oops|WARNING|error|magic|unexpected|Unknown pa
 HARMLESS = re.compile(r"exit code 0|disk\( (UpToDate -> Failed|Failed -> Diskless) \)")  # the latter is what `down` looks like
 
 
-def prepare():
+def prepare(cache=CACHE, *modules):
     """Builds the guest's files unless they are there. Needs the network outside of the sandbox: call it before run()."""
-    done = subprocess.run([os.path.join(HERE, "build-guest.sh"), CACHE], capture_output=True, text=True)
+    done = subprocess.run([os.path.join(HERE, "build-guest.sh"), cache, *modules], capture_output=True, text=True)
     if done.returncode:
         print(f"SKIPPED: the guest cannot be built: {done.stderr.strip()[-300:]}")
         sys.exit(77)
 
 
 class Guest:
-    """One guest called `name` whose /dev/vda is the raw image `disk`."""
+    """One guest called `name` whose /dev/vda is the raw image `disk`. Its kernel and modules are those of `cache`; `initrd`: what
+    it boots, if not the file system there."""
 
-    def __init__(self, work, name, address, disk, memory_mib=256):
+    def __init__(self, work, name, address, disk, memory_mib=256, cache=CACHE, initrd=None):
         self.name, self.address, self.disk, self.memory_mib = name, address, disk, memory_mib
+        self.kernel, self.initrd = f"{cache}/vmlinux", initrd or f"{cache}/initrd.cpio"
         self.dir = os.path.join(work, name)
         self.qemu = None
         os.makedirs(self.dir, exist_ok=True)
@@ -60,7 +62,7 @@ class Guest:
         mac = f"52:54:00:88:00:{int(self.address.split('.')[3]):02x}"
         command = ["qemu-system-x86_64", "-accel", "tcg,thread=multi,tb-size=128", "-cpu", "max",
                    "-m", str(self.memory_mib), "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
-                   "-kernel", f"{CACHE}/vmlinux", "-initrd", f"{CACHE}/initrd.cpio",
+                   "-kernel", self.kernel, "-initrd", self.initrd,
                    "-append", f"{APPEND} guest.name={self.name} guest.ip={self.address}/24",
                    "-serial", f"file:{console}",
                    "-chardev", f"socket,id=control,path={control},server=on,wait=off", "-serial", "chardev:control",

@@ -1,0 +1,163 @@
+"""Our own programs in a QEMU guest with Debian's kernel, whose modules this machine may lack, for use inside sandbox.run().
+
+The guest is node alpha; bravo is a node of the sandbox. Between them is one drbd.conf.
+"""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+
+HERE = os.path.dirname(os.path.realpath(__file__))
+sys.path[:0] = [os.path.join(HERE, "../../e2e/lib"), os.path.join(HERE, "../kernel")]
+
+import guest  # noqa: E402
+from cluster import BIN, Bridge, Node, configuration, until  # noqa: E402
+from sandbox import Failed, choose, out_of, run  # noqa: E402
+
+CACHE = guest.CACHE + "-frontends"
+MODULES = ("ext4", "loop", "fuse", "nbd")  # loaded at boot
+OURS = ("drbdd", "drbdd-fuse", "drbdadm", "drbdsetup", "drbdmeta")
+PROGRAMS = (*guest.PROGRAMS, "ldd", "strip", "mke2fs", "nbdkit", "nbd-client")
+ADDRESSES = (("alpha", "10.88.0.1"), ("bravo", "10.88.0.2"))
+MIB = 32
+NET = "protocol C; ping-int 2; timeout 30;"
+KERNEL_TROUBLE = re.compile(r"\bBUG\b|Oops|WARNING:|I/O error|EXT4-fs error|blocked for more")
+
+
+def build_initrd(work):
+    """The guest's file system with our programs, their libraries and those of others that the scenarios use, on top."""
+    root = os.path.join(work, "initrd")
+
+    def put(source, target, stripped=False):
+        os.makedirs(os.path.dirname(root + target), exist_ok=True)
+        shutil.copy(source, root + target)
+        if stripped:
+            out_of("strip", root + target)
+        # Statically linked programs have none, and ldd says so by its exit code.
+        listed = subprocess.run(["ldd", source], capture_output=True, text=True).stdout
+        for library in re.findall(r"(?:=> )?(/\S+)", listed):
+            if not os.path.exists(root + library):
+                os.makedirs(os.path.dirname(root + library), exist_ok=True)
+                shutil.copy(library, root + library)
+
+    for program in OURS:
+        put(os.path.join(BIN, program), f"/usr/sbin/{program}", stripped=True)
+    for program in ("mke2fs", "e2fsck"):
+        put(shutil.which(program, path="/usr/sbin:/sbin:/usr/bin:/bin"), f"/usr/sbin/{program}")
+    put(shutil.which("nbdkit"), "/usr/sbin/nbdkit")
+    put(shutil.which("nbd-client", path="/usr/sbin:/sbin"), "/usr/sbin/nbd-client")
+    put("/usr/lib/x86_64-linux-gnu/nbdkit/plugins/nbdkit-memory-plugin.so",
+        "/usr/lib/x86_64-linux-gnu/nbdkit/plugins/nbdkit-memory-plugin.so")
+    image = os.path.join(work, "initrd.cpio")
+    shutil.copy(f"{CACHE}/initrd.cpio", image)
+    names = "\n".join(sorted(os.path.relpath(os.path.join(folder, name), root)
+                             for folder, folders, files in os.walk(root) for name in (*folders, *files)))
+    with open(image, "ab") as archive:
+        subprocess.run(["cpio", "-o", "-H", "newc", "--quiet"], input=names.encode(), stdout=archive, cwd=root, check=True)
+    return image
+
+
+class Pair:
+    """Booted, with metadata, and down."""
+
+    current = None  # for report()
+
+    def __init__(self, work):
+        Pair.current = self
+        Bridge()
+        self.bravo = Node(work, *ADDRESSES[1]).boot()
+        self.images = [os.path.join(work, "alpha.img"), os.path.join(self.bravo.dir, "disk.img")]
+        for image in self.images:
+            with open(image, "wb") as file:
+                file.truncate(MIB << 20)
+        text = configuration(ADDRESSES, {"alpha": ["/dev/vda"], "bravo": [self.images[1]]}, NET)
+        with open(self.bravo.config, "w") as file:
+            file.write(text)
+        with open(os.path.join(work, "drbdd.conf"), "w") as file:
+            file.write("frontend none;\n")
+        self.alpha = guest.Guest(work, *ADDRESSES[0], self.images[0], 512, CACHE, build_initrd(work)).boot(seconds=240)
+        self.alpha.configure(text)
+        self.alpha.run("mkdir -p /mnt /run/drbdd")
+        self.run("drbdadm create-md --force r0")
+        self.bravo.drbdadm("create-md", "--force", "r0")
+
+    # ---- drbdd in the guest ----
+    def run(self, script, **options):
+        return self.alpha.run("export PATH=/usr/sbin:/sbin:/bin\n" + script, **options)
+
+    def out(self, script, **options):
+        return self.run(script, **options)[1].strip()
+
+    def start_daemon(self, frontend=None):
+        if frontend:
+            self.run(f"echo 'frontend {frontend};' > /etc/drbdd.conf")
+        self.run("drbdd --foreground --log stderr >> /tmp/drbdd.log 2>&1 < /dev/null &")
+        self.until("drbdsetup status", 20, "drbdd does not start")
+
+    def kill_daemon(self):
+        self.run("kill -9 $(pidof drbdd)")
+
+    def until(self, script, seconds, why):
+        last = ""
+
+        def reached():
+            nonlocal last
+            code, last = self.run(script, check=False)
+            return code == 0
+
+        until(reached, seconds, lambda: f"alpha (guest): {why}: `{script}`: {last.strip()}")
+
+    def adm(self, *words, seconds=60):
+        """A command that may still go on when it is answered is asked for again."""
+        self.until("drbdadm " + " ".join(words), seconds, " ".join(words))
+
+    def status(self):
+        return json.loads(self.out("drbdsetup status r0 --json"))[0]
+
+    def frontend(self):
+        device = self.status()["devices"][0]
+        return device["frontend"], device["frontend-note"]
+
+    def expect_frontend(self, name, note=""):
+        have, why = self.frontend()
+        if have != name or note not in why or (not note and why):
+            raise Failed(f"the front end is {have} ({why}), wanted {name} ({note})")
+
+    def up(self):
+        """Both up, alpha Primary with the only data, and in sync."""
+        self.adm("adjust", "r0")
+        self.bravo.drbdadm("up", "r0")
+        self.until("drbdadm cstate r0 | grep -q Connected", 30, "no connection")
+        self.adm("primary", "--force", "r0")
+        self.until("drbdadm dstate r0 | grep -q UpToDate/UpToDate", 150, "not in sync")
+
+    def expect_clean_log(self):
+        bad = [line for line in self.alpha.dmesg().splitlines() if KERNEL_TROUBLE.search(line)]
+        if bad:
+            raise Failed("the guest's kernel log complains:\n" + "\n".join(bad))
+
+    def report(self):
+        for what in ("tail -n 40 /tmp/drbdd.log", "dmesg | tail -n 30", "drbdadm status --verbose",
+                     "ls -l /dev/drbd* /run/drbdd; grep . /sys/block/nbd*/pid /sys/block/nbd*/backend; ps"):
+            try:
+                print(f"---- alpha (guest): {what}\n{self.run(what, check=False, seconds=20)[1]}")
+            except Failed as failure:
+                print(f"---- alpha (guest): {what}: {failure}")
+        self.bravo.report()
+
+
+def main(*scenarios):
+    """Runs the scenario named on the command line."""
+    scenario = choose(scenarios)
+    if "DRBDD_RIG_WORK" not in os.environ:
+        guest.prepare(CACHE, *MODULES)
+
+    def run_it(work):
+        pair = Pair(work)
+        scenario(pair)
+        pair.bravo.drbdadm("down", "r0")
+
+    run(run_it, programs=PROGRAMS, seconds=540, on_failure=lambda: Pair.current and Pair.current.report())
