@@ -3,6 +3,8 @@
 
 #include "tests/sim/sim_test.h"
 
+#include <cerrno>
+
 namespace sim {
 namespace {
 
@@ -264,6 +266,35 @@ TEST(SimResync, AnInvalidationThatWasAnsweredIsRemembered) {
         cluster.start(Node::Bob);
         ASSERT_TRUE(cluster.run_until(
             [&] { return cluster.conn(Node::Bob) == ConnState::SyncTarget; }, 30s));
+        cluster.check_convergence();
+    });
+}
+
+// There are no others, and nothing has been written over them yet.
+TEST(SimResync, WhereTheSourceLosesItsDiskInvalidDataAreGoodAgain) {
+    over_seeds(20, [](std::uint64_t seed) {
+        ClusterOptions options = with_seed(seed);
+        options.latency.low = 10ms;
+        options.latency.high = 60ms;
+        TestCluster cluster(options);
+        cluster.start_in_sync();
+        cluster.promote(Node::Alice);
+        cluster.random_writes(Node::Alice, 20);
+        EXPECT_TRUE(cluster.drain());
+        cluster.admin_begin(Node::Bob, engine::Invalidate{{0}});
+        ASSERT_TRUE(cluster.run_until(
+            [&] { return cluster.conn(Node::Bob) == ConnState::StartingSyncT; }, 10s));
+        cluster.disk(Node::Alice).fail_all(io::DiskOp::Kind::Write, EIO);
+        ASSERT_TRUE(cluster.run_until(
+            [&] { return cluster.disk_state(Node::Alice) == DiskState::Diskless; }, 10s));
+        cluster.run_for(3s);
+        EXPECT_EQ(cluster.disk_state(Node::Bob), DiskState::UpToDate);
+        cluster.random_io(Node::Alice, 40, 1s);
+        cluster.run_for(2s);
+        EXPECT_TRUE(cluster.drain());
+        EXPECT_EQ(cluster.failed_requests(), 0u);
+        cluster.disk(Node::Alice).heal();
+        EXPECT_TRUE(cluster.attach(Node::Alice).ok());
         cluster.check_convergence();
     });
 }
