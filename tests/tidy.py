@@ -24,7 +24,8 @@ MAY_INCLUDE = {
     "config": PURE_BELOW,
     "ipc": ["base"],
     "drbdd/io": ["base", "proto", "meta", "config"],
-    "drbdd/engine": ENGINE_BELOW,
+    "drbdd/engine/rules": PURE_BELOW,
+    "drbdd/engine": [*ENGINE_BELOW, "drbdd/engine/rules"],
     "drbdd/runtime": OUTSIDE_BELOW,
     "drbdd/control": [*OUTSIDE_BELOW, "ipc"],
     "nbd-backend": OUTSIDE_BELOW,
@@ -38,7 +39,7 @@ MAY_INCLUDE = {
     "heartbeat/runtime": HEARTBEAT_BELOW,
     "heartbeat/tools": ["base", "ipc", "config", "heartbeat/control"],
 }
-PURE_ROOMS = ("base", "proto", "meta", "drbdd/engine", "heartbeat/wire", "heartbeat/engine")
+PURE_ROOMS = ("base", "proto", "meta", "drbdd/engine", "drbdd/engine/rules", "heartbeat/wire", "heartbeat/engine")
 FREE_ROOMS = ("drbdd", "tests", "bench")  # drbdd: main.cpp and its assembly
 
 # A state machine that is replayed from a seed has none of these.

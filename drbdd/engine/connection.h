@@ -7,7 +7,7 @@
 #include "drbdd/engine/core.h"
 #include "drbdd/engine/peer_budget.h"
 #include "drbdd/engine/peer_writes.h"
-#include "drbdd/engine/state.h"
+#include "drbdd/engine/rules/state.h"
 #include "drbdd/engine/transfer_log.h"
 
 #include <cstdint>

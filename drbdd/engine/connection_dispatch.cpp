@@ -2,7 +2,7 @@
 #include "drbdd/engine/connection.h"
 #include "drbdd/engine/device.h"
 #include "drbdd/engine/resource.h"
-#include "drbdd/engine/state_rules.h"
+#include "drbdd/engine/rules/state_rules.h"
 
 #include <type_traits>
 

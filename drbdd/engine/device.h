@@ -10,7 +10,7 @@
 #include "drbdd/engine/meta_store.h"
 #include "drbdd/engine/peer_device.h"
 #include "drbdd/engine/requests.h"
-#include "drbdd/engine/state.h"
+#include "drbdd/engine/rules/state.h"
 #include "drbdd/engine/status.h"
 
 #include <cstdint>

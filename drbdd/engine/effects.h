@@ -4,7 +4,7 @@
 
 #include "base/log.h"
 #include "drbdd/engine/events.h"
-#include "drbdd/engine/state.h"
+#include "drbdd/engine/rules/state.h"
 
 #include <string>
 #include <utility>

@@ -1,7 +1,7 @@
 #include "drbdd/engine/fencer.h"
 
 #include "drbdd/engine/resource.h"
-#include "drbdd/engine/state_rules.h"
+#include "drbdd/engine/rules/state_rules.h"
 
 #include <algorithm>
 #include <utility>

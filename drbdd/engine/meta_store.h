@@ -15,8 +15,8 @@
 #include "drbdd/engine/activity_log.h"
 #include "drbdd/engine/bitmap.h"
 #include "drbdd/engine/core.h"
-#include "drbdd/engine/generation_ids.h"
 #include "drbdd/engine/local_disk.h"
+#include "drbdd/engine/rules/generation_ids.h"
 #include "meta/geometry.h"
 #include "meta/superblock.h"
 

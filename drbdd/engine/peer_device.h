@@ -5,11 +5,11 @@
 #include "base/result.h"
 #include "drbdd/engine/bitmap_exchange.h"
 #include "drbdd/engine/core.h"
-#include "drbdd/engine/generation_ids.h"
 #include "drbdd/engine/meta_store.h"
 #include "drbdd/engine/resync.h"
+#include "drbdd/engine/rules/generation_ids.h"
+#include "drbdd/engine/rules/verdict.h"
 #include "drbdd/engine/status.h"
-#include "drbdd/engine/verdict.h"
 
 #include <cstdint>
 #include <deque>

@@ -3,7 +3,7 @@
 #include "drbdd/engine/connection.h"
 #include "drbdd/engine/device.h"
 #include "drbdd/engine/peer_device.h"
-#include "drbdd/engine/state_rules.h"
+#include "drbdd/engine/rules/state_rules.h"
 
 #include <algorithm>
 #include <bit>

@@ -1,7 +1,7 @@
 // The administrator gives a volume its backing disk, and takes it away.
 #include "drbdd/engine/error_numbers.h"
 #include "drbdd/engine/resource.h"
-#include "drbdd/engine/state_rules.h"
+#include "drbdd/engine/rules/state_rules.h"
 
 namespace engine {
 

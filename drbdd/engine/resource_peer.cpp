@@ -1,7 +1,7 @@
 // What our cluster manager says of the peer, and the peer's of us.
 #include "drbdd/engine/error_numbers.h"
 #include "drbdd/engine/resource.h"
-#include "drbdd/engine/state_rules.h"
+#include "drbdd/engine/rules/state_rules.h"
 
 #include <algorithm>
 

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "drbdd/engine/peer_budget.h"
+#include "drbdd/engine/rules/policies.h"
 #include "drbdd/io/time.h"
 
 #include <chrono>
@@ -19,27 +20,6 @@ struct VolumeNumber {
 };
 
 enum class ReplicationProtocol : std::uint8_t { A = 1, B = 2, C = 3 };
-
-// Numbers are those of P_PROTOCOL (3.3).
-enum class AfterSplitBrain : std::uint8_t {
-    Disconnect = 0,
-    DiscardYoungerPrimary = 1,
-    DiscardOlderPrimary = 2,
-    DiscardZeroChanges = 3,
-    DiscardLeastChanges = 4,
-    DiscardLocal = 5,
-    DiscardRemote = 6,
-    Consensus = 7,
-    DiscardSecondary = 8,
-    CallPriLostAfterSb = 9,
-    ViolentlyAs0p = 10,
-};
-
-enum class RrConflict : std::uint8_t { Disconnect, CallPriLost, Violently };
-
-// What happens before the data are used without the peer (specification of the
-// configuration, 13.2).
-enum class Fencing : std::uint8_t { DontCare, ResourceOnly };
 
 enum class OnIoError : std::uint8_t { PassOn, CallLocalIoError, Detach };
 

@@ -1,8 +1,8 @@
 // A picture of the engine for people and front ends: plain values, safe to hand to another thread.
 #pragma once
 
+#include "drbdd/engine/rules/state.h"
 #include "drbdd/engine/settings.h"
-#include "drbdd/engine/state.h"
 #include "drbdd/io/time.h"
 
 #include <cstdint>

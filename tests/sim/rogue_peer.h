@@ -3,7 +3,7 @@
 // sits on bob's place of the network; alice is a real node.
 #pragma once
 
-#include "drbdd/engine/state.h"
+#include "drbdd/engine/rules/state.h"
 #include "tests/sim/encoded.h"
 #include "tests/sim/host.h"
 #include "tests/sim/sim_net.h"

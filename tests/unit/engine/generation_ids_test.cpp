@@ -1,5 +1,5 @@
 // The complete comparison table of wire specification 5.3, and what follows from it (5.4, 5.5).
-#include "drbdd/engine/generation_ids.h"
+#include "drbdd/engine/rules/generation_ids.h"
 
 #include <gtest/gtest.h>
 

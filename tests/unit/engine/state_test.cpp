@@ -1,7 +1,7 @@
 // State words, names, the rules of wire specification 4.4 and the conversion of a peer's request.
-#include "drbdd/engine/state.h"
+#include "drbdd/engine/rules/state.h"
 
-#include "drbdd/engine/state_rules.h"
+#include "drbdd/engine/rules/state_rules.h"
 
 #include <gtest/gtest.h>
 

@@ -1,6 +1,6 @@
 // Wire specification, section 4.5, steps 5 to 9: one test for each row of what a P_STATE may mean.
 // The comparison of identifiers (5.3 to 5.5) has its own table in generation_ids_test.cpp.
-#include "drbdd/engine/verdict.h"
+#include "drbdd/engine/rules/verdict.h"
 
 #include <gtest/gtest.h>
 

@@ -2,8 +2,8 @@
 // data is newer. Pure functions. Wire specification, sections 5.1, 5.3 to 5.5.
 #pragma once
 
-#include "drbdd/engine/settings.h"
-#include "drbdd/engine/state.h"
+#include "drbdd/engine/rules/policies.h"
+#include "drbdd/engine/rules/state.h"
 
 #include <array>
 #include <cstdint>

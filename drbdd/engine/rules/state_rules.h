@@ -2,8 +2,8 @@
 // section 4.4.
 #pragma once
 
-#include "drbdd/engine/settings.h"
-#include "drbdd/engine/state.h"
+#include "drbdd/engine/rules/policies.h"
+#include "drbdd/engine/rules/state.h"
 
 #include <cstdint>
 

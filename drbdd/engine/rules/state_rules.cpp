@@ -1,4 +1,4 @@
-#include "drbdd/engine/state_rules.h"
+#include "drbdd/engine/rules/state_rules.h"
 
 #include <algorithm>
 

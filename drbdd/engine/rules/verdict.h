@@ -4,9 +4,9 @@
 #pragma once
 
 #include "base/result.h"
-#include "drbdd/engine/generation_ids.h"
-#include "drbdd/engine/settings.h"
-#include "drbdd/engine/state.h"
+#include "drbdd/engine/rules/generation_ids.h"
+#include "drbdd/engine/rules/policies.h"
+#include "drbdd/engine/rules/state.h"
 
 #include <cstdint>
 #include <optional>

@@ -1,4 +1,4 @@
-#include "drbdd/engine/state.h"
+#include "drbdd/engine/rules/state.h"
 
 #include "base/log.h"
 

@@ -1,4 +1,4 @@
-#include "drbdd/engine/generation_ids.h"
+#include "drbdd/engine/rules/generation_ids.h"
 
 #include "base/log.h"
 

@@ -1,7 +1,7 @@
-#include "drbdd/engine/verdict.h"
+#include "drbdd/engine/rules/verdict.h"
 
 #include "base/log.h"
-#include "drbdd/engine/state_rules.h"
+#include "drbdd/engine/rules/state_rules.h"
 
 #include <utility>
 

@@ -1,0 +1,30 @@
+// What an administrator has decided beforehand: who gives way after a split brain, and what the
+// data are worth without the peer.
+#pragma once
+
+#include <cstdint>
+
+namespace engine {
+
+// Numbers are those of P_PROTOCOL (3.3).
+enum class AfterSplitBrain : std::uint8_t {
+    Disconnect = 0,
+    DiscardYoungerPrimary = 1,
+    DiscardOlderPrimary = 2,
+    DiscardZeroChanges = 3,
+    DiscardLeastChanges = 4,
+    DiscardLocal = 5,
+    DiscardRemote = 6,
+    Consensus = 7,
+    DiscardSecondary = 8,
+    CallPriLostAfterSb = 9,
+    ViolentlyAs0p = 10,
+};
+
+enum class RrConflict : std::uint8_t { Disconnect, CallPriLost, Violently };
+
+// What happens before the data are used without the peer (specification of the
+// configuration, 13.2).
+enum class Fencing : std::uint8_t { DontCare, ResourceOnly };
+
+}  // namespace engine
