@@ -166,6 +166,9 @@ base::Result<hb::Start> prepare_start(const Options& options,
         start.restart_hold =
             hb::inherited_hold(life, hb::boot_id(), settings.node, hb::boot_time());
     }
+    if (start.restart_hold != hb::Hold::none && life) {
+        start.given = life->given;
+    }
     if (start.restart_hold != hb::Hold::none) {
         log.write(base::LogLevel::Info,
                   "Resources that run here are taken over from the daemon before this one: " +

@@ -50,6 +50,9 @@ Vitals Engine::vitals() const {
             core_->stragglers.at_work_on(group)) {
             vitals.groups.push_back(group.key());
         }
+        if (core_->groups.given_alone(group, vitals.hold)) {
+            vitals.given.push_back(group.key());
+        }
     }
     return vitals;
 }

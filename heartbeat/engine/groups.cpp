@@ -66,8 +66,8 @@ void Groups::start() {
     }
 }
 
-void Groups::inherit(Hold held) {
-    for (const std::size_t index : indexes(held)) {
+void Groups::inherit(const std::vector<std::size_t>& held) {
+    for (const std::size_t index : held) {
         groups_[index].resources.assign(groups_[index].config.words.size(), ResourceState::running);
     }
 }
@@ -651,6 +651,12 @@ void Groups::drop(std::size_t index) {
     groups_[index].again.clear();
     groups_[index].recheck.clear();
     set_state(groups_[index], GroupState::stopped);
+}
+
+bool Groups::given_alone(const Group& group, Hold held) const {
+    return core_.legacy() && core_.holdings.looked() &&
+           has(held, group.local ? Hold::local : Hold::foreign) && !group.wanted &&
+           group.state != GroupState::failed && group.state != GroupState::blocked;
 }
 
 Hold Groups::wanted() const {

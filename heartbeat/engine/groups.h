@@ -46,7 +46,7 @@ public:
 
     void start();
     // These ran on while the daemon replaced itself; nothing else is believed of them.
-    void inherit(Hold held);
+    void inherit(const std::vector<std::size_t>& held);
     void on_time();
     Time next() const;
     void on_agent_done(const AgentDone& done);
@@ -87,6 +87,9 @@ public:
     bool idle(std::size_t index) const;
     // Of the groups that are not `held`: what is not idle all the same.
     Hold leaving(Hold held) const;
+    // It is of the kind that is held, and nobody wants it here: in legacy mode each is given by
+    // itself.
+    bool given_alone(const Group& group, Hold held) const;
     Hold wanted() const;           // with what has failed here, and will be tried again
     void drop(std::size_t index);  // idle, and somebody else's now: not tried again
 

@@ -41,8 +41,14 @@ void Holdings::start() {
     hold_ = core_.start.restart_hold;
     needs_failback_ = has(hold_, Hold::foreign);
     unknown_since_ = core_.now;
-    core_.groups.inherit(hold_);
-    for (const std::size_t index : core_.groups.indexes(hold_)) {
+    std::vector<std::size_t> held = core_.groups.indexes(hold_);
+    std::erase_if(held, [this](std::size_t index) {
+        const std::vector<std::string>& given = core_.start.given;
+        return std::find(given.begin(), given.end(), core_.groups.all()[index].key()) !=
+               given.end();
+    });
+    core_.groups.inherit(held);
+    for (const std::size_t index : held) {
         core_.groups.take(Purpose::adopt, {index});
     }
     core_.groups.look();

@@ -52,6 +52,8 @@ struct Start {
     std::uint64_t seed = 1;  // feeds the random delays; any value
     // What the previous incarnation held when it replaced itself (Effects: Restart), else none.
     Hold restart_hold = Hold::none;
+    std::vector<std::string> given =
+        {};                         // keys of groups of that hold which it did not hold any more
     std::vector<Heard> heard = {};  // nothing up to there is believed any more: it is a recording
     // Answered by AgentDone, as if this life had run them.
     std::vector<EarlierAgent> agents = {};

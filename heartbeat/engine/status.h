@@ -74,6 +74,7 @@ struct Vitals {
     Time heard_us{};
     std::optional<Time> stops_until;  // this node is isolated, and stops everything until then
     std::vector<std::string> groups;  // keys of those of which something may run here, file order
+    std::vector<std::string> given;   // those that belong to `hold`, and have been given away alone
 };
 
 struct Snapshot {

@@ -246,6 +246,7 @@ void Daemon::write_life() {
     Vitals vitals = engine_.vitals();
     life_.hold = vitals.hold;
     life_.groups = std::move(vitals.groups);
+    life_.given = std::move(vitals.given);
     const Time here = boot_time() - now();
     life_.heard = here + vitals.heard;
     life_.heard_us = here + vitals.heard_us;

@@ -114,6 +114,7 @@ bool take_line(std::string_view name, std::string_view value, Life& life) {
         {"stops_until", [&] { return take(value, life.stops_until); }},
         {"agent", [&] { return take(value, life.agents.emplace_back()); }},
         {"group", [&] { return take(value, life.groups.emplace_back()); }},
+        {"given", [&] { return take(value, life.given.emplace_back()); }},
     };
     const auto field = fields.find(name);
     return field != fields.end() && field->second();
@@ -144,6 +145,9 @@ std::string life_text(const Life& life) {
     }
     for (const std::string& key : life.groups) {
         text += "group " + key + "\n";
+    }
+    for (const std::string& key : life.given) {
+        text += "given " + key + "\n";
     }
     return text + "end\n";
 }

@@ -44,6 +44,7 @@ struct Life {
     std::chrono::milliseconds stops_until{};
     std::vector<RunningAgent> agents;
     std::vector<std::string> groups;  // keys of those of which something may run, file order
+    std::vector<std::string> given;   // as in Vitals
 };
 
 std::string life_text(const Life& life);

@@ -104,6 +104,7 @@ void Daemon::inherit_life(hb::Start& start) const {
     }
     const LifeFile& life = *env_.machine.life;
     const Time now = env_.world.now();
+    start.given = life.vitals.given;
     start.silence = now - life.vitals.heard;
     start.unheard = now - life.vitals.heard_us;
     if (life.vitals.stops_until) {
