@@ -51,7 +51,7 @@ struct VolumeConf {
     std::optional<std::uint32_t> minor;
     std::string disk;
     Place disk_place;
-    std::string meta_disk;  // "internal", or a device, with which this version runs no resource
+    std::string meta_disk;                    // "internal", or a device
     std::optional<std::uint32_t> meta_index;  // of the slot in that device
     Place meta_place;
     Options options;  // disk { }

@@ -40,10 +40,6 @@ std::string refused_backing(const HostConf& host, const Layers& around) {
         if (volume.disk == "none") {
             text += not_supported(volume.disk_place, "'disk none'");
         }
-        if (volume.meta_disk != "internal" && host.stacked_on.empty()) {
-            text += not_supported(volume.meta_place,
-                                  "external metadata ('meta-disk " + volume.meta_disk + "')");
-        }
     }
     // Of the options around the volumes each is told once.
     Layers layers = around;

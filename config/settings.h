@@ -195,12 +195,14 @@ Address canonical(Address address);
 // "ipv4:10.9.9.1:7788", "ipv6:[fd00::1]:7788": the form of drbdsetup's arguments.
 std::string to_string(const Address& address);
 
-// One volume on this node. Metadata is internal: at the end of `disk`.
+// One volume on this node.
 struct VolumeSettings {
     std::uint16_t number = 0;
     std::uint32_t minor = 0;
     std::string device;     // "/dev/drbd5" or "/dev/drbd_name"
     std::string disk;       // path of the backing device or file
+    std::string meta_disk;  // the same of metadata on a device of its own; empty: internal
+    std::optional<std::uint32_t> meta_index;  // its slot there; nothing: all of the device
     bool implicit = false;  // the file has no `volume 0 { }` around it: by-res/RES without a number
     DiskSettings options;
 

@@ -116,6 +116,10 @@ VolumeSettings volume_settings(const DrbdConf& conf,
     settings.device =
         volume.device.empty() ? "/dev/drbd" + std::to_string(settings.minor) : volume.device;
     settings.disk = volume.disk;
+    if (volume.meta_disk != "internal") {
+        settings.meta_disk = volume.meta_disk;
+        settings.meta_index = volume.meta_index;
+    }
     settings.implicit = volume.implicit && !(conf.global && conf.global->udev_always_use_vnr);
     for_each_disk_option(settings.options, reader(Section::Disk, std::move(layers)));
     return settings;

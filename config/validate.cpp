@@ -324,6 +324,13 @@ private:
             if (!volume.disk.empty() && volume.disk != "none") {
                 require_unique("disk", "disk:" + name + ":" + volume.disk, host.place);
             }
+            if (!volume.meta_disk.empty() && volume.meta_disk != "internal") {
+                const std::string slot =
+                    volume.meta_index ? std::to_string(*volume.meta_index) : "flexible";
+                require_unique("meta-disk",
+                               name + ":" + volume.meta_disk + "[" + slot + "]",
+                               volume.meta_place);
+            }
         }
         if (!host.address_family.empty()) {
             require_unique(

@@ -77,7 +77,10 @@ void add_disk_steps(std::vector<AdjustStep>& steps,
                     const config::VolumeSettings& running,
                     const config::VolumeSettings& wanted,
                     bool attached) {
-    if (attached && !same_disk(running.disk, wanted.disk)) {
+    const bool same = same_disk(running.disk, wanted.disk) &&
+                      same_disk(running.meta_disk, wanted.meta_disk) &&
+                      running.meta_index == wanted.meta_index;
+    if (attached && !same) {
         steps.push_back({Kind::Detach, wanted.number});
         attached = false;
     }

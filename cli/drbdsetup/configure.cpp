@@ -7,6 +7,8 @@
 #include "config/options.h"
 
 #include <algorithm>
+#include <optional>
+#include <tuple>
 #include <utility>
 
 namespace drbdsetup {
@@ -124,17 +126,36 @@ int new_minor(const Arguments& arguments, cli::Client& client) {
     return send(client, Command::NewResource, std::move(*settings), minor);
 }
 
+// The device and the slot there; no device: internal. "flex-external" is drbdmeta's own word.
+base::Result<std::pair<std::string, std::optional<std::uint32_t>>> metadata_of(
+    const std::string& device, const std::string& index) {
+    if (index == "internal" || index == "flex-internal") {
+        return {std::pair{std::string(), std::optional<std::uint32_t>()}};
+    }
+    if (index == "flexible" || index == "flex-external") {
+        return {std::pair{device, std::optional<std::uint32_t>()}};
+    }
+    const bool number = !index.empty() && index.size() <= 3 &&
+                        index.find_first_not_of("0123456789") == std::string::npos;
+    if (!number) {
+        return base::Error{base::ErrorCode::Invalid,
+                           "'" + index + "' is not internal, flexible or the number of a slot"};
+    }
+    return {std::pair{device, std::optional(static_cast<std::uint32_t>(std::stoul(index)))}};
+}
+
 // MINOR LOWER META INDEX
 int attach(const Arguments& arguments, cli::Client& client) {
-    const std::string& index = arguments.operands[3];
     if (!are_good(arguments, config::Section::Disk)) {
         return cli::kExitUsage;
     }
-    if ((index != "internal" && index != "flex-internal") ||
-        arguments.operands[1] != arguments.operands[2]) {
-        return fail(cli::kExitUsage,
-                    "drbdsetup: external metadata ('" + arguments.operands[2] + "' '" + index +
-                        "') is known but not supported by this version of drbdd");
+    const auto placed = metadata_of(arguments.operands[2], arguments.operands[3]);
+    if (!placed) {
+        return fail(cli::kExitUsage, "drbdsetup: " + placed.error().text);
+    }
+    if (placed->first.empty() && arguments.operands[1] != arguments.operands[2]) {
+        const int code = control::err::kMdIndexInvalid;
+        return fail(cli::exit_code(code), cli::failure_text(arguments.operands[0], code, ""));
     }
     int exit = 0;
     std::optional<Device> device;
@@ -147,6 +168,7 @@ int attach(const Arguments& arguments, cli::Client& client) {
         return fail(10, cli::failure_text(arguments.operands[0], control::err::kMinorInvalid, ""));
     }
     volume->disk = arguments.operands[1];
+    std::tie(volume->meta_disk, volume->meta_index) = *placed;
     volume->options = {};
     config::apply_options(volume->options, arguments.options);
     return send(client,

@@ -102,12 +102,20 @@ std::string address_text(const config::Address& address) {
            ":" + std::to_string(address.port) + ";\n";
 }
 
+std::string meta_disk_text(const config::VolumeSettings& volume) {
+    if (volume.meta_disk.empty()) {
+        return "internal";
+    }
+    return quoted(volume.meta_disk) +
+           (volume.meta_index ? " [ " + std::to_string(*volume.meta_index) + " ]" : "");
+}
+
 void add_volume(std::string& out, const config::VolumeSettings& volume, bool defaults) {
     out += "        volume " + std::to_string(volume.number) + " {\n";
     out += "            device\t\t\tminor " + std::to_string(volume.minor) + ";\n";
     if (!volume.disk.empty()) {
         out += "            disk\t\t\t" + quoted(volume.disk) + ";\n";
-        out += "            meta-disk\t\t\tinternal;\n";
+        out += "            meta-disk\t\t\t" + meta_disk_text(volume) + ";\n";
     }
     std::string options;
     print_options(

@@ -109,6 +109,7 @@ inline constexpr int kLocalAddress = 102;
 inline constexpr int kOpenBackingDevice = 104;
 inline constexpr int kDiskInUse = 106;
 inline constexpr int kDeviceTooSmall = 111;
+inline constexpr int kMdIndexInvalid = 116;
 inline constexpr int kNoMetaData = 119;
 inline constexpr int kAuthAlg = 120;
 inline constexpr int kDiscardWhenPrimary = 123;

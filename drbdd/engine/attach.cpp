@@ -20,7 +20,8 @@ void Attacher::start(const DiskSettings& settings) {
     replayed_ = crashed_primary_ = set_all_ = false;
     marked_kib_ = 0;
     const io::DiskGeometry& geometry = disk_.geometry();
-    const base::Result<meta::Layout> layout = meta::internal_layout(geometry.size_bytes);
+    place(geometry);
+    const base::Result<meta::Layout> layout = meta::layout_for(placement_, meta_device_bytes_);
     if (!layout) {
         fail(kErrMdDiskTooSmall, layout.error().text);
         return;
@@ -34,8 +35,19 @@ void Attacher::start(const DiskSettings& settings) {
     }
     layout_ = *layout;
     phase_ = Phase::ReadSuperblock;
-    read(base::sectors_rounding_down(meta::internal_superblock_byte(geometry.size_bytes)),
+    read(base::sectors_rounding_down(meta::superblock_byte(placement_, meta_device_bytes_)),
          meta::kBlockBytes);
+}
+
+void Attacher::place(const io::DiskGeometry& geometry) {
+    using Kind = meta::Placement::Kind;
+    placement_ = {};
+    meta_device_bytes_ = geometry.size_bytes;
+    if (geometry.meta) {
+        placement_ = geometry.meta->slot ? meta::Placement{Kind::Indexed, *geometry.meta->slot}
+                                         : meta::Placement{Kind::FlexibleExternal};
+        meta_device_bytes_ = geometry.meta->size_bytes;
+    }
 }
 
 void Attacher::fail(int code, std::string text) {
@@ -140,6 +152,10 @@ void Attacher::on_superblock(base::ConstBytes block) {
         fail(kErrMdInvalid, superblock.error().text + "; see `drbdadm create-md`");
         return;
     }
+    if (!superblock && placement_.is_external()) {
+        fail(kErrNoMd, superblock.error().text);
+        return;
+    }
     if (!superblock) {
         search_old_ends(kErrNoMd,
                         superblock.error().text +
@@ -147,18 +163,20 @@ void Attacher::on_superblock(base::ConstBytes block) {
                             "create-md: give it its old size back");
         return;
     }
-    const base::Result<meta::Layout> layout = meta::internal_layout(
-        disk_.geometry().size_bytes, superblock->al_stripes, superblock->al_stripe_size_4k);
-    if (!layout) {
+    const base::Result<meta::Layout> layout =
+        meta::layout_of(*superblock, placement_, meta_device_bytes_);
+    if (!layout && placement_.is_external()) {
         fail(kErrMdInvalid, layout.error().text);
         return;
     }
-    const base::Result<void> fits = meta::check_against(*superblock, *layout);
-    if (!fits) {
-        search_old_ends(kErrMdInvalid, fits.error().text);
+    if (!layout) {
+        search_old_ends(kErrMdInvalid, layout.error().text);
         return;
     }
     layout_ = *layout;
+    if (placement_.is_external()) {
+        meta::limit_to_device(layout_, disk_.geometry().size_bytes);
+    }
     superblock_ = *superblock;
     crashed_primary_ =
         superblock_.has(meta::kMdCrashedPrimary) || superblock_.has(meta::kMdPrimaryInd);

@@ -66,6 +66,7 @@ private:
         Finished,
     };
 
+    void place(const io::DiskGeometry& geometry);
     void fail(int code, std::string text);
     void read(base::Sector sector, std::uint64_t bytes);
     void read_next();
@@ -93,6 +94,8 @@ private:
     DiskSettings settings_;
     std::string error_;
     int error_code_ = 0;
+    meta::Placement placement_;
+    std::uint64_t meta_device_bytes_ = 0;
     meta::Layout layout_;
     meta::Superblock superblock_;
     std::vector<std::uint8_t> ring_;  // the log as read

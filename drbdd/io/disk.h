@@ -6,6 +6,7 @@
 #include "drbdd/io/buffer.h"
 
 #include <cstdint>
+#include <optional>
 
 namespace io {
 
@@ -13,6 +14,12 @@ namespace io {
 struct IoId {
     std::uint64_t value = 0;
     auto operator<=>(const IoId&) const = default;
+};
+
+// The device that metadata is on which is not at the end of the data's.
+struct MetaGeometry {
+    std::uint64_t size_bytes = 0;
+    std::optional<std::uint32_t> slot;  // nothing: all of it
 };
 
 struct DiskGeometry {
@@ -24,12 +31,13 @@ struct DiskGeometry {
     bool can_discard = false;            // Discard is cheap, and what was discarded reads as zeroes
     bool rotational = false;
     bool read_only = false;
+    std::optional<MetaGeometry> meta;  // nothing: internal
 };
 
 struct DiskOp {
     enum class Kind : std::uint8_t { Read, Write, Flush, Discard, WriteZeroes };
     // With internal metadata both areas are on the same device; positions are always those of the
-    // device that the area is on, from its start.
+    // device that the area is on, from its start. A Flush is of both.
     enum class Area : std::uint8_t { Data, Meta };
 
     IoId id{};

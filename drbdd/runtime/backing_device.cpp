@@ -1,6 +1,7 @@
 #include "drbdd/runtime/backing_device.h"
 
 #include "base/log.h"
+#include "drbdd/runtime/meta_device.h"
 
 #include <array>
 #include <cerrno>
@@ -19,10 +20,13 @@ namespace runtime {
 
 namespace {
 
-base::Error failure(const std::string& path, int error) {
+// Of a device that is claimed in parts: nobody's part, that says whose the others are.
+constexpr std::uint64_t kOwnersByte = std::uint64_t{1} << 62;
+
+base::Error failure(const DeviceRole& role, const std::string& path, int error) {
     const auto because = [&](base::ErrorCode code, const char* reason) {
         return base::Error{code,
-                           base::format("cannot open backing device %s: %s", path.c_str(), reason)};
+                           base::format("cannot open %s %s: %s", role.name, path.c_str(), reason)};
     };
     switch (error) {
         case ENOENT:
@@ -66,7 +70,7 @@ std::uint64_t queue_limit(dev_t device, const char* name) {
     return 0;
 }
 
-base::Result<void> probe_block_device(BackingDevice& device, dev_t number) {
+int probe_block_device(BackingDevice& device, dev_t number) {
     const int fd = device.fd.get();
     std::uint64_t bytes = 0;
     int logical = 0;
@@ -76,7 +80,7 @@ base::Result<void> probe_block_device(BackingDevice& device, dev_t number) {
     if (::ioctl(fd, BLKGETSIZE64, &bytes) != 0 || ::ioctl(fd, BLKSSZGET, &logical) != 0 ||
         ::ioctl(fd, BLKPBSZGET, &physical) != 0 || ::ioctl(fd, BLKROTATIONAL, &rotational) != 0 ||
         ::ioctl(fd, BLKROGET, &read_only) != 0) {
-        return failure(device.path, errno);
+        return errno;
     }
     device.geometry.size_bytes = bytes;
     device.geometry.logical_block_bytes = static_cast<std::uint32_t>(logical);
@@ -87,7 +91,7 @@ base::Result<void> probe_block_device(BackingDevice& device, dev_t number) {
     // device must be able to do both.
     device.geometry.can_discard = queue_limit(number, "discard_max_bytes") > 0 &&
                                   queue_limit(number, "write_zeroes_max_bytes") > 0;
-    return {};
+    return 0;
 }
 
 // Memory is always aligned to 4096, so only the alignment of positions matters. Asked by reading:
@@ -97,65 +101,23 @@ std::uint32_t file_block_bytes(int fd) {
     return ::pread(fd, sector.data(), sector.size(), 512) >= 0 ? 512 : 4096;
 }
 
-// The lock that drbdmeta asks for, too. A daemon that was killed keeps its own until the kernel has
-// ended its I/O, a moment later: that much is waited for.
-base::Result<void> claim(const BackingDevice& device) {
-    constexpr int kTries = 10;
-    constexpr auto kPause = std::chrono::milliseconds(50);
-
+int set_lock(const BackingDevice& device, short type, std::uint64_t start, std::uint64_t length) {
     struct flock lock {};
 
-    lock.l_type = F_WRLCK;
+    lock.l_type = type;
     lock.l_whence = SEEK_SET;
-    for (int i = 0; i < kTries; ++i) {
-        if (::fcntl(device.fd.get(), F_OFD_SETLK, &lock) == 0) {
-            return {};
-        }
-        if (errno != EACCES && errno != EAGAIN) {
-            return failure(device.path, errno);
-        }
-        std::this_thread::sleep_for(kPause);
-    }
-    return failure(device.path, EAGAIN);
+    lock.l_start = static_cast<off_t>(start);
+    lock.l_len = static_cast<off_t>(length);
+    return ::fcntl(device.fd.get(), F_OFD_SETLK, &lock) == 0 ? 0 : errno;
 }
 
-base::Result<void> probe_file(BackingDevice& device, const struct stat& info) {
+void probe_file(BackingDevice& device, const struct stat& info) {
     const std::uint32_t block = file_block_bytes(device.fd.get());
     // Not rounded: the place of the metadata follows from the exact size, as drbdmeta computes it.
     device.geometry.size_bytes = static_cast<std::uint64_t>(info.st_size);
     device.geometry.logical_block_bytes = block;
     device.geometry.physical_block_bytes = 4096;
     device.geometry.can_discard = true;
-    return {};
-}
-
-base::Result<void> probe(BackingDevice& device) {
-    struct stat info {};
-
-    if (::fstat(device.fd.get(), &info) != 0) {
-        return failure(device.path, errno);
-    }
-    auto probed = device.is_block_device ? probe_block_device(device, info.st_rdev)
-                                         : probe_file(device, info);
-    if (!probed) {
-        return probed;
-    }
-    if (auto claimed = claim(device); !claimed) {
-        return claimed;
-    }
-    if (device.geometry.read_only) {
-        return failure(device.path, EROFS);
-    }
-    if (device.geometry.size_bytes < kMinBackingBytes) {
-        return base::Error{
-            base::ErrorCode::TooSmall,
-            base::format("backing device %s is too small: it has %llu bytes, at least %llu are "
-                         "needed",
-                         device.path.c_str(),
-                         static_cast<unsigned long long>(device.geometry.size_bytes),
-                         static_cast<unsigned long long>(kMinBackingBytes))};
-    }
-    return {};
 }
 
 }  // namespace
@@ -166,16 +128,61 @@ FileDescriptor::~FileDescriptor() {
     }
 }
 
-base::Result<BackingDevice> open_backing_device(const std::string& path) {
+// A daemon that was killed keeps its own lock until the kernel has ended its I/O, a moment later:
+// that much is waited for.
+int claim_bytes(const BackingDevice& device, std::uint64_t start, std::uint64_t length) {
+    constexpr int kTries = 10;
+    constexpr auto kPause = std::chrono::milliseconds(50);
+    for (int i = 0; i < kTries; ++i) {
+        const int error = set_lock(device, F_WRLCK, start, length);
+        if (error != EACCES && error != EAGAIN) {
+            return error;
+        }
+        std::this_thread::sleep_for(kPause);
+    }
+    return EAGAIN;
+}
+
+void release_bytes(const BackingDevice& device, std::uint64_t start, std::uint64_t length) {
+    set_lock(device, F_UNLCK, start, length);
+}
+
+base::Result<void> measure(BackingDevice& device, const DeviceRole& role) {
+    struct stat info {};
+
+    if (::fstat(device.fd.get(), &info) != 0) {
+        return failure(role, device.path, errno);
+    }
+    if (!device.is_block_device) {
+        probe_file(device, info);
+    } else if (const int error = probe_block_device(device, info.st_rdev); error != 0) {
+        return failure(role, device.path, error);
+    }
+    if (device.geometry.read_only) {
+        return failure(role, device.path, EROFS);
+    }
+    if (device.geometry.size_bytes < role.least_bytes) {
+        return base::Error{
+            base::ErrorCode::TooSmall,
+            base::format("%s %s is too small: it has %llu bytes, at least %llu are needed",
+                         role.name,
+                         device.path.c_str(),
+                         static_cast<unsigned long long>(device.geometry.size_bytes),
+                         static_cast<unsigned long long>(role.least_bytes))};
+    }
+    return {};
+}
+
+base::Result<BackingDevice> open_device(const std::string& path, const DeviceRole& role) {
     struct stat info {};
 
     if (::stat(path.c_str(), &info) != 0) {
-        return failure(path, errno);
+        return failure(role, path, errno);
     }
     if (!S_ISBLK(info.st_mode) && !S_ISREG(info.st_mode)) {
         return base::Error{
             base::ErrorCode::Unsupported,
-            base::format("backing device %s is neither a block device nor a file", path.c_str())};
+            base::format("%s %s is neither a block device nor a file", role.name, path.c_str())};
     }
     BackingDevice device;
     device.path = path;
@@ -184,12 +191,50 @@ base::Result<BackingDevice> open_backing_device(const std::string& path) {
     const int flags = O_RDWR | O_CLOEXEC | O_NOCTTY | (device.is_block_device ? O_EXCL : 0);
     device.fd = FileDescriptor(open_direct(path, flags));
     if (device.fd.get() < 0) {
-        return failure(path, errno);
+        return failure(role, path, errno);
     }
-    if (auto probed = probe(device); !probed) {
-        return probed.error();
+    const int claimed =
+        role.in_parts ? claim_bytes(device, kOwnersByte, 1) : claim_bytes(device, 0, 0);
+    if (claimed != 0) {
+        return failure(role, path, claimed);
+    }
+    if (auto measured = measure(device, role); !measured) {
+        return measured.error();
     }
     return device;
+}
+
+bool is_same_device(const std::string& a, const std::string& b) {
+    struct stat one {};
+
+    struct stat other {};
+
+    if (::stat(a.c_str(), &one) != 0 || ::stat(b.c_str(), &other) != 0) {
+        return a == b;
+    }
+    return S_ISBLK(one.st_mode) && S_ISBLK(other.st_mode)
+               ? one.st_rdev == other.st_rdev
+               : one.st_dev == other.st_dev && one.st_ino == other.st_ino;
+}
+
+OpenedDisks open_disks(const DiskPaths& paths) {
+    base::Result<BackingDevice> device = open_backing_device(paths.data);
+    if (!device || paths.meta.empty()) {
+        return {std::move(device)};
+    }
+    if (is_same_device(paths.data, paths.meta)) {
+        return {base::Error{base::ErrorCode::Invalid,
+                            paths.meta + " cannot have the data and all of the metadata: the words "
+                                         "for that are 'meta-disk internal'"},
+                true};
+    }
+    base::Result<std::shared_ptr<MetaDevice>> meta = open_meta_device(paths.meta, paths.slot);
+    if (!meta) {
+        return {meta.error(), true};
+    }
+    device->geometry.meta = (*meta)->geometry();
+    device->meta = std::move(*meta);
+    return {std::move(device)};
 }
 
 }  // namespace runtime

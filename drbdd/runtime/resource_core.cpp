@@ -64,7 +64,7 @@ ResourceCore::ResourceCore(asio::io_context& context,
                          volume.device,
                          volume.disk,
                          volume.implicit};
-        unit.disk_path = volume.disk;
+        unit.disks = {volume.disk, volume.meta_disk, volume.meta_index};
         unit.port =
             std::make_unique<VolumePort>(context_,
                                          pool_,

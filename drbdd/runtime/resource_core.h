@@ -146,9 +146,7 @@ private:
     void perform(engine::VolumeChanged& effect);
     void perform(engine::StatusChanged& effect);
 
-    void on_opened(engine::VolumeNumber volume,
-                   base::Result<BackingDevice> device,
-                   const AdminCallback& once);
+    void on_opened(engine::VolumeNumber volume, OpenedDisks opened, const AdminCallback& once);
     void give_up_opening(engine::VolumeNumber volume);
     void answer_in_time(VolumeUnit& unit, const AdminCallback& once);
     void close_device(VolumeUnit& unit, BackingDevice device, std::function<void()> then);

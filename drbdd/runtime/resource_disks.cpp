@@ -20,17 +20,19 @@ namespace {
 // As in the engine, and before the admin socket answers for us.
 constexpr auto kAnswerWithin = std::chrono::milliseconds(700);
 
-// ERR_* numbers of drbdsetup for a backing disk that cannot be had.
-int open_error_code(base::ErrorCode code) {
+// ERR_* numbers of drbdsetup for a backing disk that cannot be had, and for one of the metadata.
+int open_error_code(base::ErrorCode code, bool of_metadata) {
     switch (code) {
         case base::ErrorCode::Busy:
-            return 114;  // claimed: usually mounted
+            return of_metadata ? 115 : 114;  // claimed: usually mounted
         case base::ErrorCode::TooSmall:
-            return 111;
+            return of_metadata ? 112 : 111;
         case base::ErrorCode::Unsupported:
-            return 107;  // not a block device
+            return of_metadata ? 108 : 107;  // not a block device
+        case base::ErrorCode::Invalid:
+            return 116;  // the one device as both
         default:
-            return 104;  // cannot be opened
+            return of_metadata ? 105 : 104;  // cannot be opened
     }
 }
 
@@ -55,15 +57,16 @@ void ResourceCore::attach(engine::VolumeNumber volume,
         put_in_force(with_volume_of(*settings_, *wanted, volume.value));
         for (const config::VolumeSettings& settings : settings_->volumes) {
             if (settings.number == volume.value) {
-                target.disk_path = settings.disk;
+                target.disks = {settings.disk, settings.meta_disk, settings.meta_index};
                 target.identity.disk = settings.disk;
             }
         }
     }
-    if (works_for_the_one_before(target.disk_path)) {
-        done({open_error_code(base::ErrorCode::Busy),
-              target.disk_path + ": it was detached by force, and still works on what it was given "
-                                 "before"});
+    if (works_for_the_one_before(target.disks.data)) {
+        done({open_error_code(base::ErrorCode::Busy, false),
+              target.disks.data +
+                  ": it was detached by force, and still works on what it was given "
+                  "before"});
         return;
     }
     target.attach_running = true;
@@ -71,10 +74,10 @@ void ResourceCore::attach(engine::VolumeNumber volume,
     ++disk_jobs_;
     const AdminCallback once = answered_once(std::move(done));
     answer_in_time(target, once);
-    const auto opened = std::make_shared<std::optional<base::Result<BackingDevice>>>();
+    const auto opened = std::make_shared<std::optional<OpenedDisks>>();
     on_worker(
         *target.disk_worker,
-        [path = target.disk_path, opened] { opened->emplace(open_backing_device(path)); },
+        [paths = target.disks, opened] { opened->emplace(open_disks(paths)); },
         [this, volume, opened, once]() mutable {
             --disk_jobs_;
             on_opened(volume, std::move(**opened), once);
@@ -105,13 +108,14 @@ void ResourceCore::answer_in_time(VolumeUnit& target, const AdminCallback& once)
 }
 
 void ResourceCore::on_opened(engine::VolumeNumber volume,
-                             base::Result<BackingDevice> device,
+                             OpenedDisks opened,
                              const AdminCallback& once) {
     VolumeUnit& target = unit(volume);
+    base::Result<BackingDevice>& device = opened.device;
     if (!device) {
         target.attach_running = false;
         surroundings_.log.write(base::LogLevel::Error, device.error().text);
-        once({open_error_code(device.error().code), device.error().text});
+        once({open_error_code(device.error().code, opened.of_metadata), device.error().text});
         return;
     }
     if (!std::exchange(target.opening, false) || stopping_) {
@@ -203,7 +207,7 @@ void ResourceCore::close_device(VolumeUnit& target,
     const auto closing = std::make_shared<BackingDevice>(std::move(device));
     on_worker(
         *target.disk_worker,
-        [closing] { closing->fd = FileDescriptor(); },
+        [closing] { *closing = BackingDevice{}; },
         [this, then = std::move(then)] {
             --disk_jobs_;
             then();

@@ -32,6 +32,8 @@ config::ResourceSettings with_volume_of(config::ResourceSettings running,
     for (std::size_t index = 0; index < running.volumes.size(); ++index) {
         if (running.volumes[index].number == volume) {
             running.volumes[index].disk = wanted.volumes[index].disk;
+            running.volumes[index].meta_disk = wanted.volumes[index].meta_disk;
+            running.volumes[index].meta_index = wanted.volumes[index].meta_index;
             running.volumes[index].options = wanted.volumes[index].options;
         }
     }

@@ -1,6 +1,7 @@
 #include "drbdd/runtime/uring_disk.h"
 
 #include "base/require.h"
+#include "drbdd/runtime/meta_device.h"
 
 #include <boost/asio/post.hpp>
 
@@ -43,9 +44,11 @@ private:
 
 class UringDisk::FlushOperation : public RingOperation {
 public:
-    explicit FlushOperation(UringDisk& disk) : disk_(disk) {}
+    FlushOperation(UringDisk& disk, int of) : fd(of), disk_(disk) {}
 
-    void on_complete(int result) override { disk_.on_flushed(result); }
+    void on_complete(int result) override { disk_.on_flushed(*this, result); }
+
+    const int fd;
 
 private:
     UringDisk& disk_;
@@ -61,7 +64,10 @@ UringDisk::UringDisk(boost::asio::io_context& context,
       pool_(pool),
       device_(std::move(device)),
       done_(std::move(done)),
-      flush_(std::make_unique<FlushOperation>(*this)) {
+      flush_(std::make_unique<FlushOperation>(*this, device_.fd.get())) {
+    if (device_.meta != nullptr) {
+        meta_flush_ = std::make_unique<FlushOperation>(*this, device_.meta->fd());
+    }
 }
 
 UringDisk::~UringDisk() {
@@ -115,6 +121,11 @@ UringDisk::Operation& UringDisk::take_operation() {
     return *operation;
 }
 
+int UringDisk::fd_for(const io::DiskOp& op) const {
+    const bool external = device_.meta != nullptr && op.area == io::DiskOp::Area::Meta;
+    return external ? device_.meta->fd() : device_.fd.get();
+}
+
 void UringDisk::start(Operation& operation) {
     if (operation.op.kind == Kind::Read || operation.op.kind == Kind::Write) {
         start_transfer(operation);
@@ -128,7 +139,7 @@ void UringDisk::start_transfer(Operation& operation) {
     const auto length = static_cast<unsigned>(op.length - operation.done_bytes);
     std::uint8_t* memory = op.buffer.bytes().data() + operation.done_bytes;
     const int fixed = op.buffer.buffer->fixed_index();
-    const int fd = device_.fd.get();
+    const int fd = fd_for(op);
     io_uring_sqe* sqe = ring_.entry();
     if (op.kind == Kind::Read && fixed >= 0) {
         io_uring_prep_read_fixed(sqe, fd, memory, length, operation.position(), fixed);
@@ -196,6 +207,8 @@ void UringDisk::on_complete(Operation& operation, int result) {
         request_flush(operation);
         return;
     }
+    meta_unflushed_ = meta_unflushed_ || (operation.op.area == io::DiskOp::Area::Meta &&
+                                          operation.op.kind == Kind::Write && !operation.op.fua);
     finish(operation, 0);
 }
 
@@ -245,24 +258,40 @@ void UringDisk::request_flush(Operation& operation) {
 
 void UringDisk::start_flush() {
     std::swap(flushing_, flush_next_);
-    io_uring_sqe* sqe = ring_.entry();
-    io_uring_prep_fsync(sqe, device_.fd.get(), IORING_FSYNC_DATASYNC);
-    ring_.start(sqe, *flush_);
+    flush_error_ = 0;
+    flushes_running_ = 1;
+    if (meta_flush_ != nullptr && std::exchange(meta_unflushed_, false)) {
+        ++flushes_running_;
+        sync(*meta_flush_);
+    }
+    sync(*flush_);
 }
 
-void UringDisk::on_flushed(int result) {
+void UringDisk::sync(FlushOperation& which) {
+    io_uring_sqe* sqe = ring_.entry();
+    io_uring_prep_fsync(sqe, which.fd, IORING_FSYNC_DATASYNC);
+    ring_.start(sqe, which);
+}
+
+void UringDisk::on_flushed(FlushOperation& which, int result) {
     if (!idle_ && (result == -EINTR || result == -EAGAIN)) {
-        io_uring_sqe* sqe = ring_.entry();
-        io_uring_prep_fsync(sqe, device_.fd.get(), IORING_FSYNC_DATASYNC);
-        ring_.start(sqe, *flush_);
+        sync(which);
         return;
     }
+    if (result < 0) {
+        flush_error_ = -result;
+        meta_unflushed_ = true;  // whose ever it was: the next one is of both again
+    }
+    if (--flushes_running_ > 0) {
+        return;
+    }
+    const int error = flush_error_;
     const std::vector<Operation*> covered = std::exchange(flushing_, {});
     if (!flush_next_.empty()) {
         start_flush();
     }
     for (Operation* operation : covered) {
-        finish(*operation, result < 0 ? -result : 0);
+        finish(*operation, error);
     }
 }
 

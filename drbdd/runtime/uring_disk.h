@@ -65,8 +65,10 @@ private:
     bool fall_back(Operation& operation, int error);
     Zeroing zeroing_for(const io::DiskOp& op) const;
     void request_flush(Operation& operation);
+    int fd_for(const io::DiskOp& op) const;
     void start_flush();
-    void on_flushed(int result);
+    void sync(FlushOperation& which);
+    void on_flushed(FlushOperation& which, int result);
     void finish(Operation& operation, int error);
 
     boost::asio::io_context& context_;
@@ -82,8 +84,13 @@ private:
     std::deque<Operation> operations_;  // stable addresses; grows to the largest depth ever used
     std::vector<Operation*> free_operations_;
     // One flush at a time covers all who asked before it started; who comes later waits for the
-    // next, because the running one may have passed his writes already.
+    // next, because the running one may have passed his writes already. External metadata is
+    // flushed with the data, if any of it has been written since the last time.
     std::unique_ptr<FlushOperation> flush_;
+    std::unique_ptr<FlushOperation> meta_flush_;
+    bool meta_unflushed_ = false;
+    unsigned flushes_running_ = 0;
+    int flush_error_ = 0;
     std::vector<Operation*> flushing_;
     std::vector<Operation*> flush_next_;
     io::Slice zeroes_;

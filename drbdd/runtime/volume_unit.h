@@ -16,7 +16,7 @@ namespace runtime {
 
 struct VolumeUnit {
     VolumeIdentity identity;
-    std::string disk_path;  // to be opened at the next attach
+    DiskPaths disks;  // to be opened at the next attach
     std::unique_ptr<VolumePort> port;
     std::unique_ptr<UringDisk> disk;
     bool attach_running = false;  // from the opening of the disk to the end of the command

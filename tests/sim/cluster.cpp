@@ -17,7 +17,8 @@ using Op = engine::AppRequest::Op;
 namespace {
 
 constexpr std::uint64_t kFirstGeneration = 0x5eed5eed5eed5e00ull;
-constexpr std::uint64_t kLargestSectors = 256;  // of a random request
+constexpr std::uint64_t kLargestSectors = 256;      // of a random request
+constexpr std::uint64_t kMetadataBytes = 4u << 20;  // of a device of its own
 
 }  // namespace
 
@@ -38,6 +39,9 @@ Cluster::Cluster(ClusterOptions options)
                                         ? options.bobs_block_bytes
                                         : options.block_bytes;
         geometry.logical_block_bytes = geometry.physical_block_bytes = block;
+        if (options.external_metadata[index(node)]) {
+            geometry.meta = io::MetaGeometry{kMetadataBytes, std::nullopt};
+        }
         for (std::size_t i = 0; i < options.volumes; ++i) {
             host->add_volume(geometry, options.al_stripes);
             host->volume(i).disk->set_latency(options.latency);
@@ -75,7 +79,10 @@ void Cluster::prepare_disks(std::uint64_t current_uuid) {
     for (const Node node : kNodes) {
         for (std::size_t i = 0; i < options_.volumes; ++i) {
             Host::Volume& volume = host(node).volume(i);
-            create_metadata(*volume.disk, volume.layout, current_uuid, volume.al_stripes);
+            meta::Layout layout = volume.layout;
+            layout.usable_sectors = std::min(host(Node::Alice).volume(i).layout.usable_sectors,
+                                             host(Node::Bob).volume(i).layout.usable_sectors);
+            create_metadata(*volume.disk, layout, current_uuid, volume.al_stripes);
         }
     }
     for (const Node node : kNodes) {

@@ -38,6 +38,8 @@ struct ClusterOptions {
     std::uint32_t block_bytes = 512;      // sectors of the disks
     std::uint32_t bobs_block_bytes = 0;   // 0: as Alice's
     std::uint32_t al_stripes = 1;
+    // Whose metadata is on a device of its own.
+    std::array<bool, 2> external_metadata{};
 };
 
 struct AdminResult {

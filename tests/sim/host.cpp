@@ -33,6 +33,23 @@ std::uint64_t digest(const std::vector<std::uint8_t>& bytes) {
     return hash;
 }
 
+// External metadata lies behind the data (SimDisk), from a whole block on.
+meta::Layout layout_on(const io::DiskGeometry& geometry, std::uint32_t al_stripes) {
+    if (!geometry.meta) {
+        return *meta::internal_layout(geometry.size_bytes, al_stripes);
+    }
+    meta::Layout layout = *meta::layout_for(
+        {meta::Placement::Kind::FlexibleExternal}, geometry.meta->size_bytes, al_stripes);
+    meta::limit_to_device(layout, geometry.size_bytes);
+    const base::Sector start{(geometry.size_bytes + meta::kBlockBytes - 1) / meta::kBlockBytes *
+                             meta::kSectorsPerBlock};
+    for (base::Sector* sector :
+         {&layout.superblock_sector, &layout.al_sector, &layout.bitmap_sector}) {
+        *sector = *sector + start;
+    }
+    return layout;
+}
+
 }  // namespace
 
 io::Challenge SimChallenges::issue() {
@@ -53,11 +70,10 @@ Host::~Host() = default;
 void Host::add_volume(io::DiskGeometry geometry, std::uint32_t al_stripes) {
     Volume volume;
     volume.al_stripes = al_stripes;
-    auto layout = meta::internal_layout(geometry.size_bytes, al_stripes);
-    REQUIRE(layout);
-    volume.layout = *layout;
-    volume.disk =
-        std::make_unique<SimDisk>(world_, node_, geometry, base::Sector{layout->usable_sectors});
+    volume.layout = layout_on(geometry, al_stripes);
+    const base::Sector metadata_start = geometry.meta ? volume.layout.superblock_sector
+                                                      : base::Sector{volume.layout.usable_sectors};
+    volume.disk = std::make_unique<SimDisk>(world_, node_, geometry, metadata_start);
     volumes_.push_back(std::move(volume));
 }
 

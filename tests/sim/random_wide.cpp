@@ -106,6 +106,11 @@ void RandomRun::widen(ClusterOptions& options, base::Prng& chance) {
     } else if (mixed) {
         options.bobs_block_bytes = 4096;
     }
+    // Of a source of its own: what has been drawn for a seed since it was written down stays.
+    base::Prng placement(~options.seed);
+    for (bool& external : options.external_metadata) {
+        external = placement.chance(0.25);
+    }
     constexpr io::Duration kSlow[] = {100ms, 400ms, 1500ms};
     const io::Duration slow = any_of(chance, kSlow);
     if (chance.chance(0.1)) {
@@ -223,6 +228,9 @@ void RandomRun::act_on_disk_widely() {
     }
     faulty_ = node;
     had_disk_faults_ = true;
+    if (disk.geometry().meta && chance_.chance(0.15)) {
+        return disk.fail_metadata(EIO);
+    }
     switch (chance_.below(12)) {
         case 0:
             return disk.fail_operation(1 + chance_.below(20), EIO);
@@ -267,7 +275,7 @@ void RandomRun::slow_down(SimDisk& disk) {
 // Found when something reads them. One of ten lies in the metadata.
 void RandomRun::spread_bad_sectors(Node node, std::size_t volume) {
     const Host::Volume& side = cluster_.host(node).volume(volume);
-    const std::uint64_t end = side.disk->geometry().size_bytes / kSectorBytes;
+    const std::uint64_t end = side.disk->end().value;
     const std::uint64_t data = side.layout.usable_sectors;
     for (int i = 0; i < 5; ++i) {
         const bool metadata = chance_.chance(0.1);

@@ -19,6 +19,19 @@ bool SimDisk::changes_data(const io::DiskOp& op) {
     return op.kind == Kind::Write || op.kind == Kind::Discard || op.kind == Kind::WriteZeroes;
 }
 
+base::Sector SimDisk::end() const {
+    return geometry_.meta
+               ? metadata_start_ + base::sectors_rounding_down(geometry_.meta->size_bytes)
+               : base::sectors_rounding_down(geometry_.size_bytes);
+}
+
+io::DiskOp SimDisk::placed(io::DiskOp op) const {
+    if (geometry_.meta && op.area == io::DiskOp::Area::Meta && op.kind != Kind::Flush) {
+        op.sector = op.sector + metadata_start_;
+    }
+    return op;
+}
+
 // What the disk contract forbids to whoever submits.
 void SimDisk::check(const io::DiskOp& op) {
     if (done_ == nullptr) {
@@ -32,10 +45,10 @@ void SimDisk::check(const io::DiskOp& op) {
         op.sector.value * kSector % geometry_.logical_block_bytes != 0) {
         world_.fail("disk operation that is not a multiple of the logical block");
     }
-    if (end > geometry_.size_bytes / kSector) {
+    const bool data = op.area == io::DiskOp::Area::Data;
+    if (end > (data ? geometry_.size_bytes / kSector : this->end().value)) {
         world_.fail("disk operation beyond the end of the device");
     }
-    const bool data = op.area == io::DiskOp::Area::Data;
     if (data ? end > metadata_start_.value : op.sector.value < metadata_start_.value) {
         world_.fail(data ? "data operation that reaches into the metadata"
                          : "metadata operation that reaches into the data");
@@ -76,6 +89,9 @@ int SimDisk::draw_error(const io::DiskOp& op) {
     if (const auto kind = failing_.find(op.kind); kind != failing_.end()) {
         return kind->second;
     }
+    if (metadata_error_ != 0 && op.kind != Kind::Flush && op.area == io::DiskOp::Area::Meta) {
+        return metadata_error_;
+    }
     if (data_write_error_ != 0 && changes_data(op) && op.area == io::DiskOp::Area::Data) {
         return data_write_error_;
     }
@@ -91,7 +107,8 @@ int SimDisk::draw_error(const io::DiskOp& op) {
     return 0;
 }
 
-void SimDisk::submit(const io::DiskOp& op) {
+void SimDisk::submit(const io::DiskOp& wanted) {
+    const io::DiskOp op = placed(wanted);
     check(op);
     ++operations_;
     InFlight entry;
@@ -328,6 +345,7 @@ void SimDisk::heal() {
     failing_numbers_.clear();
     bad_sectors_.clear();
     data_write_error_ = 0;
+    metadata_error_ = 0;
     losing_flush_ = false;
     set_stuck(false);
 }

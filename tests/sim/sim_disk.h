@@ -37,6 +37,8 @@ class SimDisk : public io::Disk {
 public:
     using Done = std::function<void(io::IoId id, int error)>;
 
+    // Metadata on a device of its own has its first sector at `metadata_start`, behind the data:
+    // two devices for the process, and one for whoever looks at them here.
     SimDisk(World& world, Node node, io::DiskGeometry geometry, base::Sector metadata_start);
 
     // --- io::Disk: what the process sees ---
@@ -68,6 +70,9 @@ public:
 
     void fail_data_writes(int error) { data_write_error_ = error; }
 
+    // All that is done to the metadata, from now on.
+    void fail_metadata(int error) { metadata_error_ = error; }
+
     void add_bad_sector(base::Sector sector) { bad_sectors_.insert(sector.value); }
 
     // What is no multiple of this is refused, whatever the geometry tells.
@@ -84,6 +89,9 @@ public:
     std::uint64_t flushes_lost() const { return flushes_lost_; }  // that lost what they covered
 
     std::uint64_t errors_given() const { return errors_given_; }
+
+    // Behind the last one, of the metadata too.
+    base::Sector end() const;
 
     // --- Content as a read would find it; `length` a multiple of 512 ---
     void peek(base::Sector sector, base::Bytes out) const;
@@ -129,6 +137,7 @@ private:
     };
 
     static bool changes_data(const io::DiskOp& op);
+    io::DiskOp placed(io::DiskOp op) const;
     void check(const io::DiskOp& op);
     int draw_error(const io::DiskOp& op);
     void schedule(InFlight& entry);
@@ -158,6 +167,7 @@ private:
     std::map<io::DiskOp::Kind, int> failing_;
     std::map<std::uint64_t, int> failing_numbers_;
     int data_write_error_ = 0;
+    int metadata_error_ = 0;
     std::uint32_t least_ = 512;
     bool stuck_ = false;
     bool losing_flush_ = false;

@@ -72,6 +72,8 @@ void fields(ipc::Is<VolumeSettings> auto& volume, auto&& visit) {
     visit("minor", volume.minor);
     visit("device", volume.device);
     visit("disk", volume.disk);
+    visit("meta-disk", volume.meta_disk);
+    visit("meta-index", volume.meta_index);
     visit("implicit", volume.implicit);
     visit("options", volume.options);
 }

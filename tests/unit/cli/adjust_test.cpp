@@ -58,6 +58,14 @@ TEST_F(Adjust, AnotherDiskIsAttachedAnew) {
     EXPECT_EQ(steps(), (Steps{{Kind::Detach, 1}, {Kind::Attach, 1}}));
 }
 
+TEST_F(Adjust, AnotherPlaceOfTheMetadataIsAttachedAnew) {
+    wanted.volumes[0].meta_disk = "/dev/meta";
+    running.volumes[1].meta_disk = wanted.volumes[1].meta_disk = "/dev/meta";
+    wanted.volumes[1].meta_index = 1;
+    EXPECT_EQ(steps(),
+              (Steps{{Kind::Detach, 0}, {Kind::Detach, 1}, {Kind::Attach, 0}, {Kind::Attach, 1}}));
+}
+
 // As in DRBD: the peer is told what both must have alike, and nobody is disconnected for it.
 TEST_F(Adjust, OnlyAnotherAddressNeedsANewConnection) {
     wanted.peer_address.ip = "10.0.0.9";

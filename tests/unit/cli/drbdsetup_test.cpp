@@ -248,6 +248,15 @@ TEST_F(DrbdsetupConfigures, StepByStep) {
     EXPECT_EQ(asked.volumes[1].disk, "/dev/x");
     EXPECT_EQ(asked.volumes[1].options.resync_rate_kib, 40960u);
     EXPECT_FALSE(asked.volumes[1].options.disk_flushes);
+    EXPECT_EQ(ask({"attach", "1", "/dev/x", "/dev/m", "3"}).exit, 0);
+    EXPECT_EQ(asked.volumes[1].meta_disk, "/dev/m");
+    EXPECT_EQ(asked.volumes[1].meta_index, 3u);
+    EXPECT_EQ(ask({"attach", "1", "/dev/x", "/dev/m", "flexible"}).exit, 0);
+    EXPECT_EQ(asked.volumes[1].meta_disk, "/dev/m");
+    EXPECT_EQ(asked.volumes[1].meta_index, std::nullopt);
+    EXPECT_EQ(ask({"attach", "1", "/dev/x", "/dev/m", "outside"}).exit, 20);
+    EXPECT_EQ(ask({"attach", "1", "/dev/x", "/dev/m", "internal"}).err,
+              "1: Failure: (116) Lower device / meta device / index combination invalid.\n");
     EXPECT_EQ(ask({"connect",
                    "r0",
                    "ipv4:10.9.9.1:7790",
@@ -269,6 +278,8 @@ TEST_F(DrbdsetupConfigures, StepByStep) {
     EXPECT_EQ(changes,
               (std::vector<std::string>{"new-resource r9 settings",
                                         "new-resource r0 settings",
+                                        "attach r0/1 settings",
+                                        "attach r0/1 settings",
                                         "attach r0/1 settings",
                                         "connect r0 discard-my-data settings",
                                         "new-resource r0 settings"}));
@@ -295,6 +306,8 @@ TEST_F(DrbdsetupConfigures, OptionsOfWhatRuns) {
 TEST_F(DrbdsetupConfigures, ShowIsReadBack) {
     settings.net.timeout = config::Deciseconds(50);
     settings.volumes[1].options.resync_rate_kib = 2048;
+    settings.volumes[1].meta_disk = "/dev/md";
+    settings.volumes[1].meta_index = 3;
     const std::string text = ask({"show", "r0"}).out;
     EXPECT_EQ(text,
               "resource r0 {\n    options {\n    }\n    net {\n"
@@ -305,7 +318,8 @@ TEST_F(DrbdsetupConfigures, ShowIsReadBack) {
               "            disk\t\t\t\"/dev/sda\";\n            meta-disk\t\t\tinternal;\n"
               "        }\n"
               "        volume 1 {\n            device\t\t\tminor 1;\n"
-              "            disk\t\t\t\"/dev/sdb\";\n            meta-disk\t\t\tinternal;\n"
+              "            disk\t\t\t\"/dev/sdb\";\n"
+              "            meta-disk\t\t\t\"/dev/md\" [ 3 ];\n"
               "            disk {\n"
               "                resync-rate     \t2048k; # bytes/second\n            }\n"
               "        }\n    }\n}\n");

@@ -155,10 +155,8 @@ INSTANTIATE_TEST_SUITE_P(
     GoldenRefusal,
     testing::Values(
         Refusal{"v01-classic-84", "r0 runs\n"},
-        Refusal{"v02-multivolume",
-                "v02-multivolume.conf:6: external metadata ('meta-disk /dev/vg0/md')" REFUSED "\n"
-                "v02-multivolume.conf:7: external metadata ('meta-disk /dev/vg0/md7')" REFUSED
-                "\n"},
+        Refusal{"v02-multivolume", "data runs\n"},
+        Refusal{"v03-external-meta", "idx runs\n"},
         Refusal{"v04-inheritance",
                 "v04-inheritance.conf:5: option 'on-no-data-accessible' of section "
                 "'options'" REFUSED

@@ -199,9 +199,9 @@ TEST(DrbdConf, FindsAFloatingHostByItsAddress) {
     MemoryFiles there({{"f", text}});
     there.address = "fd00::2";
     const config::LoadedConf other = config::load_drbd_conf("f", "alpha", there);
-    EXPECT_EQ(config::settings_for(other.conf, other.conf.resources[0], "alpha").error().text,
-              "f:2: external metadata ('meta-disk /dev/m') is known but not supported by this "
-              "version of drbdd");
+    const config::ResourceSettings with_slot = settings(other);
+    EXPECT_EQ(with_slot.volumes.at(0).meta_disk, "/dev/m");
+    EXPECT_EQ(with_slot.volumes.at(0).meta_index, 1u);
     there.address = "10.9.9.3";
     const config::LoadedConf nowhere = config::load_drbd_conf("f", "alpha", there);
     EXPECT_EQ(nowhere.conf.resources.at(0).find_host("alpha"), nullptr);
@@ -256,6 +256,41 @@ TEST(DrbdConf, DumpsVolumeOptionsWhereTheyBelong) {
                         "        }\n"
                         "        address          ipv6 [fd00::1]:1;\n"),
               std::string::npos);
+}
+
+TEST(DrbdConf, KnowsWhereTheMetadataAre) {
+    const auto placed = [](const std::string& statement) {
+        const config::LoadedConf loaded =
+            load("resource r0 { device minor 1; disk /dev/a; " + statement +
+                 " on alpha { address 10.9.9.1:1; } on beta { address 10.9.9.2:1; } }");
+        EXPECT_EQ(joined(loaded.errors), "");
+        const config::VolumeSettings volume = settings(loaded).volumes.at(0);
+        return volume.meta_disk +
+               (volume.meta_index ? "[" + std::to_string(*volume.meta_index) + "]" : "");
+    };
+    EXPECT_EQ(placed("meta-disk internal;"), "");
+    EXPECT_EQ(placed("meta-disk /dev/m;"), "/dev/m");
+    EXPECT_EQ(placed("flexible-meta-disk /dev/m;"), "/dev/m");
+    EXPECT_EQ(placed("meta-disk /dev/m [3];"), "/dev/m[3]");
+    EXPECT_EQ(placed("meta-disk \"/dev/m\"[0];"), "/dev/m[0]");
+}
+
+// By name and line, in the words of the original.
+TEST(DrbdConf, RefusesTheSameMetadataForTwoVolumes) {
+    const auto with = [](const std::string& first, const std::string& second) {
+        return joined(load("resource r0 {\nvolume 0 { device minor 1; disk /dev/a;\n" + first +
+                           " }\nvolume 1 { device minor 2; disk /dev/b;\n" + second +
+                           " }\non alpha { address 10.9.9.1:1; }\non beta { address "
+                           "10.9.9.2:1; } }")
+                          .errors);
+    };
+    EXPECT_EQ(with("meta-disk /dev/m[1];", "meta-disk /dev/m[1];"),
+              "f:5: conflicting use of meta-disk 'alpha:/dev/m[1]' ...\n"
+              "f:3: meta-disk 'alpha:/dev/m[1]' first used here.\n");
+    EXPECT_EQ(with("meta-disk /dev/m;", "flexible-meta-disk /dev/m;"),
+              "f:5: conflicting use of meta-disk 'alpha:/dev/m[flexible]' ...\n"
+              "f:3: meta-disk 'alpha:/dev/m[flexible]' first used here.\n");
+    EXPECT_EQ(with("meta-disk /dev/m[1];", "meta-disk /dev/m[2];"), "");
 }
 
 }  // namespace

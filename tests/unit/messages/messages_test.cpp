@@ -26,6 +26,8 @@ config::ResourceSettings sample_settings() {
     volume.minor = 17;
     volume.device = "/dev/drbd17";
     volume.disk = "/dev/vg0/x";
+    volume.meta_disk = "/dev/vg0/md";
+    volume.meta_index = 2;
     volume.options.on_io_error = config::OnIoError::PassOn;
     volume.options.size_sectors = std::uint64_t{1} << 41;
     settings.volumes = {volume};

@@ -1,5 +1,6 @@
 #include "drbdd/runtime/backing_device.h"
 
+#include "drbdd/runtime/meta_device.h"
 #include "tests/unit/runtime/temporary.h"
 #include "tests/unit/runtime/units.h"
 
@@ -55,6 +56,61 @@ TEST(BackingDevice, IsRefusedWhenItIsNoDisk) {
         ASSERT_FALSE(device) << path;
         EXPECT_EQ(device.error().code, base::ErrorCode::Unsupported);
     }
+}
+
+constexpr std::uint64_t kSlotBytes = 128 * kMebibyte;
+
+class MetadataDevice : public testing::Test {
+protected:
+    const TemporaryFolder folder;
+    const std::string data = folder.make_file("data", kMebibyte);
+    const std::string other = folder.make_file("other", kMebibyte);
+    const std::string meta = folder.make_file("meta", 3 * kSlotBytes);
+};
+
+TEST_F(MetadataDevice, IsOpenedBesideThatOfTheData) {
+    const OpenedDisks opened = open_disks({data, meta, std::nullopt});
+    ASSERT_TRUE(opened.device) << opened.device.error().text;
+    EXPECT_EQ(opened.device->geometry.size_bytes, kMebibyte);
+    ASSERT_TRUE(opened.device->geometry.meta);
+    EXPECT_EQ(opened.device->geometry.meta->size_bytes, 3 * kSlotBytes);
+    EXPECT_FALSE(opened.device->geometry.meta->slot);
+    EXPECT_FALSE(open_disks({other, "", std::nullopt}).device->geometry.meta);
+}
+
+TEST_F(MetadataDevice, BelongsToOneVolumeIfThatHasAllOfIt) {
+    {
+        const OpenedDisks first = open_disks({data, meta, std::nullopt});
+        for (const std::optional<std::uint32_t> slot : {std::optional<std::uint32_t>(), {1u}}) {
+            const OpenedDisks second = open_disks({other, meta, slot});
+            ASSERT_FALSE(second.device);
+            EXPECT_TRUE(second.of_metadata);
+            EXPECT_EQ(second.device.error().code, base::ErrorCode::Busy);
+        }
+    }
+    EXPECT_TRUE(open_disks({other, meta, 1}).device);
+}
+
+TEST_F(MetadataDevice, IsSharedBySlots) {
+    std::optional<OpenedDisks> first = open_disks({data, meta, 0});
+    ASSERT_TRUE(first->device);
+    EXPECT_EQ(open_disks({other, meta, 0}).device.error().code, base::ErrorCode::Busy);
+    const OpenedDisks second = open_disks({other, meta, 2});
+    ASSERT_TRUE(second.device) << second.device.error().text;
+    EXPECT_EQ(second.device->geometry.meta->slot, 2u);
+    EXPECT_EQ(second.device->meta->fd(), first->device->meta->fd());
+    first.reset();  // the device stays open for the other one
+    EXPECT_EQ(open_disks({data, meta, 2}).device.error().code, base::ErrorCode::Busy);
+    EXPECT_TRUE(open_disks({data, meta, 0}).device);
+}
+
+TEST_F(MetadataDevice, IsRefusedAsTheDataDeviceToo) {
+    const OpenedDisks opened = open_disks({data, data, std::nullopt});
+    ASSERT_FALSE(opened.device);
+    EXPECT_EQ(opened.device.error().code, base::ErrorCode::Invalid);
+    EXPECT_EQ(open_disks({data, "/nonexistent", 1}).device.error().text,
+              "cannot open metadata device /nonexistent: it does not exist");
+    EXPECT_TRUE(open_backing_device(data));  // is let go of
 }
 
 }  // namespace

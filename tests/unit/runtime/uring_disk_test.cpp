@@ -24,6 +24,7 @@ constexpr std::uint64_t kMebibyte = 1u << 20;
 constexpr std::uint64_t kDiskBytes = 8 * kMebibyte;
 
 using Kind = io::DiskOp::Kind;
+using Area = io::DiskOp::Area;
 
 class UringDiskTest : public ::testing::Test {
 protected:
@@ -95,8 +96,9 @@ protected:
     }
 
     // The byte that fills the whole range, or -1 if it is not one.
-    int content(std::uint64_t offset, std::size_t bytes) {
+    int content(std::uint64_t offset, std::size_t bytes, Area area = Area::Data) {
         io::DiskOp request = op(Kind::Read, offset, bytes);
+        request.area = area;
         request.buffer = filled(bytes, 0xee);
         EXPECT_EQ(finish(request), 0);
         const base::Bytes data = request.buffer.bytes();
@@ -267,6 +269,33 @@ TEST_F(UringDiskTest, RefusesWorkAfterItWasClosedAndFinishesWhatItHas) {
     run();
     EXPECT_EQ(results_.at(before), 0);
     EXPECT_EQ(results_.at(after), ECANCELED);
+}
+
+// What is of the metadata goes to their device; a flush is of both.
+TEST_F(UringDiskTest, HasTwoDevicesIfTheMetadataAreExternal) {
+    disk_.reset();
+    const std::string meta = folder_.make_file("meta", kMebibyte);
+    OpenedDisks opened = open_disks({folder_.make_file("data", kMebibyte), meta, std::nullopt});
+    ASSERT_TRUE(opened.device) << opened.device.error().text;
+    disk_ = std::make_unique<UringDisk>(
+        context_, *ring_, pool_, std::move(*opened.device), [this](io::IoId id, int error) {
+            EXPECT_TRUE(results_.emplace(id.value, error).second) << "completed twice";
+        });
+    ASSERT_EQ(write(0, filled(4096, 0x11)), 0);
+    io::DiskOp request = op(Kind::Write, 4096, 4096);
+    request.area = Area::Meta;
+    request.buffer = filled(4096, 0x22);
+    ASSERT_EQ(finish(request), 0);
+    for (int i = 0; i < 2; ++i) {
+        EXPECT_EQ(finish(op(Kind::Flush, 0, 0)), 0);
+    }
+    EXPECT_EQ(content(0, 4096), 0x11);
+    EXPECT_EQ(content(4096, 4096), 0);
+    EXPECT_EQ(content(0, 4096, Area::Meta), 0);
+    EXPECT_EQ(content(4096, 4096, Area::Meta), 0x22);
+    EXPECT_FALSE(open_backing_device(meta));
+    { const BackingDevice device = disk_->release(); }
+    EXPECT_TRUE(open_backing_device(meta));
 }
 
 TEST_F(UringDiskTest, LetsGoOfTheDeviceAtOnce) {

@@ -1,0 +1,85 @@
+// Metadata on a device of its own: that of the data is used to its end, and either may fail alone.
+#include "tests/sim/sim_test.h"
+
+#include <cerrno>
+
+namespace sim {
+namespace {
+
+constexpr std::array<std::array<bool, 2>, 3> kWhose{{{true, true}, {true, false}, {false, true}}};
+
+ClusterOptions external_with_seed(std::uint64_t seed) {
+    ClusterOptions options = with_seed(seed);
+    options.external_metadata = kWhose[seed % kWhose.size()];
+    return options;
+}
+
+Node external_node(const ClusterOptions& options) {
+    return options.external_metadata[0] ? Node::Alice : Node::Bob;
+}
+
+TEST(SimExternalMetadata, LeavesAllOfTheDataDeviceToTheData) {
+    TestCluster cluster(external_with_seed(3));  // both
+    cluster.start_in_sync();
+    EXPECT_EQ(cluster.status(Node::Alice).size_sectors, (8u << 20) / 512);
+    cluster.promote(Node::Alice);
+    const RequestNumber last = cluster.write(Node::Alice, (8u << 20) / 512 - 8, 8);
+    cluster.random_io(Node::Alice, 100, 20ms);
+    ASSERT_TRUE(cluster.drain());
+    EXPECT_EQ(cluster.result(last), 0);
+    cluster.check_convergence();
+}
+
+TEST(SimExternalMetadata, ANewDiskIsSyncedAsAWhole) {
+    over_seeds(6, [](std::uint64_t seed) {
+        TestCluster cluster(external_with_seed(seed));
+        cluster.start_fresh();
+        cluster.promote(Node::Alice, true);
+        cluster.connect_both();
+        ASSERT_TRUE(cluster.run_until_in_sync());
+        cluster.random_io(Node::Alice, 60, 20ms);
+        cluster.check_convergence();
+    });
+}
+
+// The activity log and the bitmap are found where they were written.
+TEST(SimExternalMetadata, ACrashedPrimaryIsRepairedByItsLog) {
+    over_seeds(20, [](std::uint64_t seed) {
+        TestCluster cluster(external_with_seed(seed));
+        cluster.start_in_sync();
+        cluster.promote(Node::Alice);
+        cluster.random_io(Node::Alice, 100, 20ms);
+        cluster.run_for(std::chrono::milliseconds(1 + seed));
+        cluster.power_cut(Node::Alice);
+        cluster.run_for(1s);
+        cluster.start(Node::Alice);
+        cluster.check_convergence();
+    });
+}
+
+// It can't be told any more what differs: the disk is given up, the data come from the peer.
+TEST(SimExternalMetadata, AMetadataDeviceThatFailsIsAFailedDisk) {
+    over_seeds(12, [](std::uint64_t seed) {
+        ClusterOptions options = external_with_seed(seed);
+        options.disk.on_io_error =
+            seed % 2 == 0 ? engine::OnIoError::Detach : engine::OnIoError::PassOn;
+        const Node node = external_node(options);
+        TestCluster cluster(options);
+        cluster.start_in_sync();
+        cluster.promote(node);
+        cluster.random_io(node, 100, 20ms);
+        cluster.run_for(5ms);
+        cluster.disk(node).fail_metadata(EIO);
+        cluster.admin_begin(node, engine::Disconnect{});  // the superblock must say so
+        ASSERT_TRUE(cluster.run_until(
+            [&] { return cluster.disk_state(node) == DiskState::Diskless; }, 10s));
+        cluster.disk(node).heal();
+        cluster.run_for(2s);
+        EXPECT_TRUE(cluster.attach(node).ok());
+        cluster.connect_both();
+        ASSERT_TRUE(cluster.drain());
+    });
+}
+
+}  // namespace
+}  // namespace sim
