@@ -224,8 +224,7 @@ void Attacher::on_old_end(base::ConstBytes block) {
     fail(kErrMdInvalid,
          base::format("the backing disk has grown to %llu bytes; its metadata are still where it "
                       "ended when it had %llu bytes (sector %llu), and they are good. Do not run "
-                      "create-md, which would destroy them: give the disk its old size back, or "
-                      "have `drbdmeta check-resize` of drbd-utils move them",
+                      "create-md, which would destroy them: `drbdadm check-resize` moves them",
                       static_cast<unsigned long long>(disk_.geometry().size_bytes),
                       static_cast<unsigned long long>(*size),
                       static_cast<unsigned long long>(place / base::kSectorBytes)));
