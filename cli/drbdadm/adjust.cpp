@@ -234,6 +234,10 @@ std::vector<AdjustStep> adjust_steps(const config::ResourceSettings& running,
         const config::VolumeSettings& volume = wanted.volumes[index];
         add_disk_steps(steps, running.volumes[index], volume, is_attached(status, volume.number));
     }
+    // What one volume takes may be what another one had.
+    std::stable_partition(steps.begin(), steps.end(), [](const AdjustStep& step) {
+        return step.kind == Kind::Detach;
+    });
     if (scope.net) {
         const bool stand_alone =
             status.connections.empty() || status.connections.front().cstate == "StandAlone";

@@ -34,8 +34,10 @@ TEST(SimExternalMetadata, ANewDiskIsSyncedAsAWhole) {
     over_seeds(6, [](std::uint64_t seed) {
         TestCluster cluster(external_with_seed(seed));
         cluster.start_fresh();
-        cluster.promote(Node::Alice, true);
-        cluster.connect_both();
+        cluster.connect_both();  // the smaller one decides, before anybody uses more
+        ASSERT_TRUE(cluster.run_until(
+            [&] { return cluster.conn(Node::Alice) == ConnState::Connected; }, 30s));
+        ASSERT_TRUE(cluster.promote(Node::Alice, true).ok());
         ASSERT_TRUE(cluster.run_until_in_sync());
         cluster.random_io(Node::Alice, 60, 20ms);
         cluster.check_convergence();
@@ -68,16 +70,15 @@ TEST(SimExternalMetadata, AMetadataDeviceThatFailsIsAFailedDisk) {
         cluster.start_in_sync();
         cluster.promote(node);
         cluster.random_io(node, 100, 20ms);
-        cluster.run_for(5ms);
+        ASSERT_TRUE(cluster.drain());
         cluster.disk(node).fail_metadata(EIO);
-        cluster.admin_begin(node, engine::Disconnect{});  // the superblock must say so
+        cluster.admin_begin(node, engine::Demote{});  // the superblock must say so
         ASSERT_TRUE(cluster.run_until(
             [&] { return cluster.disk_state(node) == DiskState::Diskless; }, 10s));
         cluster.disk(node).heal();
         cluster.run_for(2s);
         EXPECT_TRUE(cluster.attach(node).ok());
-        cluster.connect_both();
-        ASSERT_TRUE(cluster.drain());
+        cluster.check_convergence();
     });
 }
 

@@ -97,7 +97,10 @@ std::optional<Node> RandomRun::primary() {
 }
 
 void RandomRun::begin() {
-    const bool may_be_fresh = options_.device_bytes == kSmallDevice && variant_ == Variant::Plain;
+    // Who is forced alone on the larger of two unequal devices can't shrink it for the other one.
+    const bool equal = options_.external_metadata[0] == options_.external_metadata[1];
+    const bool may_be_fresh =
+        options_.device_bytes == kSmallDevice && variant_ == Variant::Plain && equal;
     if (may_be_fresh && chance_.chance(0.2)) {
         cluster_.start_fresh();
         cluster_.connect_both();
@@ -399,7 +402,9 @@ void RandomRun::serve() {
             }
             return result;
         };
-        persist(other(node), engine::Demote{});
+        if (persist(other(node), engine::Demote{}).still_running) {
+            cluster_.run_for(10s);  // a disk that was slow until now has still to answer
+        }
         const AdminResult promoted = persist(node, engine::Promote{});
         const auto is_primary = [&] {
             return cluster_.host(node).status().role == engine::Role::Primary;

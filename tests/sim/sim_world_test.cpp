@@ -16,7 +16,8 @@ using namespace std::chrono_literals;
 
 class DiskBench {
 public:
-    DiskBench() : disk(world, Node::Alice, {.size_bytes = 1u << 20}, base::Sector{1024}) {
+    DiskBench()
+        : disk(world, Node::Alice, {.size_bytes = 1u << 20, .meta = {}}, base::Sector{1024}) {
         disk.open([this](io::IoId id, int error) { done[id.value] = error; });
     }
 
