@@ -158,8 +158,14 @@ base::Result<void> Daemon::start() {
 Daemon::Ending Daemon::run() {
     boost::asio::post(io_, [this] { step(Started{}); });
     io_.run();
-    if (ending_.kind == Ending::Kind::Exit) {
-        life_file_.remove();
+    const bool exits = ending_.kind == Ending::Kind::Exit;
+    const bool restarts = ending_.kind == Ending::Kind::Restart;
+    if (exits || (restarts && ending_.hold == Hold::none)) {
+        life_file_.remove();  // everything has been stopped: the next life owes nothing
+    } else if (restarts) {
+        write_life();
+    }
+    if (exits) {
         heard_.close();
     }
     return ending_;
