@@ -114,8 +114,9 @@ class Case:
         if (stripes, size) == (1, 8) and rng.random() < 0.7:
             slot = rng.choice([0, 0, 1, 2, 5])
             return External(SLOT * (slot + 1) + rng.choice([0, 512, 3 * SLOT]), slot=slot)
-        return External(rng.choice([least, least + rng.randrange(64) * 512, 1 << 20,
-                                    rng.randrange(least, 4 * MIB) // 512 * 512]), stripes, size)
+        device_bytes = rng.choice([least, least + rng.randrange(64) * 512, 1 << 20,
+                                   rng.randrange(least, 4 * MIB) // 512 * 512])
+        return External(max(least, device_bytes), stripes, size)
 
     def bitmap(self, layout):
         """Bytes of the whole bitmap area: long runs, noise, repeated words and single bits."""
