@@ -87,8 +87,9 @@ public:
     bool idle(std::size_t index) const;
     // Of the groups that are not `held`: what is not idle all the same.
     Hold leaving(Hold held) const;
-    // It is of the kind that is held, and nobody wants it here: in legacy mode each is given by
-    // itself.
+    // It is of the kind that is held, and has been stopped here for the partner: in legacy mode
+    // each is given by itself. Until the last stop has ended the partner has no answer, and it is
+    // ours.
     bool given_alone(const Group& group, Hold held) const;
     Hold wanted() const;           // with what has failed here, and will be tried again
     void drop(std::size_t index);  // idle, and somebody else's now: not tried again
