@@ -61,6 +61,18 @@ std::string_view name_of(ResourceState state) {
     return "unknown";
 }
 
+std::string_view name_of(AgentOperation operation) {
+    switch (operation) {
+        case AgentOperation::start:
+            return "start";
+        case AgentOperation::stop:
+            return "stop";
+        case AgentOperation::status:
+            break;
+    }
+    return "status";
+}
+
 std::string_view name_of(GroupState state) {
     switch (state) {
         case GroupState::stopped:

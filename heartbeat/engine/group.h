@@ -25,6 +25,7 @@ enum class GroupState : std::uint8_t {
 
 std::string_view name_of(ResourceState state);
 std::string_view name_of(GroupState state);
+std::string_view name_of(AgentOperation operation);
 
 struct Group {
     config::ResourceGroup config;

@@ -7,22 +7,6 @@
 
 namespace hb {
 
-namespace {
-
-std::string_view name_of(AgentOperation operation) {
-    switch (operation) {
-        case AgentOperation::start:
-            return "start";
-        case AgentOperation::stop:
-            return "stop";
-        case AgentOperation::status:
-            break;
-    }
-    return "status";
-}
-
-}  // namespace
-
 void Stragglers::start() {
     for (const EarlierAgent& agent : core_.start.agents) {
         agents_.push_back({agent, false});

@@ -1,6 +1,7 @@
 #include "heartbeat/runtime/life_file.h"
 
 #include "base/log.h"
+#include "heartbeat/engine/group.h"
 #include "heartbeat/engine/hold.h"
 
 #include <algorithm>
@@ -56,18 +57,6 @@ bool take(std::string_view word, Hold& hold) {
     const auto value = hold_of(word);
     hold = value.value_or(Hold::none);
     return value.has_value();
-}
-
-std::string_view name_of(AgentOperation operation) {
-    switch (operation) {
-        case AgentOperation::start:
-            return "start";
-        case AgentOperation::stop:
-            return "stop";
-        case AgentOperation::status:
-            break;
-    }
-    return "status";
 }
 
 std::string_view next_word(std::string_view& text) {

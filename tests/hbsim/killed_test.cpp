@@ -86,17 +86,21 @@ TEST(Killed, DuringASlowStopTheSuccessorStartsNothingBesideIt) {
     });
 }
 
+void begin_a_start_that_nothing_ends(Cluster& cluster) {
+    Ailment ailment = that_takes(600s, 0s);
+    ailment.unkillable = true;
+    cluster.machine(Node::A).ail("mysqld", ailment);
+    cluster.daemon(Node::A).start();
+    cluster.daemon(Node::B).start();
+    ASSERT_TRUE(cluster.run_until([&] { return works(cluster, Node::A, "mysqld"); }, 60s));
+}
+
 // Its limit kills it, and it lives on: its group stays where it is, and is started by nobody.
 TEST(Stuck, AStartThatNothingEndsIsNoStartThatHasFailed) {
     Options options = without_disk();
     options.policy = "agent_timeout start 5\nagent_timeout stop 5\n";
     over_seeds(20, options, [](Cluster& cluster) {
-        Ailment ailment = that_takes(600s, 0s);
-        ailment.unkillable = true;
-        cluster.machine(Node::A).ail("mysqld", ailment);
-        cluster.daemon(Node::A).start();
-        cluster.daemon(Node::B).start();
-        ASSERT_TRUE(cluster.run_until([&] { return works(cluster, Node::A, "mysqld"); }, 60s));
+        begin_a_start_that_nothing_ends(cluster);
         cluster.run_for(5500ms);
         EXPECT_TRUE(cluster.daemon(Node::A).alarmed(hb::AlarmKind::resource));
         while (works(cluster, Node::A, "mysqld")) {
@@ -113,12 +117,7 @@ TEST(Stuck, ItsSuccessorsSuccessorKnowsItToo) {
     Options options = without_disk();
     options.policy = "agent_timeout start 5\n";
     over_seeds(20, options, [](Cluster& cluster) {
-        Ailment ailment = that_takes(600s, 0s);
-        ailment.unkillable = true;
-        cluster.machine(Node::A).ail("mysqld", ailment);
-        cluster.daemon(Node::A).start();
-        cluster.daemon(Node::B).start();
-        ASSERT_TRUE(cluster.run_until([&] { return works(cluster, Node::A, "mysqld"); }, 60s));
+        begin_a_start_that_nothing_ends(cluster);
         for (int i = 0; i < 3; ++i) {
             cluster.run_for(cluster.world().between(1s, 8s));
             kill_and_start(cluster, Node::A);

@@ -1,6 +1,7 @@
 #include "tests/hbsim/machine.h"
 
 #include "base/require.h"
+#include "heartbeat/engine/group.h"
 
 #include <algorithm>
 
@@ -16,18 +17,6 @@ AgentDone exited(int code, std::string output = {}) {
     done.exit_code = code;
     done.output = std::move(output);
     return done;
-}
-
-const char* name_of(AgentOperation operation) {
-    switch (operation) {
-        case AgentOperation::start:
-            return "start";
-        case AgentOperation::stop:
-            return "stop";
-        case AgentOperation::status:
-            break;
-    }
-    return "status";
 }
 
 }  // namespace
@@ -62,8 +51,9 @@ void Machine::power_on() {
 
 void Machine::run_agent(const hb::RunAgent& effect, Done done) {
     if (effect.operation != AgentOperation::status) {
-        world_.trace(name(node_),
-                     "agent " + effect.resource.text + " " + name_of(effect.operation));
+        world_.trace(
+            name(node_),
+            "agent " + effect.resource.text + " " + std::string(hb::name_of(effect.operation)));
     }
     if (effect.operation != AgentOperation::status && works_on(effect.resource.text)) {
         world_.fail("two agents work on " + effect.resource.text + " of " + name(node_));
@@ -242,7 +232,8 @@ AgentDone Machine::execute(const hb::RunAgent& effect) {
             return status(effect.resource);
     }
     world_.trace(name(node_),
-                 "agent " + effect.resource.text + " " + name_of(effect.operation) + " -> " +
+                 "agent " + effect.resource.text + " " +
+                     std::string(hb::name_of(effect.operation)) + " -> " +
                      std::to_string(done.exit_code) + " " + done.output);
     return done;
 }

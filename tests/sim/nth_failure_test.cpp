@@ -108,6 +108,17 @@ void detach_alice(Cluster& cluster) {
     cluster.run_for(2s);
 }
 
+void invalidate_bob(Cluster& cluster) {
+    cluster.admin_begin(Node::Bob, engine::Invalidate{{0}});
+    cluster.run_for(10s);
+}
+
+// Those of the Primary, from its peer.
+void invalidate_alice(Cluster& cluster) {
+    cluster.admin_begin(Node::Bob, engine::InvalidateRemote{{0}});
+    cluster.run_for(10s);
+}
+
 TEST(SimNthFailure, AttachOfACrashedPrimary) {
     fail_each_operation(Node::Alice, crashed_primary, start_alice);
 }
@@ -135,6 +146,16 @@ TEST(SimCrashAtEachEffect, ResyncOnTheSource) {
 
 TEST(SimCrashAtEachEffect, ResyncOnTheTarget) {
     crash_at_each_effect(Node::Bob, PowerCut{.drop_unflushed = 1.0}, differing_pair, resync);
+}
+
+TEST(SimCrashAtEachEffect, Invalidation) {
+    for (const Node node : kNodes) {
+        for (const std::optional<PowerCut>& cut :
+             {std::optional<PowerCut>(), std::optional(PowerCut{.drop_unflushed = 1.0})}) {
+            crash_at_each_effect(node, cut, primary_with_open_writes, invalidate_bob);
+            crash_at_each_effect(node, cut, primary_with_open_writes, invalidate_alice);
+        }
+    }
 }
 
 TEST(SimCrashAtEachEffect, Detach) {
