@@ -27,7 +27,7 @@ ResourceStatus Engine::status(io::Instant now) const {
 }
 
 bool Engine::is_out_of_sync(VolumeNumber volume, std::uint64_t bit) const {
-    const Device* device = resource_->find(volume);
+    const Device* device = resource_->volumes().find(volume);
     return device != nullptr && bit < device->bitmap.bits() && device->bitmap.test(bit);
 }
 
@@ -36,7 +36,7 @@ std::uint64_t Engine::last_step_work() const {
 }
 
 bool Engine::is_al_active(VolumeNumber volume, std::uint32_t al_extent) const {
-    const Device* device = resource_->find(volume);
+    const Device* device = resource_->volumes().find(volume);
     return device != nullptr && device->log.is_active(al_extent);
 }
 

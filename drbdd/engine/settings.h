@@ -2,7 +2,7 @@
 // drbd.conf by the daemon's assembly; the defaults are DRBD's. Wire specification, section 12.
 #pragma once
 
-#include "drbdd/engine/peer_budget.h"
+#include "drbdd/engine/peer/peer_budget.h"
 #include "drbdd/engine/rules/policies.h"
 #include "drbdd/io/time.h"
 

@@ -1,7 +1,7 @@
 // Challenges from the system's random source, for all resources of the daemon.
 #pragma once
 
-#include "drbdd/engine/recent_challenges.h"
+#include "drbdd/engine/peer/recent_challenges.h"
 
 #include <mutex>
 

@@ -2,7 +2,7 @@
 #pragma once
 
 #include "drbdd/engine/effects.h"
-#include "drbdd/engine/packet_stream.h"
+#include "drbdd/engine/peer/packet_stream.h"
 #include "drbdd/runtime/event_sink.h"
 
 #include <boost/asio/ip/tcp.hpp>

@@ -1,7 +1,7 @@
 // Any bytes from a socket, cut as the input says: packets or an error, the same however they are
 // cut, and no more memory than the lengths that a peer may name.
 #include "base/require.h"
-#include "drbdd/engine/packet_stream.h"
+#include "drbdd/engine/peer/packet_stream.h"
 #include "tests/unit/engine/heap_pool.h"
 
 #include <algorithm>

@@ -1,7 +1,7 @@
 // A peer that asks for anything and reads none of the answers: what is kept for it has a limit, and
 // beyond it nothing more is read from it. What it does not read any more is not asked either.
 
-#include "drbdd/engine/peer_budget.h"
+#include "drbdd/engine/peer/peer_budget.h"
 #include "tests/sim/rogue_peer.h"
 #include "tests/sim/sim_test.h"
 

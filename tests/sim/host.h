@@ -4,7 +4,7 @@
 #pragma once
 
 #include "drbdd/engine/engine.h"
-#include "drbdd/engine/recent_challenges.h"
+#include "drbdd/engine/peer/recent_challenges.h"
 #include "meta/geometry.h"
 #include "tests/sim/promises.h"
 #include "tests/sim/sim_disk.h"

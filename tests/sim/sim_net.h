@@ -7,7 +7,7 @@
 
 #include "drbdd/engine/effects.h"
 #include "drbdd/engine/events.h"
-#include "drbdd/engine/packet_stream.h"
+#include "drbdd/engine/peer/packet_stream.h"
 #include "tests/sim/world.h"
 
 #include <array>

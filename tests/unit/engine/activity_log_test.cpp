@@ -1,4 +1,4 @@
-#include "drbdd/engine/activity_log.h"
+#include "drbdd/engine/volume/activity_log.h"
 
 #include <gtest/gtest.h>
 

@@ -2,7 +2,7 @@
 #include "base/hmac.h"
 #include "base/prng.h"
 #include "drbdd/engine/engine.h"
-#include "drbdd/engine/recent_challenges.h"
+#include "drbdd/engine/peer/recent_challenges.h"
 
 #include <gtest/gtest.h>
 

@@ -1,4 +1,4 @@
-#include "drbdd/engine/bitmap.h"
+#include "drbdd/engine/volume/bitmap.h"
 
 #include <gtest/gtest.h>
 

@@ -1,5 +1,5 @@
 // Packets come out of the stream the same however it is cut.
-#include "drbdd/engine/packet_stream.h"
+#include "drbdd/engine/peer/packet_stream.h"
 
 #include "base/prng.h"
 #include "tests/unit/engine/heap_pool.h"

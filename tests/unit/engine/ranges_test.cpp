@@ -1,4 +1,4 @@
-#include "drbdd/engine/ranges.h"
+#include "drbdd/engine/volume/ranges.h"
 
 #include <gtest/gtest.h>
 

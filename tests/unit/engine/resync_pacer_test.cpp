@@ -1,4 +1,4 @@
-#include "drbdd/engine/resync.h"
+#include "drbdd/engine/peer/resync.h"
 
 #include <gtest/gtest.h>
 

@@ -1,0 +1,33 @@
+#include "drbdd/engine/admin/command.h"
+
+namespace engine {
+
+namespace {
+
+class ChangeSettingsRun final : public Command {
+public:
+    ChangeSettingsRun(Node& node, ResourceSettings settings)
+        : Command(node, {Scope::Reach::Nothing}), settings_(std::move(settings)) {}
+
+    std::optional<Answer> advance() override {
+        connection().change_settings(settings_.net);
+        core().settings.fencing = settings_.fencing;
+        for (const VolumeSettings& volume : settings_.volumes) {
+            if (Device* device = volumes().find(volume.number)) {
+                device->change_settings(volume);
+            }
+        }
+        return Answer::success();
+    }
+
+private:
+    const ResourceSettings settings_;
+};
+
+}  // namespace
+
+std::unique_ptr<Command> make(Node& node, const ChangeSettings& what) {
+    return std::make_unique<ChangeSettingsRun>(node, what.settings);
+}
+
+}  // namespace engine

@@ -1,0 +1,364 @@
+// Whose data are newer: what the peer says of itself in the handshake and in each P_STATE, and the
+// state that follows. Wire specification, sections 3.4 to 3.8, 4.5 and 5.
+#include "drbdd/engine/peer/connection.h"
+#include "drbdd/engine/peer/peer_device.h"
+#include "drbdd/engine/rules/state_rules.h"
+#include "drbdd/engine/volume/device.h"
+
+#include <algorithm>
+#include <bit>
+
+namespace engine {
+
+using base::ull;
+
+namespace {
+
+base::Error refusal(std::string text) {
+    return {base::ErrorCode::State, std::move(text)};
+}
+
+}  // namespace
+
+base::Result<void> PeerDevice::on_sync_param(const proto::SyncParam89& packet) {
+    if (!packet.verify_alg.empty() || !packet.csums_alg.empty()) {
+        return refusal(base::format(
+            "Different %s-alg settings. me=\"\" peer=\"%s\"",
+            packet.verify_alg.empty() ? "csums" : "verify",
+            packet.verify_alg.empty() ? packet.csums_alg.c_str() : packet.verify_alg.c_str()));
+    }
+    return {};
+}
+
+base::Result<std::uint64_t> PeerDevice::agree_on_size(const proto::Sizes& packet) const {
+    const std::uint64_t own = device_.own_max_sectors();
+    if (own == 0) {
+        return packet.c_size != 0 ? packet.c_size
+                                  : (packet.u_size != 0 ? packet.u_size : packet.d_size);
+    }
+    const std::uint64_t agreed = device_.size_sectors();
+    std::uint64_t size = 0;
+    if (packet.d_size != 0) {
+        size = std::min(packet.d_size, own);
+    } else if (agreed != 0) {
+        size = std::min(agreed, own);
+    } else {
+        size = own;
+    }
+    const std::uint64_t user = device_.settings().disk.size_sectors;
+    const std::uint64_t wanted = user != 0 && packet.u_size != 0 ? std::min(user, packet.u_size)
+                                                                 : std::max(user, packet.u_size);
+    if (wanted != 0 && wanted <= size) {
+        size = wanted;
+    }
+    return size;
+}
+
+// A node without a disk has nothing to tell.
+void PeerDevice::note_block_size(const proto::Sizes& packet) {
+    const std::uint32_t bytes = packet.logical_block_size;
+    if (packet.has_limits && packet.d_size != 0 && std::has_single_bit(bytes) &&
+        bytes >= base::kSectorBytes && bytes <= kLargestBlock && bytes != peer_block_bytes_) {
+        peer_block_bytes_ = bytes;
+        core_.emit(StatusChanged{});
+    }
+}
+
+base::Result<void> PeerDevice::on_sizes(const proto::Sizes& packet) {
+    heard_ = true;
+    for (const std::uint64_t sectors : {packet.d_size, packet.u_size, packet.c_size}) {
+        if (sectors > meta::kMaxDeviceBytes / base::kSectorBytes) {
+            return base::Error{
+                base::ErrorCode::Invalid,
+                base::format("a size of %llu sectors: the limit is 1 PiB", ull(sectors))};
+        }
+    }
+    peer_max_bio_ = packet.max_bio_size;
+    note_block_size(packet);
+    const base::Result<std::uint64_t> agreed = agree_on_size(packet);
+    if (!agreed) {
+        return agreed.error();
+    }
+    const std::uint64_t current = device_.size_sectors();
+    const bool diskless = device_.own_max_sectors() == 0;
+    if (*agreed != 0 && *agreed < current &&
+        (diskless ? device_.state().role == Role::Primary
+                  : device_.state().disk >= DiskState::Outdated)) {
+        return refusal(base::format("The peer's disk size is too small! (%llu < %llu sectors)",
+                                    ull(*agreed),
+                                    ull(current)));
+    }
+    const bool may_size = !left_handshake_ || current == 0;
+    if (may_size && *agreed != 0 && *agreed != current) {
+        device_.set_size(*agreed);
+    } else if (!may_size && *agreed > current && (packet.c_size == 0 || packet.c_size > current)) {
+        return follow_growth(*agreed, packet);
+    }
+    if (left_handshake_ && packet.c_size == 0) {
+        announce_sizes();  // asked for
+    }
+    return {};
+}
+
+// An administrator has resized the device at the peer, which took from our last P_SIZES that we
+// have the room: it goes ahead, and expects us to do the same (3.5). Room alone, as a larger disk
+// that is attached brings it, changes nothing.
+base::Result<void> PeerDevice::follow_growth(std::uint64_t sectors, const proto::Sizes& packet) {
+    const VolumeState& state = device_.state();
+    if (state.conn != ConnState::Connected || device_.store.full_sync_running()) {
+        return base::Error{base::ErrorCode::Invalid, "the peer resizes the device during a resync"};
+    }
+    const bool clean = (packet.dds_flags & proto::kSizesNoResync) != 0;
+    const bool disks = state.disk >= DiskState::Inconsistent &&
+                       state.pdsk >= DiskState::Inconsistent && state.pdsk != DiskState::DUnknown;
+    device_.log_line(base::LogLevel::Info,
+                     base::format("the peer resizes the device from %llu to %llu sectors%s",
+                                  ull(device_.size_sectors()),
+                                  ull(sectors),
+                                  clean ? "; it vouches for what is added (assume-clean)" : ""));
+    device_.set_size(sectors, clean ? Device::NewBits::Clear : Device::NewBits::Set);
+    announce_sizes(packet.dds_flags);
+    if (disks && !clean) {
+        resync_what_was_added();
+    }
+    return {};
+}
+
+void PeerDevice::on_uuids(const proto::Uuids& packet) {
+    peer_ids_ = GenerationIds{packet.current, packet.bitmap, packet.history};
+    ids_awaited_ = false;
+    peer_dirty_bits_ = packet.dirty_bits;
+    peer_flags_ = packet.flags;
+    const VolumeState& state = device_.state();
+    if ((packet.flags & proto::kUuidSkipInitialSync) != 0 && state.conn == ConnState::Connected &&
+        device_.attached() && device_.ids().current == kUuidJustCreated) {
+        device_.log_line(base::LogLevel::Info,
+                         "Accepted new current UUID, preparing to skip initial sync");
+        device_.bitmap.clear_all();
+        device_.store.write_bitmap();
+        GenerationIds ids = device_.ids();
+        ids.current = packet.current;
+        ids.bitmap = 0;
+        device_.store.set_ids(ids);
+        VolumeState next = state;
+        next.disk = next.pdsk = DiskState::UpToDate;
+        device_.change_state(next);
+    }
+    device_.on_peer_generation(packet.current);
+}
+
+// --- P_STATE (4.5) ---
+
+base::Result<void> PeerDevice::on_state(const proto::State& packet) {
+    const VolumeState peer = from_wire(packet.value);
+    DiskState peer_disk = peer.disk;
+    told_disk_ = peer.disk;
+    if (peer_disk == DiskState::Negotiating) {
+        peer_disk = (peer_flags_ & proto::kUuidInconsistent) != 0 ? DiskState::Inconsistent
+                                                                  : DiskState::Consistent;
+        device_.log_line(base::LogLevel::Info,
+                         base::format("real peer disk state = %s", name(peer_disk)));
+    }
+    base::Result<bool> handled = end_of_resync(peer, peer_disk);
+    if (!handled) {
+        return handled.error();
+    }
+    if (*handled) {
+        return {};
+    }
+    const VolumeState& own = device_.state();
+    if (refused_write_ && own.conn == ConnState::Connected && peer.conn <= ConnState::Connected &&
+        peer_disk > DiskState::Inconsistent) {
+        peer_disk = DiskState::Inconsistent;
+    }
+    refused_write_ = refused_write_ && own.conn == ConnState::Connected;
+    if (own.pdsk == DiskState::UpToDate && peer_disk == DiskState::Inconsistent &&
+        own.conn == ConnState::Connected && peer.conn > ConnState::SyncSource) {
+        peer_disk = DiskState::UpToDate;
+    }
+    return on_peer_state(peer, peer_disk);
+}
+
+// Step 2: a target tells that it is done. True when there is nothing more to do.
+base::Result<bool> PeerDevice::end_of_resync(const VolumeState& peer, DiskState& peer_disk) {
+    const VolumeState& own = device_.state();
+    const bool as_source = own.conn == ConnState::SyncSource || own.conn == ConnState::PausedSyncS;
+    if (as_source && source.refused_any() && peer.conn == ConnState::Connected &&
+        peer_disk == DiskState::Inconsistent) {
+        VolumeState next = own;  // it has what could be read; the rest stays marked
+        next.conn = ConnState::Connected;
+        device_.change_state(next);
+        return true;
+    }
+    const bool applies =
+        own.disk == DiskState::UpToDate && own.conn > ConnState::Connected &&
+        (own.pdsk == DiskState::Inconsistent || own.pdsk == DiskState::Consistent) &&
+        peer_disk == DiskState::UpToDate;
+    if (!applies) {
+        return false;
+    }
+    if (peer.conn > ConnState::Connected && peer.conn < ConnState::SyncSource) {
+        peer_disk = DiskState::Inconsistent;  // it only prepares
+        return false;
+    }
+    if (own.conn >= ConnState::SyncSource && peer.conn == ConnState::Connected) {
+        finish_ = Finish::Settling;
+        finish_source_ = true;
+        settle_until_ = core_.now + core_.settings.net.timeout;
+        connection_.transfer_log.close_epoch();
+        device_.set_peer_may_bear_current(true);
+        core_.progress = true;
+        return true;
+    }
+    return false;
+}
+
+OwnSide PeerDevice::own_side(const VolumeState& peer) const {
+    OwnSide own;
+    own.state = device_.state();
+    own.data.ids = device_.ids();
+    // As the peer knows them when it decides: one that attaches a disk is told anew.
+    own.data.dirty_bits =
+        peer.disk == DiskState::Negotiating ? device_.bitmap.count() : sent_dirty_bits_;
+    own.data.crashed_primary = device_.crashed_primary();
+    own.data.discard_my_data = connection_.discard_my_data();
+    own.data.role = own.state.role;
+    own.data.attaching = own.state.disk == DiskState::Negotiating;
+    own.data.disk = own.data.attaching ? device_.disk_when_attached() : own.state.disk;
+    own.ids_awaited = ids_awaited_;
+    own.consider_resync = consider_resync_;
+    own.exposed_uuid = device_.exposed_uuid();
+    own.peer_has_other_data = peer_ids_ && device_.other_data_exposed(peer_ids_->current);
+    own.peer_lacks_writes = device_.peer_lacks_writes();
+    return own;
+}
+
+ToldSide PeerDevice::told_side(const VolumeState& peer, DiskState peer_disk) const {
+    ToldSide told;
+    told.state = peer;
+    told.disk = peer_disk;
+    if (peer_ids_) {
+        told.data.emplace();
+        told.data->ids = *peer_ids_;
+        told.data->dirty_bits = peer_dirty_bits_;
+        told.data->crashed_primary = (peer_flags_ & proto::kUuidCrashedPrimary) != 0;
+        told.data->discard_my_data = (peer_flags_ & proto::kUuidDiscardMyData) != 0;
+    }
+    return told;
+}
+
+SyncPolicy PeerDevice::sync_policy() const {
+    const NetSettings& net = core_.settings.net;
+    return {net.after_sb_0p,
+            net.after_sb_1p,
+            net.after_sb_2p,
+            net.rr_conflict,
+            net.always_asbp,
+            connection_.resolve_conflicts(),
+            connection_.has(proto::kFeatureWsame)};
+}
+
+// In DRBD's words; what follows for our identifiers and our bitmap.
+void PeerDevice::take_decision(const OwnSide& own,
+                               const ToldSide& told,
+                               const SyncDecision& decision) {
+    const auto log_side = [this](const char* who, const SyncSide& side, std::uint64_t flags) {
+        device_.log_line(base::LogLevel::Info,
+                         base::format("%s %s bits:%llu flags:%llX",
+                                      who,
+                                      describe(side.ids).c_str(),
+                                      ull(side.dirty_bits),
+                                      ull(flags)));
+    };
+    device_.log_line(base::LogLevel::Info, "drbd_sync_handshake:");
+    log_side("self", own.data, 0);
+    log_side("peer", *told.data, peer_flags_);
+    for (const SyncDecision::Line& line : decision.log) {
+        device_.log_line(line.alert ? base::LogLevel::Alert : base::LogLevel::Info, line.text);
+    }
+    for (const std::string& handler : decision.handlers) {
+        core_.emit(RunHandler{device_.number(), handler});
+    }
+    if (decision.refused) {
+        return;
+    }
+    if (decision.comparison.own_corrected) {
+        device_.store.set_ids(decision.comparison.own);
+    }
+    if (decision.comparison.peer_corrected) {
+        peer_ids_ = decision.comparison.peer;
+    }
+    if (decision.full) {
+        device_.store.start_full_sync(true);
+    }
+    if (decision.conn == ConnState::Connected && device_.bitmap.count() != 0) {
+        device_.log_line(
+            base::LogLevel::Info,
+            base::format("No resync, but %llu bits in bitmap!", ull(device_.bitmap.count())));
+    }
+}
+
+// Steps 5 to 9: what is to be is judged elsewhere; here it is done.
+base::Result<void> PeerDevice::on_peer_state(const VolumeState& peer, DiskState peer_disk) {
+    const OwnSide own = own_side(peer);
+    const ToldSide told = told_side(peer, peer_disk);
+    const Verdict verdict = judge(own, told, sync_policy(), core_.settings.fencing);
+    if (verdict.tell_ids_first) {
+        announce_uuids();
+    }
+    if (verdict.decision) {
+        consider_resync_ = false;
+        take_decision(own, told, *verdict.decision);
+    }
+    if (verdict.attach_aborted) {
+        device_.disk_failed(true, "the peer's data do not fit: attach aborted");
+        return {};
+    }
+    if (verdict.tell_state_first) {
+        announce_state();
+    }
+    if (!verdict.warning.empty()) {
+        device_.log_line(base::LogLevel::Warning, verdict.warning);
+    }
+    if (verdict.refused) {
+        return *verdict.refused;
+    }
+    commit(own.state, verdict);
+    name_generation(own.state, peer, verdict.next.pdsk);
+    return {};
+}
+
+void PeerDevice::commit(const VolumeState& before, const Verdict& verdict) {
+    const ConnState conn = verdict.next.conn;
+    left_handshake_ = left_handshake_ || conn >= ConnState::Connected;
+    device_.change_state(verdict.next);
+    const bool exchanges = conn == ConnState::WFBitMapS || conn == ConnState::WFBitMapT;
+    if (exchanges && before.conn != conn) {
+        exchange.start();
+    }
+    if (verdict.answer == Verdict::Answer::IdsAndState) {
+        announce_uuids();
+    }
+    if (verdict.answer != Verdict::Answer::None) {
+        announce_state();
+    }
+}
+
+// Where one of the two is a Primary without a disk, the other one's copy begins a new generation
+// when it is accepted: from then on it goes its own way, apart from what is on that disk.
+void PeerDevice::name_generation(const VolumeState& before,
+                                 const VolumeState& peer,
+                                 DiskState peer_disk) {
+    const bool fresh = before.conn < ConnState::Connected;
+    if (!fresh && peer.conn >= ConnState::Connected && peer.role == Role::Primary &&
+        peer_disk < DiskState::Inconsistent && device_.state().disk == DiskState::UpToDate &&
+        device_.ids().bitmap == 0) {
+        device_.new_current_uuid();
+    }
+    if (fresh && device_.state().role == Role::Primary &&
+        device_.state().disk < DiskState::Inconsistent && peer_ids_) {
+        device_.go_on_with_peers_data();
+    }
+}
+
+}  // namespace engine

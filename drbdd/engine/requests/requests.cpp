@@ -1,0 +1,775 @@
+#include "drbdd/engine/requests/requests.h"
+
+#include "drbdd/engine/peer/connection.h"
+#include "drbdd/engine/volume/device.h"
+
+#include <algorithm>
+#include <cerrno>
+
+namespace engine {
+
+namespace {
+
+// Writes that the peer has not confirmed as durable; more wait, so that memory stays bounded.
+constexpr std::size_t kMaxTransferLog = 8192;
+// Bytes that wait to leave on the data socket.
+constexpr std::uint64_t kMaxBacklog = 16u << 20;
+
+base::AlExtent first_extent(const AppRequest& app) {
+    return base::al_extent_rounding_down(app.sector);
+}
+
+base::AlExtent last_extent(const AppRequest& app) {
+    return base::al_extent_rounding_down(
+        base::Sector{app.sector.value + app.length / base::kSectorBytes - 1});
+}
+
+io::DiskOp local_op(const AppRequest& app, bool can_discard) {
+    io::DiskOp op;
+    op.sector = app.sector;
+    op.length = app.length;
+    op.fua = app.fua;
+    switch (app.op) {
+        case AppRequest::Op::Read:
+            op.kind = io::DiskOp::Kind::Read;
+            op.buffer = app.payload;
+            break;
+        case AppRequest::Op::Write:
+            op.kind = io::DiskOp::Kind::Write;
+            op.buffer = app.payload;
+            break;
+        case AppRequest::Op::Flush:
+            op.kind = io::DiskOp::Kind::Flush;
+            op.length = 0;
+            break;
+        case AppRequest::Op::Discard:
+            // Both replicas must read the same afterwards: only a discard that zeroes will do.
+            op.kind = can_discard ? io::DiskOp::Kind::Discard : io::DiskOp::Kind::WriteZeroes;
+            break;
+        case AppRequest::Op::WriteZeroes:
+            op.kind = io::DiskOp::Kind::WriteZeroes;
+            op.may_unmap = app.may_unmap;
+            break;
+    }
+    return op;
+}
+
+}  // namespace
+
+void Requests::submit(AppRequest request) {
+    last_activity_ = core_.now;
+    core_.progress = true;
+    if (device_.state().role != Role::Primary) {
+        core_.emit(CompleteApp{request.id, EROFS, {}});
+        return;
+    }
+    if (request.op == AppRequest::Op::Flush) {
+        waiting_flushes_.push_back(std::move(request));
+        start_flush();
+        return;
+    }
+    const std::uint64_t key = next_key_++;
+    const std::uint64_t sectors = request.length / base::kSectorBytes;
+    if (request.op == AppRequest::Op::Read) {
+        device_.counters.read += sectors;
+        reads_.emplace(key, Read{std::move(request), false, false});
+        start_read(key);
+        return;
+    }
+    device_.counters.written += sectors;
+    Write& write = writes_.emplace(key, Write{}).first->second;
+    write.app = std::move(request);
+    if (!waiting_.empty() || !admit(key, write)) {
+        waiting_.push_back(key);
+    }
+}
+
+// --- Reads ---
+
+void Requests::start_read(std::uint64_t key) {
+    Read& read = reads_.at(key);
+    const VolumeState& state = device_.state();
+    const AppRequest& app = read.app;
+    const bool clean_part =
+        (state.conn == ConnState::SyncTarget || state.conn == ConnState::PausedSyncT) &&
+        !device_.bitmap.any_set(app.sector, app.length);
+    if (device_.local_usable() && (state.disk == DiskState::UpToDate || clean_part)) {
+        read.remote = false;
+        device_.disk.submit(DiskUser::AppRead, key, local_op(app, false));
+        return;
+    }
+    if (peer_has_data()) {
+        read_remotely(key, read);
+        return;
+    }
+    if (state.disk == DiskState::Attaching || state.disk == DiskState::Negotiating) {
+        waiting_reads_.push_back(key);
+        return;
+    }
+    finish_read(key, EIO, {});
+}
+
+// A write that overlaps comes first: the peer does not order reads against its writes.
+void Requests::read_remotely(std::uint64_t key, Read& read) {
+    const AppRequest& app = read.app;
+    if (ranges_.overlaps(app.sector, app.length)) {
+        waiting_reads_.push_back(key);
+        return;
+    }
+    read.remote = read.sent = true;
+    device_.peer_connection().send(
+        proto::Command::DataRequest,
+        device_.number(),
+        proto::BlockReq{app.sector, key, static_cast<std::uint32_t>(app.length)});
+}
+
+base::Result<void> Requests::on_read_reply(const proto::Data& data, io::Slice payload) {
+    const auto found = reads_.find(data.block_id);
+    if (found == reads_.end() || !found->second.sent || found->second.app.sector != data.sector ||
+        found->second.app.length != payload.length) {
+        return base::Error{base::ErrorCode::Invalid, "a block arrived that was not asked for"};
+    }
+    device_.counters.received += payload.length / base::kSectorBytes;
+    finish_read(found->first, 0, std::move(payload));
+    return {};
+}
+
+base::Result<void> Requests::on_read_refused(const proto::BlockAck& packet) {
+    const auto found = reads_.find(packet.block_id);
+    if (found == reads_.end() || !found->second.sent || found->second.app.sector != packet.sector) {
+        return base::Error{base::ErrorCode::Invalid, "a read was refused that was never sent"};
+    }
+    finish_read(found->first, EIO, {});
+    return {};
+}
+
+void Requests::on_peer_gone() {
+    leaving_.clear();
+    unflushed_at_peer_ = true;
+    give_up_undecided();
+    std::vector<std::uint64_t> remote;
+    for (auto& [key, read] : reads_) {
+        if (read.sent) {
+            read.sent = read.remote = false;
+            remote.push_back(key);
+        }
+    }
+    for (const std::uint64_t key : remote) {
+        start_read(key);
+    }
+}
+
+void Requests::finish_read(std::uint64_t key, int error, io::Slice data) {
+    const auto found = reads_.find(key);
+    REQUIRE(found != reads_.end());
+    core_.emit(CompleteApp{found->second.app.id, error, std::move(data)});
+    reads_.erase(found);
+    core_.progress = true;
+}
+
+bool Requests::peer_has_data() const {
+    return device_.state().conn >= ConnState::Connected &&
+           device_.state().pdsk == DiskState::UpToDate;
+}
+
+// --- Writes: admission ---
+
+// Application writes start only while nothing forbids it: a new data generation that must be
+// durable first, a bitmap about to be sent, a handshake that decides where the data are.
+bool Requests::gate_open() const {
+    const VolumeState& state = device_.state();
+    // The peer must know that it holds the only copy before it gets a write that we do not log.
+    if (!device_.local_usable() &&
+        (device_.peer.announcements_pending() || device_.awaits_generation())) {
+        return false;
+    }
+    if (device_.draining()) {
+        return false;
+    }
+    // A crash replays the activity log only if the superblock names us Primary. It did when we were
+    // promoted; a disk that was attached since has to be told again.
+    if (device_.local_usable() && !device_.store.on_disk(meta::kMdPrimaryInd)) {
+        return false;
+    }
+    return device_.store.durable(hold_until_) && state.conn != ConnState::WFBitMapT &&
+           state.conn != ConnState::WFSyncUUID && state.conn != ConnState::StartingSyncS &&
+           state.conn != ConnState::StartingSyncT && !device_.peer.exchange.wants_quiet() &&
+           state.disk != DiskState::Attaching && state.disk != DiskState::Negotiating &&
+           device_.peer_connection().transfer_log.writes() < kMaxTransferLog &&
+           device_.peer_connection().data_backlog() < kMaxBacklog;
+}
+
+// Takes the range and asks for the log; false if the write has to wait for another one.
+bool Requests::admit(std::uint64_t key, Write& write) {
+    const AppRequest& app = write.app;
+    if (!gate_open() || ranges_.overlaps(app.sector, app.length) ||
+        device_.peer_busy(app.sector, app.length) ||
+        device_.peer.target.fetching(app.sector, app.length) ||
+        device_.peer.source.reading(app.sector, app.length)) {
+        return false;
+    }
+    ranges_.add(app.sector, app.length, key);
+    if (device_.local_usable()) {
+        write.waits_log = true;
+        device_.log.request(key, first_extent(app), last_extent(app));
+    } else {
+        logged_.push_back(key);
+    }
+    core_.progress = true;
+    return true;
+}
+
+void Requests::on_log_ready(std::uint64_t key) {
+    Write& write = writes_.at(key);
+    write.waits_log = false;
+    write.holds_log = true;
+    logged_.push_back(key);
+    core_.progress = true;
+}
+
+void Requests::start(std::uint64_t key) {
+    Write& write = writes_.at(key);
+    const VolumeState& state = device_.state();
+    const bool local = device_.local_usable();
+    if (local && !write.holds_log) {  // the disk came (back) after admission
+        write.waits_log = true;
+        device_.log.request(key, first_extent(write.app), last_extent(write.app));
+        return;
+    }
+    write.started = true;
+    ++started_;
+    ++unsettled_;
+    const bool remote =
+        state.conn >= ConnState::Connected &&
+        (state.pdsk == DiskState::UpToDate ||
+         (state.pdsk >= DiskState::Inconsistent && state.pdsk != DiskState::DUnknown &&
+          state.conn >= ConnState::WFBitMapT && state.conn < ConnState::Ahead));
+    const bool good_data = (local && state.disk == DiskState::UpToDate) ||
+                           (remote && state.pdsk == DiskState::UpToDate);
+    if (!good_data) {
+        complete(key, write);
+        release(key, write);
+        return;
+    }
+    if (local) {
+        submit_locally(key, write);
+    }
+    if (remote) {
+        replicate(key, write);
+    } else if (state.conn == ConnState::Ahead || state.conn == ConnState::WFBitMapS) {
+        if (device_.bitmap.set_touched(write.app.sector, write.app.length) > 0) {
+            device_.peer_connection().send(
+                proto::Command::OutOfSync,
+                device_.number(),
+                proto::BlockDesc{write.app.sector, static_cast<std::uint32_t>(write.app.length)});
+        }
+    }
+}
+
+void Requests::submit_locally(std::uint64_t key, Write& write) {
+    REQUIRE(is_flush(write) || (write.holds_log && device_.store.on_disk(meta::kMdPrimaryInd)));
+    write.local = write.local_pending = true;
+    device_.disk.submit(is_flush(write) ? DiskUser::AppFlush : DiskUser::AppWrite,
+                        key,
+                        local_op(write.app, device_.disk.geometry().can_discard));
+}
+
+void Requests::replicate(std::uint64_t key, Write& write) {
+    Connection& connection = device_.peer_connection();
+    const VolumeState& state = device_.state();
+    const ReplicationProtocol protocol = core_.settings.net.protocol;
+    const AppRequest& app = write.app;
+    proto::Data data{app.sector, key, device_.peer.next_sequence(), proto::kDataRwSync};
+    if (state.syncing()) {
+        data.flags |= proto::kDataMaySetInSync;
+    }
+    // Where our own copy is no full one, the peer's is what counts: it must outlive a crash there,
+    // as the application here goes on.
+    write.sole_copy = !write.local || state.disk != DiskState::UpToDate;
+    write.peer_full = state.pdsk == DiskState::UpToDate;
+    if (app.fua || write.sole_copy) {
+        data.flags |= proto::kDataFua;
+    }
+    if (protocol == ReplicationProtocol::C || write.sole_copy || state.syncing()) {
+        data.flags |= proto::kDataSendWriteAck;
+    }
+    if (protocol == ReplicationProtocol::B) {
+        data.flags |= proto::kDataSendReceiveAck;
+    }
+    const auto size = static_cast<std::uint32_t>(app.length);
+    connection.transfer_log.before_write();
+    if (app.op == AppRequest::Op::Flush) {
+        data.flags |= proto::kDataFlush | proto::kDataSendWriteAck;
+        connection.send(proto::Command::Data, device_.number(), data);
+    } else if (app.op == AppRequest::Op::Write) {
+        connection.send(proto::Command::Data, device_.number(), data, app.payload);
+    } else {
+        const bool zeroes =
+            app.op == AppRequest::Op::WriteZeroes && connection.has(proto::kFeatureWzeroes);
+        data.flags |= zeroes ? static_cast<std::uint32_t>(proto::kDataZeroes) : 0u;
+        if (!zeroes || app.may_unmap) {
+            data.flags |= proto::kDataDiscard;
+        }
+        connection.send(zeroes ? proto::Command::Zeroes : proto::Command::Trim,
+                        device_.number(),
+                        proto::Trim{data, size});
+    }
+    write.replicated = true;
+    write.protocol = protocol;
+    set_net(key, write, Net::Sent);
+    write.in_log = true;
+    write.sent_at = core_.now;
+    write.position = connection.data_position();
+    write.epoch = connection.transfer_log.current_epoch();
+    unflushed_at_peer_ = unflushed_at_peer_ || !is_flush(write);
+    if (protocol == ReplicationProtocol::A) {
+        leaving_.emplace_back(write.position, key);
+    }
+    device_.counters.sent += app.length / base::kSectorBytes;
+    connection.transfer_log.add(device_, key);
+}
+
+// --- Flushes ---
+
+// One flush at a time; those that come meanwhile are answered by the next one together. It covers
+// what was completed before: on our disk, and under protocol C on the peer's as well.
+void Requests::start_flush() {
+    const bool tell =
+        !peer_knows_our_disk_ && peer_has_data() && !device_.peer.announcements_pending();
+    // A gate that waits for writes in progress must not keep back what those wait for.
+    const bool open = gate_open();
+    if (flush_key_ != 0 || (!tell && (!open || waiting_flushes_.empty()))) {
+        return;
+    }
+    Connection& connection = device_.peer_connection();
+    if (open) {
+        running_flushes_ = std::exchange(waiting_flushes_, {});
+    }
+    flush_key_ = next_key_++;
+    Write& write = writes_.emplace(flush_key_, Write{}).first->second;
+    write.app.op = AppRequest::Op::Flush;
+    write.app.volume = device_.number();
+    write.started = true;
+    ++started_;
+    ++unsettled_;
+    const bool local = device_.local_usable();
+    const bool remote = peer_has_data();
+    connection.transfer_log.close_epoch();
+    if (local) {
+        submit_locally(flush_key_, write);
+    }
+    const bool wait_for_peer =
+        core_.settings.net.protocol == ReplicationProtocol::C || !device_.is_member();
+    telling_peer_ = tell;
+    write.peer_full = remote;
+    write.durable = remote && !unflushed_at_peer_ && !telling_peer_;
+    if (telling_peer_ || (remote && wait_for_peer && unflushed_at_peer_)) {
+        unflushed_at_peer_ = false;
+        replicate(flush_key_, write);
+    } else if (!local) {
+        const std::uint64_t key = flush_key_;  // complete() makes room for the next flush
+        complete(key, write);
+        release(key, write);
+    }
+}
+
+// --- Progress ---
+
+void Requests::on_disk_done(const DiskTicket& ticket, int error) {
+    core_.progress = true;
+    if (ticket.user == DiskUser::AppRead) {
+        if (error == 0) {
+            finish_read(ticket.key, 0, ticket.op.buffer);
+            return;
+        }
+        device_.mark_out_of_sync(ticket.op.sector, ticket.op.length);
+        device_.disk_failed(false,
+                            base::format("local READ IO error sector %llu+%llu, errno %d",
+                                         static_cast<unsigned long long>(ticket.op.sector.value),
+                                         static_cast<unsigned long long>(ticket.op.length / 512),
+                                         error));
+        if (device_.is_member()) {
+            finish_read(ticket.key, error, {});  // pass_on, and nobody else has it
+        } else {
+            start_read(ticket.key);  // from the peer
+        }
+        return;
+    }
+    Write& write = writes_.at(ticket.key);
+    if (error != 0 || !device_.local_usable()) {
+        write.local_failed = true;
+    }
+    if (error != 0) {
+        report_failure(write, error);
+    }
+    write.local_pending = false;
+    check(ticket.key);
+}
+
+void Requests::report_failure(const Write& write, int error) {
+    if (is_flush(write)) {
+        device_.flush_failed(base::format("local FLUSH IO error, errno %d", error));
+        return;
+    }
+    device_.mark_out_of_sync(write.app.sector, write.app.length);
+    device_.disk_failed(false,
+                        base::format("local WRITE IO error sector %llu+%llu, errno %d",
+                                     static_cast<unsigned long long>(write.app.sector.value),
+                                     static_cast<unsigned long long>(write.app.length / 512),
+                                     error));
+}
+
+base::Result<void> Requests::on_ack(Ack ack, const proto::BlockAck& packet) {
+    const auto found = writes_.find(packet.block_id);
+    const bool known =
+        found != writes_.end() && found->second.in_log && found->second.app.sector == packet.sector;
+    if (!known) {
+        if (ack == Ack::Negative) {
+            device_.mark_out_of_sync(packet.sector, packet.size);
+            device_.on_peer_refused_write();
+            return {};
+        }
+        return base::Error{base::ErrorCode::Invalid,
+                           base::format("an ack for sector %llu, which was not written",
+                                        static_cast<unsigned long long>(packet.sector.value))};
+    }
+    Write& write = found->second;
+    switch (ack) {
+        case Ack::Received:
+            if (write.net == Net::Sent || write.net == Net::Left) {
+                set_net(found->first, write, Net::Received);
+            }
+            break;
+        case Ack::Written:
+            set_net(found->first, write, Net::Written);
+            break;
+        case Ack::InSync:
+            set_net(found->first, write, Net::InSync);
+            break;
+        case Ack::Negative:
+            set_net(found->first, write, Net::Negative);
+            device_.on_peer_refused_write();  // before the write is completed from our copy alone
+            break;
+    }
+    check(found->first);
+    return {};
+}
+
+void Requests::on_barrier_acked(std::uint64_t key) {
+    Write& write = writes_.at(key);
+    write.in_log = false;
+    write.durable = write.net != Net::Negative;
+    if (write.net == Net::Sent || write.net == Net::Left) {
+        set_net(key, write, Net::Received);
+    }
+    check(key);
+}
+
+void Requests::on_sent(std::uint64_t position) {
+    while (!leaving_.empty() && leaving_.front().first <= position) {
+        const std::uint64_t key = leaving_.front().second;
+        leaving_.pop_front();
+        const auto found = writes_.find(key);
+        if (found != writes_.end() && found->second.net == Net::Sent) {
+            set_net(key, found->second, Net::Left);
+            check(key);
+        }
+    }
+}
+
+void Requests::on_connection_lost(std::uint64_t key) {
+    Write& write = writes_.at(key);
+    write.in_log = false;
+    // On the peer's medium: flushed there, or forced to it.
+    const bool safe = write.durable || (write.sole_copy && write.net == Net::Written);
+    if (write.completed && !is_flush(write) && !safe && !device_.local_usable()) {
+        device_.note_write_lost_with_disk();
+    }
+    set_net(key, write, Net::Lost);
+    check(key);
+}
+
+// What this disk holds of unfinished writes is out of reach: only the peer's copy counts for them.
+void Requests::on_disk_lost() {
+    on_disk_doubted();
+    for (Held& held : held_) {  // the generation that they wait for will never be stored
+        held.completion.error = held.ours_alone ? EIO : held.completion.error;
+    }
+    std::vector<std::uint64_t> undecided;
+    core_.work.add(writes_.size());
+    for (auto& [key, write] : writes_) {
+        write.holds_log = false;
+        if (write.waits_log) {
+            write.waits_log = false;
+            logged_.push_back(key);
+        }
+        if (write.local && !write.local_pending && !write.completed) {
+            write.local_failed = true;
+            undecided.push_back(key);
+        }
+    }
+    for (const std::uint64_t key : undecided) {
+        check(key);
+    }
+    core_.progress = true;
+}
+
+void Requests::on_generation_known() {
+    for (const std::uint64_t key : undecided()) {
+        check(key);
+    }
+    core_.progress = true;
+}
+
+void Requests::on_disk_doubted() {
+    peer_knows_our_disk_ = !peer_has_data();
+    telling_peer_ = false;
+    core_.progress = true;
+}
+
+bool Requests::net_satisfied(const Write& write) const {
+    if (!write.replicated) {
+        return true;
+    }
+    if (write.net == Net::Lost || write.net == Net::None || write.net == Net::Negative) {
+        return true;
+    }
+    if (write.local_failed && !is_flush(write) &&
+        (!peer_knows_our_disk_ || device_.awaits_generation())) {
+        return false;
+    }
+    if (write.durable || write.net == Net::Written || write.net == Net::InSync) {
+        return true;
+    }
+    // Without a copy of our own, the data must be on the peer's disk.
+    if (!has_own_copy(write) || is_flush(write)) {
+        return false;
+    }
+    switch (write.protocol) {
+        case ReplicationProtocol::A:
+            return write.net != Net::Sent;
+        case ReplicationProtocol::B:
+            return write.net == Net::Received;
+        case ReplicationProtocol::C:
+            return false;
+    }
+    return false;
+}
+
+// Completes the write, or lets go of it, as far as it is.
+void Requests::check(std::uint64_t key) {
+    Write& write = writes_.at(key);
+    core_.work.add();
+    if (write.local_pending) {
+        return;
+    }
+    if (!write.completed && net_satisfied(write)) {
+        complete(key, write);
+    } else if (!write.completed && !has_own_copy(write) && write.in_log) {
+        device_.peer_connection().transfer_log.close_epoch();  // the barrier ack decides
+    }
+    if (write.completed && !write.in_log) {
+        release(key, write);
+    }
+}
+
+// It counts only while the disk is a member: one that has failed, or is detached, is read no more.
+bool Requests::has_own_copy(const Write& write) const {
+    return write.local && !write.local_failed && !write.sole_copy && device_.is_member();
+}
+
+// Not completed yet, and of no use on our disk: the peer's word decides.
+std::vector<std::uint64_t> Requests::undecided() const {
+    std::vector<std::uint64_t> keys;
+    core_.work.add(writes_.size());
+    for (const auto& [key, write] : writes_) {
+        if (!write.completed && write.local_failed && !is_flush(write)) {
+            keys.push_back(key);
+        }
+    }
+    return keys;
+}
+
+// The peer, or its data, are gone before it knew what has become of our disk: even what it had is
+// not safe.
+void Requests::give_up_undecided() {
+    telling_peer_ = false;
+    const bool unnamed = device_.give_up_generation();
+    if (std::exchange(peer_knows_our_disk_, true) && !unnamed) {
+        return;
+    }
+    for (const std::uint64_t key : undecided()) {
+        Write& write = writes_.at(key);
+        set_net(key, write, Net::Lost);
+        write.durable = false;
+        check(key);
+    }
+}
+
+bool Requests::remote_ok(const Write& write) const {
+    return write.peer_full &&
+           (write.durable || write.net == Net::Written || write.net == Net::InSync);
+}
+
+// The application hears of it. A write of the current epoch closes that: a later one may depend on
+// it.
+void Requests::complete(std::uint64_t key, Write& write) {
+    write.completed = true;
+    --started_;
+    core_.progress = true;
+    const int error = has_own_copy(write) || remote_ok(write) ? 0 : EIO;
+    TransferLog& transfer_log = device_.peer_connection().transfer_log;
+    if (write.replicated && write.in_log && write.epoch == transfer_log.current_epoch()) {
+        // The end of a resync waits for the barrier acks of the writes that were part of it.
+        if (device_.state().syncing()) {
+            transfer_log.close_epoch();
+        } else {
+            transfer_log.close_epoch_soon();
+        }
+    }
+    const bool ours_alone = !remote_ok(write);
+    const auto tell = [this, error, ours_alone](RequestId id) {
+        if (device_.store.durable(hold_until_)) {
+            core_.emit(CompleteApp{id, error, {}});
+        } else {
+            held_.push_back({CompleteApp{id, error, {}}, ours_alone});
+        }
+    };
+    if (is_flush(write)) {
+        flush_key_ = 0;
+        std::vector<AppRequest> flushes = std::exchange(running_flushes_, {});
+        if (std::exchange(telling_peer_, false) && error == 0) {
+            peer_knows_our_disk_ = true;
+            for (const std::uint64_t other : undecided()) {
+                check(other);
+            }
+        }
+        const bool unknown = write.local_failed && !peer_knows_our_disk_;
+        if ((error != 0 || unknown) && !device_.local_usable() && peer_has_data()) {
+            // Our disk has gone under it: once more, at the peer.
+            waiting_flushes_.insert(waiting_flushes_.begin(), flushes.begin(), flushes.end());
+            return;
+        }
+        for (const AppRequest& flush : flushes) {
+            tell(flush.id);
+        }
+    } else {
+        ranges_.remove(write.app.sector, key);
+        tell(write.app.id);
+        write.app.payload = {};
+    }
+}
+
+void Requests::release(std::uint64_t key, Write& write) {
+    settle_bits(write);
+    unsettled_ -= write.started ? 1 : 0;
+    set_net(key, write, Net::None);
+    if (write.in_sync) {
+        in_sync_.remove(write.app.sector, key);
+    }
+    if (write.holds_log) {
+        device_.log.put(first_extent(write.app), last_extent(write.app));
+    }
+    writes_.erase(key);
+    core_.progress = true;
+}
+
+// Both copies are good, or the bitmap says that they may differ.
+void Requests::settle_bits(const Write& write) {
+    if (is_flush(write) || !write.local) {
+        return;
+    }
+    const bool peer_has_it = write.durable && write.net != Net::Negative;
+    if (write.local_failed || !peer_has_it) {
+        device_.mark_out_of_sync(write.app.sector, write.app.length);
+        keep_marked(write.app);
+    } else if (write.net == Net::InSync) {
+        device_.mark_in_sync(write.app.sector, write.app.length);
+    }
+}
+
+void Requests::set_net(std::uint64_t key, Write& write, Net net) {
+    const auto waits = [](Net at) { return at == Net::Sent || at == Net::Left; };
+    if (waits(write.net)) {
+        --unacknowledged_;
+        unacknowledged_bytes_ -= write.app.length;
+    }
+    if (waits(net)) {
+        ++unacknowledged_;
+        unacknowledged_bytes_ += write.app.length;
+    }
+    write.net = net;
+    if (net == Net::InSync && !std::exchange(write.in_sync, true)) {
+        in_sync_.add(write.app.sector, write.app.length, key);
+    }
+}
+
+// An older write that was part of a resync gets its barrier ack later: it must not clear the bits.
+void Requests::keep_marked(const AppRequest& newer) {
+    in_sync_.take_overlapping(newer.sector, newer.length, [this](std::uint64_t key) {
+        Write& older = writes_.at(key);
+        older.in_sync = false;
+        if (older.net == Net::InSync) {
+            set_net(key, older, Net::Written);
+        }
+    });
+}
+
+void Requests::advance() {
+    if (!held_.empty() && device_.store.durable(hold_until_)) {
+        for (Held& held : held_) {
+            core_.emit(std::move(held.completion));
+        }
+        held_.clear();
+        core_.progress = true;
+    }
+    if (!peer_has_data()) {
+        give_up_undecided();
+    }
+    while (!logged_.empty() && gate_open()) {
+        const std::uint64_t key = logged_.front();
+        logged_.pop_front();
+        start(key);
+        core_.progress = true;
+    }
+    while (!waiting_.empty() && admit(waiting_.front(), writes_.at(waiting_.front()))) {
+        waiting_.pop_front();
+    }
+    if (!waiting_reads_.empty()) {
+        core_.work.add(waiting_reads_.size());
+        for (const std::uint64_t key : std::exchange(waiting_reads_, {})) {
+            start_read(key);
+        }
+    }
+    start_flush();
+}
+
+void Requests::fail_waiting(int error) {
+    for (const std::uint64_t key : std::exchange(waiting_, {})) {
+        core_.emit(CompleteApp{writes_.at(key).app.id, error, {}});
+        writes_.erase(key);
+    }
+    for (const AppRequest& flush : std::exchange(waiting_flushes_, {})) {
+        core_.emit(CompleteApp{flush.id, error, {}});
+    }
+    for (const std::uint64_t key : std::exchange(waiting_reads_, {})) {
+        finish_read(key, error, {});
+    }
+    core_.progress = true;
+}
+
+bool Requests::idle() const {
+    return writes_.empty() && reads_.empty() && waiting_flushes_.empty() && held_.empty();
+}
+
+io::Instant Requests::oldest_unacknowledged() const {
+    for (const auto& [key, write] : writes_) {
+        core_.work.add();
+        if (write.replicated && !write.completed && write.in_log && !net_satisfied(write)) {
+            return write.sent_at;
+        }
+    }
+    return io::kNever;
+}
+
+}  // namespace engine

@@ -1,0 +1,738 @@
+#include "drbdd/engine/volume/device.h"
+
+#include "drbdd/engine/error_numbers.h"
+#include "drbdd/engine/peer/connection.h"
+#include "drbdd/engine/rules/state_rules.h"
+
+#include <algorithm>
+#include <cerrno>
+
+namespace engine {
+
+namespace {
+
+// An extent that is not written for one to two of these leaves the activity log.
+constexpr io::Duration kLogAge = std::chrono::seconds(2);
+// Keys of the activity log with this bit belong to the peer's writes.
+constexpr std::uint64_t kPeerLogKey = std::uint64_t{1} << 63;
+
+}  // namespace
+
+Device::Device(Core& core,
+               const VolumeSettings& settings,
+               Connection& connection,
+               PeerWrites& writes)
+    : disk(core, settings.number),
+      log(&core.work),
+      store(core, disk, bitmap, log),
+      requests(core, *this),
+      peer(core, *this, connection),
+      peer_ranges(&core.work),
+      core_(core),
+      settings_(settings),
+      connection_(connection),
+      peer_writes_(writes),
+      attacher_(core, disk, store, bitmap, log) {
+}
+
+void Device::log_line(base::LogLevel level, const std::string& text) const {
+    core_.sink.write(level, base::format("block drbd%u: ", settings_.minor) + text);
+}
+
+// --- State ---
+
+void Device::change_conn(ConnState conn) {
+    VolumeState next = state_;
+    next.conn = conn;
+    change_state(next);
+}
+
+void Device::change_disk(DiskState to) {
+    VolumeState next = state_;
+    next.disk = to;
+    change_state(next);
+}
+
+void Device::change_role(Role role) {
+    VolumeState next = state_;
+    next.role = role;
+    change_state(next);
+}
+
+void Device::change_state(const VolumeState& wanted, bool quiet) {
+    VolumeState next = wanted;
+    if (next.conn < ConnState::Connected && next.disk == DiskState::Negotiating) {
+        // The peer will not be asked any more. Data other than those in use are none for us (4.4).
+        refuse_attached_ = other_data_exposed(ids().current);
+        next.disk = refuse_attached_ ? DiskState::Outdated : disk_when_attached_;
+    }
+    next = sanitise(next);
+    keep_verdict(next);
+    const bool leaves = state_.conn >= ConnState::Connected && next.conn < ConnState::Connected;
+    remember_declared_bad(next);
+    if (leaves && next.pdsk == DiskState::Inconsistent && peer_disk_may_be_in_use()) {
+        next.pdsk = DiskState::DUnknown;
+    }
+    if (next == state_) {
+        return;
+    }
+    const VolumeState old = state_;
+    if (!quiet) {
+        log_line(base::LogLevel::Info, describe_change(old, next));
+    }
+    state_ = next;
+    core_.progress = true;
+    after_change(old);
+    core_.emit(StatusChanged{});
+}
+
+// The target of a resync whose data somebody may use although they were Inconsistent when we last
+// heard of them: it has not begun, or has finished without our knowing, or is a Primary, which
+// reads what it has got until it misses us as well.
+bool Device::peer_disk_may_be_in_use() const {
+    return !peer.told_unusable() || peer_may_bear_current_ || state_.peer == Role::Primary;
+}
+
+// A disk that fails while bitmaps are exchanged leaves the other one behind, which is known to lack
+// writes. "Connected" would make that one UpToDate and hide the loss: the connection ends instead.
+void Device::keep_verdict(VolumeState& next) {
+    if (next.conn != ConnState::Connected) {
+        return;
+    }
+    const bool target = state_.conn == ConnState::WFBitMapT || state_.conn == ConnState::WFSyncUUID;
+    if (target && next.pdsk <= DiskState::Failed && next.disk == DiskState::UpToDate) {
+        next.disk = DiskState::Outdated;
+        connection_.drop(ConnState::NetworkFailure, "the sync source lost its disk");
+    } else if (state_.conn == ConnState::WFBitMapS && next.disk <= DiskState::Failed) {
+        next.pdsk = state_.pdsk;
+        connection_.drop(ConnState::NetworkFailure, "the sync source lost its disk");
+    }
+}
+
+// Both nodes may bear one identifier. That the data are Inconsistent is then all that is left to
+// say that a resync is owed.
+void Device::remember_declared_bad(VolumeState& next) {
+    const bool still = next.conn == ConnState::StartingSyncT || next.conn == ConnState::WFSyncUUID;
+    if (!peer.declared_bad() || still) {
+        return;
+    }
+    peer.forget_that_they_are_bad();
+    if (next.conn < ConnState::Connected && next.disk == DiskState::Outdated) {
+        next.disk = DiskState::Inconsistent;
+    }
+}
+
+// Contact to the peer's data has ended: from now on our data go their own way (5.1).
+bool Device::lost_contact(const VolumeState& old, const VolumeState& now) {
+    using enum DiskState;
+    const bool had = old.pdsk == Inconsistent || old.pdsk == Consistent || old.pdsk == UpToDate;
+    const bool gone = now.pdsk < Inconsistent || now.pdsk == DUnknown || now.pdsk == Outdated;
+    const bool known_gone = old.pdsk == DUnknown &&
+                            (now.pdsk == Diskless || now.pdsk == Failed || now.pdsk == Outdated);
+    // It was a copy, and without a resync it is none any more: it has failed to store something.
+    const bool spoiled = old.pdsk > Inconsistent && old.pdsk != DUnknown &&
+                         now.pdsk == Inconsistent && old.conn == ConnState::Connected &&
+                         now.conn == ConnState::Connected;
+    return (had && gone) || known_gone || spoiled;
+}
+
+void Device::after_change(const VolumeState& old) {
+    const bool primary = state_.role == Role::Primary;
+    if (state_.disk == DiskState::UpToDate && state_.pdsk == DiskState::UpToDate) {
+        crashed_primary_ = false;
+        peer.clear_peer_crashed();
+    }
+    if (old.disk == DiskState::Inconsistent && old.pdsk == DiskState::Inconsistent &&
+        old.peer == Role::Secondary && state_.peer == Role::Primary) {
+        peer.consider_resync();  // the peer was forced: its data count now
+    }
+    peer_lacks_writes_ = peer_lacks_writes_ && primary;
+    update_flags();
+    // A Primary without a disk that only now connects may refuse our data: see
+    // judge().
+    const bool fresh = old.conn < ConnState::Connected && state_.conn >= ConnState::Connected;
+    const bool alone =
+        (lost_contact(old, state_) && (primary || (state_.peer == Role::Primary && !fresh))) ||
+        (old.peer == Role::Secondary && state_.peer == Role::Primary &&
+         state_.pdsk < DiskState::Inconsistent);
+    // The disk of a sync target is still known to be inconsistent when the connection is lost.
+    const bool left_target = primary && old.pdsk >= DiskState::Inconsistent &&
+                             old.conn >= ConnState::Connected && state_.conn < ConnState::Connected;
+    if ((alone || left_target) && store.is_open() && state_.disk == DiskState::UpToDate) {
+        part_ways();
+    }
+    peer.note_pause(old.conn, state_.conn);
+    const auto exchanging = [](const VolumeState& s) { return s.conn > ConnState::Connected; };
+    if (exchanging(old) && !exchanging(state_)) {
+        peer.leave_resync();
+    }
+    const bool left_connection =
+        old.conn >= ConnState::Connected && state_.conn < ConnState::Connected;
+    const bool demoted = old.role == Role::Primary && !primary;
+    if ((left_connection || demoted) && attached()) {
+        store.write_bitmap();
+    }
+    if (old.disk == DiskState::UpToDate && state_.disk == DiskState::Inconsistent &&
+        state_.conn == ConnState::Connected) {
+        peer.announce_state();
+    }
+}
+
+// Section 3.1 of the metadata specification: derived again at every change.
+void Device::update_flags() {
+    if (!store.is_open() || state_.disk < DiskState::Inconsistent) {
+        return;
+    }
+    meta::Superblock& superblock = store.superblock();
+    std::uint32_t flags = superblock.flags & meta::kMdFullSync;
+    const auto set = [&flags](bool on, meta::MdFlag flag) {
+        flags |= on ? static_cast<std::uint32_t>(flag) : 0u;
+    };
+    set(crashed_primary_, meta::kMdCrashedPrimary);
+    set(state_.role == Role::Primary ||
+            (state_.pdsk < DiskState::Inconsistent && state_.peer == Role::Primary),
+        meta::kMdPrimaryInd);
+    set(state_.conn > ConnState::WFReportParams, meta::kMdConnectedInd);
+    set(state_.disk > DiskState::Inconsistent && !peer.declared_bad(), meta::kMdConsistent);
+    set(state_.disk > DiskState::Outdated, meta::kMdWasUpToDate);
+    // A target finishes, and may be promoted, before its source has stored that: a source that
+    // crashed meanwhile must not take it for outdated. DRBD keeps the flag during a resync.
+    set(state_.pdsk >= DiskState::Inconsistent && state_.pdsk <= DiskState::Outdated &&
+            state_.conn <= ConnState::Connected,
+        meta::kMdPeerOutDated);
+    if (flags != superblock.flags) {
+        if (superblock.has(meta::kMdPrimaryInd) && (flags & meta::kMdPrimaryInd) == 0) {
+            store.write_bitmap();  // from then on nobody reads the activity log after a crash
+        }
+        superblock.flags = flags;
+        store.touch();
+    }
+}
+
+void Device::new_current_uuid() {
+    GenerationIds next = ids();
+    if (next.bitmap != 0) {
+        log_line(base::LogLevel::Warning, "bm UUID was already set: " + base::hex64(next.bitmap));
+    }
+    next.bitmap = next.current;
+    begin_generation(next);
+}
+
+// With a bitmap identifier in place the current one is replaced alone: what the peer lacks is still
+// counted from that. DRBD keeps both. Then a peer that bears the old one counts as equal, although
+// it lacks what is written from now on: a Primary that loses its disk would go on with the peer's.
+void Device::part_ways() {
+    GenerationIds next = ids();
+    if (next.bitmap == 0) {
+        new_current_uuid();
+    } else if (peer_may_bear_current_) {
+        // The older identifiers are worth more than a mere possibility: a peer that bears one that
+        // we have forgotten is taken for a stranger.
+        if (!crashed_connected_ || next.history[1] == 0) {
+            next.push_history(next.current);
+        }
+        begin_generation(next);
+    }
+}
+
+void Device::on_peer_refused_write() {
+    if (state_.role == Role::Primary && state_.conn == ConnState::Connected &&
+        state_.pdsk > DiskState::Inconsistent) {
+        peer.refuse_until_settled();
+        VolumeState next = state_;
+        next.pdsk = DiskState::Inconsistent;
+        change_state(next);
+    }
+}
+
+void Device::begin_generation(GenerationIds next) {
+    const std::uint64_t bit = state_.role == Role::Primary ? kUuidPrimaryBit : 0;
+    const bool for_peer = state_.role != Role::Primary && state_.peer == Role::Primary &&
+                          state_.conn >= ConnState::Connected &&
+                          state_.pdsk < DiskState::Inconsistent;
+    const std::uint64_t uuid =
+        for_peer ? diskless_successor(ids().current) : core_.prng.next() & ~kUuidPrimaryBit;
+    next.current = uuid | bit;
+    store.set_ids(next);
+    set_peer_may_bear_current(false);
+    // No write of the new generation is completed before the generation is on stable storage.
+    requests.hold_until(store.generation());
+    log_line(base::LogLevel::Info, "new current UUID " + describe(next));
+    peer.announce_uuids();
+}
+
+// --- Disk ---
+
+void Device::attach(const io::DiskGeometry& geometry) {
+    REQUIRE(state_.disk == DiskState::Diskless && !disk.is_open());
+    disk.open(geometry);
+    change_disk(DiskState::Attaching);
+    attacher_.start(settings_.disk);
+}
+
+void Device::finish_attach() {
+    crashed_primary_ = attacher_.crashed_primary();
+    peer_lacks_writes_ = false;
+    crashed_connected_ = store.superblock().has(meta::kMdConnectedInd) && !ids().has_equal_target();
+    peer_may_bear_current_ = crashed_connected_ || ids().has_equal_target();
+    if (attacher_.marked_kib() > 0) {
+        log_line(base::LogLevel::Info,
+                 base::format("Marked additional %llu KB as out-of-sync based on AL.",
+                              static_cast<unsigned long long>(attacher_.marked_kib())));
+    }
+    meta::Superblock& superblock = store.superblock();
+    const bool consistent = superblock.has(meta::kMdConsistent);
+    const bool peer_outdated = superblock.has(meta::kMdPeerOutDated);
+    disk_when_attached_ = !consistent                             ? DiskState::Inconsistent
+                          : !superblock.has(meta::kMdWasUpToDate) ? DiskState::Outdated
+                          : peer_outdated || core_.settings.fencing == Fencing::DontCare
+                              ? DiskState::UpToDate
+                              : DiskState::Consistent;
+    const std::uint64_t exposed = exposed_uuid_;
+    const bool primaries = state_.role == Role::Primary || state_.peer == Role::Primary;
+    if (primaries && state_.pdsk != DiskState::UpToDate && exposed != 0 &&
+        ((exposed ^ superblock.current_uuid) & ~kUuidPrimaryBit) != 0) {
+        const std::string why = "Can only attach to data with current UUID=" + base::hex64(exposed);
+        attacher_.abort(kErrDataNotCurrent, why);
+        disk_failed(true, why);
+        return;
+    }
+    GenerationIds next = ids();
+    next.current =
+        (next.current & ~kUuidPrimaryBit) | (state_.role == Role::Primary ? kUuidPrimaryBit : 0);
+    store.set_ids(next);
+    size_sectors_ = attacher_.size_sectors();
+    if (superblock.la_size_sectors != size_sectors_ || attacher_.all_bits_set_needed()) {
+        superblock.la_size_sectors = size_sectors_;
+        store.start_full_sync(attacher_.all_bits_set_needed());
+    }
+    superblock.al_nr_extents = log.slots();
+    store.touch();
+
+    VolumeState wanted = state_;
+    if (state_.conn >= ConnState::Connected) {
+        wanted.disk = DiskState::Negotiating;
+        change_state(wanted);
+        peer.announce_attached();
+    } else {
+        set_exposed_uuid(next.current);
+        wanted.disk = disk_when_attached_;
+        wanted.pdsk = peer_outdated ? DiskState::Outdated : DiskState::DUnknown;
+        change_state(wanted);
+        // A Primary goes on without the peer: what it writes now must not look like the peer's
+        // data.
+        if (state_.role == Role::Primary && state_.disk == DiskState::UpToDate) {
+            part_ways();
+        }
+    }
+    log_line(base::LogLevel::Info, "attached to UUIDs " + describe(ids()));
+    core_.emit(VolumeChanged{number()});
+}
+
+void Device::begin_detach() {
+    REQUIRE(disk.is_open());
+    if (attacher_.unfinished()) {
+        attacher_.abort(kErrIoMdDisk, "detached while attaching");
+        disk_failed(true, "detached while attaching");
+        return;
+    }
+    draining_ = true;
+    core_.progress = true;
+}
+
+void Device::leave() {
+    draining_ = false;
+    core_.progress = true;
+    VolumeState next = state_;
+    next.disk = DiskState::Failed;
+    const StateCode code = check_validity(sanitise(next), core_.settings.fencing);
+    if (!succeeded(code) && succeeded(check_validity(state_, core_.settings.fencing))) {
+        log_line(base::LogLevel::Error, base::format("detach given up: %s", text(code)));
+        return;
+    }
+    remember_exposed_data();
+    detaching_ = true;
+    detach_stored_ = false;
+    detach_ticket_ = 0;
+    change_disk(DiskState::Failed);
+    peer.announce_state();
+}
+
+void Device::force_detach() {
+    REQUIRE(disk.is_open());
+    disk_failed(true, "forced detach");
+    // In the order in which they were submitted, as if the disk had refused each.
+    for (const DiskTicket& ticket : disk.abandon()) {
+        on_disk_ended(ticket, EIO);
+    }
+    finish_detach();
+}
+
+void Device::disk_failed(bool metadata, const std::string& what) {
+    if (!disk.accepts()) {
+        return;  // known already
+    }
+    log_line(base::LogLevel::Error, what);
+    if (!metadata && settings_.disk.on_io_error == OnIoError::PassOn) {
+        // Where nobody else has these data, older ones would take their place if they counted as
+        // Inconsistent: who asked hears of the error, and that is all.
+        const bool peer_has_them =
+            state_.conn >= ConnState::Connected && state_.pdsk == DiskState::UpToDate;
+        if (state_.disk > DiskState::Inconsistent && peer_has_them) {
+            VolumeState next = state_;
+            next.disk = DiskState::Inconsistent;
+            change_state(next);
+            requests.on_disk_doubted();
+        }
+        return;
+    }
+    if (settings_.disk.on_io_error == OnIoError::CallLocalIoError) {
+        core_.emit(RunHandler{number(), "local-io-error"});
+    }
+    log_line(base::LogLevel::Error, "Local IO failed. Detaching...");
+    remember_exposed_data();
+    draining_ = false;
+    disk.refuse_new();
+    if (attacher_.unfinished()) {
+        attacher_.abort(kErrIoMdDisk, what);
+    }
+    change_disk(DiskState::Failed);
+    peer.announce_state();
+    store.close();
+    log.abandon();
+    requests.on_disk_lost();
+    peer_writes_.on_disk_lost(*this);
+    detaching_ = true;
+    detach_stored_ = true;
+}
+
+void Device::flush_failed(const std::string& what) {
+    disk_failed(false, what);
+    if (disk.accepts()) {  // pass_on
+        peer_writes_.take_back(*this);
+        store.start_full_sync(true);
+    }
+}
+
+void Device::note_write_lost_with_disk() {
+    if (!std::exchange(peer_lacks_writes_, true)) {
+        log_line(base::LogLevel::Error,
+                 "Acknowledged writes are not known to be safe on the peer: attach the disk again, "
+                 "or demote");
+    }
+}
+
+bool Device::has_newest_data() const {
+    return state_.conn < ConnState::Connected && state_.disk >= DiskState::Consistent &&
+           ids().bitmap != 0 &&
+           (!peer_may_bear_current_ || state_.pdsk == DiskState::Outdated || bitmap.count() != 0);
+}
+
+bool Device::other_data_exposed(std::uint64_t current) const {
+    const auto differs = [current](std::uint64_t uuid) {
+        return ((uuid ^ current) & ~kUuidPrimaryBit) != 0;
+    };
+    return exposed_uuid_ != 0 && differs(exposed_uuid_) &&
+           differs(diskless_successor(exposed_uuid_));
+}
+
+// A peer whose bitmap identifier is set has parted from our disk before, and goes on as it is. One
+// that is expected to begin a generation and says nothing is not waited for for ever: every node
+// that speaks this protocol does so at once.
+void Device::go_on_with_peers_data() {
+    set_exposed_uuid(peer.peer_ids()->current);
+    if (state_.role == Role::Primary && peer.peer_ids()->bitmap == 0) {
+        generation_due_ = core_.now + 2 * core_.settings.net.ping_timeout;
+        core_.progress = true;
+    }
+}
+
+void Device::on_peer_generation(std::uint64_t current) {
+    if (state_.disk >= DiskState::Inconsistent || state_.conn < ConnState::Connected ||
+        state_.pdsk != DiskState::UpToDate) {
+        return;
+    }
+    const bool begun = ((exposed_uuid_ ^ current) & ~kUuidPrimaryBit) != 0;
+    set_exposed_uuid(current);
+    if (begun && give_up_generation()) {
+        requests.on_generation_known();
+    }
+}
+
+bool Device::give_up_generation() {
+    return std::exchange(generation_due_, io::kNever) != io::kNever;
+}
+
+// Without a disk a Primary goes on with these data, and accepts no others (3.6).
+void Device::remember_exposed_data() {
+    const bool at_peer = state_.conn >= ConnState::Connected &&
+                         state_.pdsk == DiskState::UpToDate && peer.peer_ids().has_value();
+    if (at_peer) {
+        go_on_with_peers_data();
+    } else if (store.is_open() && state_.disk >= DiskState::Inconsistent && !refuse_attached_) {
+        set_exposed_uuid(ids().current);  // not those of a disk whose attach is refused
+        lost_newest_data_ = state_.disk >= DiskState::Consistent && ids().bitmap != 0;
+    }
+}
+
+// Orderly: first everything that uses the disk ends, then the bitmap and the superblock are
+// written.
+void Device::advance_detach() {
+    if (draining_) {
+        if (state_.role == Role::Primary && !requests.settled()) {
+            connection_.transfer_log.close_epoch();
+            return;
+        }
+        leave();
+    }
+    if (!detaching_) {
+        return;
+    }
+    if (detach_stored_) {
+        if (disk.outstanding() == 0) {
+            finish_detach();
+        }
+        return;
+    }
+    if (log.any_reference() || log.any_waiting()) {
+        connection_.transfer_log.close_epoch();
+        return;
+    }
+    if (!peer_writes_.drained(*this) || !peer_ranges.empty()) {
+        return;
+    }
+    if (detach_ticket_ == 0) {
+        detach_ticket_ = store.write_bitmap();
+        detach_generation_ = 0;
+        return;
+    }
+    if (!store.bitmap_written(detach_ticket_)) {
+        return;
+    }
+    if (detach_generation_ == 0) {
+        detach_generation_ = store.touch();
+        core_.progress = true;
+        return;
+    }
+    if (store.durable(detach_generation_) && disk.outstanding() == 0) {
+        disk.refuse_new();
+        store.close();
+        finish_detach();
+    }
+}
+
+void Device::finish_detach() {
+    detaching_ = false;
+    if (store.is_open()) {
+        store.close();
+    }
+    bitmap = Bitmap{};
+    if (disk.is_open()) {
+        disk.close();
+    }
+    change_disk(DiskState::Diskless);
+    peer.announce_state();
+    if (state_.role == Role::Secondary && state_.conn < ConnState::Connected) {
+        size_sectors_ = 0;
+    }
+    core_.emit(VolumeChanged{number()});
+    core_.progress = true;
+}
+
+void Device::on_disk_done(const DiskDone& done) {
+    disk.on_done(done.id, done.error);
+    core_.progress = true;
+    while (const std::optional<LocalDisk::Ended> ended = disk.take_ended()) {
+        on_disk_ended(ended->ticket, ended->error);
+    }
+}
+
+void Device::on_disk_ended(const DiskTicket& ticket, int error) {
+    doubts_its_cache_ =
+        doubts_its_cache_ || (error != 0 && ticket.op.kind == io::DiskOp::Kind::Flush);
+    switch (ticket.user) {
+        case DiskUser::AppWrite:
+        case DiskUser::AppRead:
+        case DiskUser::AppFlush:
+            requests.on_disk_done(ticket, error);
+            break;
+        case DiskUser::PeerWrite:
+            peer_writes_.on_write_done(*this, ticket, error);
+            break;
+        case DiskUser::PeerFlush:
+            peer_writes_.on_flush_done(*this, error);
+            break;
+        case DiskUser::PeerRead:
+            connection_.on_peer_read_done(*this, ticket, error);
+            break;
+        case DiskUser::ResyncRead:
+            peer.source.on_disk_done(ticket, error);
+            break;
+        case DiskUser::ResyncWrite:
+            peer.target.on_disk_done(ticket, error);
+            break;
+        case DiskUser::MetaStore:
+            if (error != 0) {
+                disk_failed(true,
+                            base::format("meta-data I/O error at sector %llu, errno %d",
+                                         static_cast<unsigned long long>(ticket.op.sector.value),
+                                         error));
+            } else {
+                store.on_disk_done(ticket);
+            }
+            break;
+        case DiskUser::Attach:
+            attacher_.on_disk_done(ticket, error);
+            break;
+    }
+}
+
+std::uint64_t Device::own_max_sectors() const {
+    if (!store.is_open()) {
+        return 0;
+    }
+    const std::uint64_t usable = store.layout().usable_sectors;
+    const std::uint64_t wanted = settings_.disk.size_sectors;
+    return wanted != 0 ? std::min(usable, wanted) : usable;
+}
+
+std::uint32_t Device::block_bytes() const {
+    const std::uint32_t own = disk.is_open() ? disk.geometry().logical_block_bytes : 0;
+    return std::max({own, peer.block_bytes(), std::uint32_t{base::kSectorBytes}});
+}
+
+bool Device::covers(base::Sector sector, std::uint64_t bytes) const {
+    return bytes % base::kSectorBytes == 0 && sector.value <= size_sectors_ &&
+           bytes / base::kSectorBytes <= size_sectors_ - sector.value;
+}
+
+void Device::set_size(std::uint64_t sectors, NewBits bits) {
+    log_line(base::LogLevel::Info,
+             base::format("size = %llu KB", static_cast<unsigned long long>(sectors / 2)));
+    const bool grows = sectors > size_sectors_;
+    size_sectors_ = sectors;
+    if (attached()) {
+        bitmap.resize(base::Sector{sectors}, bits == NewBits::Set);
+        store.superblock().la_size_sectors = sectors;
+        if (grows) {
+            store.start_full_sync(false);
+        } else {
+            store.write_bitmap();
+            store.touch();
+        }
+    }
+    core_.emit(VolumeChanged{number()});
+}
+
+void Device::mark_out_of_sync(base::Sector sector, std::uint64_t bytes) {
+    if (store.is_open() && bytes > 0) {
+        bitmap.set_touched(sector, bytes);
+    }
+}
+
+void Device::mark_in_sync(base::Sector sector, std::uint64_t bytes) {
+    if (store.is_open() && bytes > 0) {
+        bitmap.clear_covered(sector, bytes);
+    }
+}
+
+bool Device::peer_busy(base::Sector sector, std::uint64_t bytes) const {
+    return peer_ranges.overlaps(sector, bytes) || peer.target.writing(sector, bytes) ||
+           peer.source.rewriting(sector, bytes);
+}
+
+// --- Progress and status ---
+
+void Device::advance() {
+    if (attacher_.running()) {
+        attacher_.advance();
+    }
+    if (!peer.in_handshake() && attacher_.take_finished()) {
+        finish_attach();
+    } else if (attacher_.failed() && !attacher_.running() && state_.disk == DiskState::Attaching) {
+        disk_failed(true, "attach failed: " + attacher_.error());
+    }
+    if (core_.now >= age_log_at_ && local_usable()) {
+        age_log_at_ = core_.now + kLogAge;
+        log.age();
+    }
+    if (core_.now >= generation_due_) {
+        log_line(base::LogLevel::Warning, "The peer has begun no new generation for our writes");
+        give_up_generation();
+        requests.on_generation_known();
+    }
+    if (refuse_attached_) {
+        disk_failed(true,
+                    "Can only attach to data with current UUID=" + base::hex64(exposed_uuid_));
+        refuse_attached_ = false;
+    }
+    store.advance();
+    for (const std::uint64_t key : log.take_ready()) {
+        if ((key & kPeerLogKey) != 0) {
+            peer_writes_.on_log_ready(key);
+        } else {
+            requests.on_log_ready(key);
+        }
+    }
+    requests.advance();
+    peer.advance();
+    advance_detach();
+    if (usable() != last_usable_) {
+        last_usable_ = usable();
+        core_.emit(VolumeChanged{number()});
+        core_.emit(StatusChanged{});
+    }
+}
+
+io::Instant Device::next_deadline() const {
+    const bool aging = local_usable() && log.any_cold();
+    return std::min({peer.next_deadline(), aging ? age_log_at_ : io::kNever, generation_due_});
+}
+
+bool Device::usable() const {
+    return state_.role == Role::Primary && size_sectors_ > 0 &&
+           (state_.disk == DiskState::UpToDate ||
+            (state_.conn >= ConnState::Connected && state_.pdsk == DiskState::UpToDate));
+}
+
+VolumeStatus Device::status(io::Instant now) const {
+    VolumeStatus s;
+    s.number = number();
+    s.minor = minor();
+    s.state = state_;
+    s.size_sectors = size_sectors_;
+    s.out_of_sync_bits = bitmap.count();
+    s.resync = peer.progress(now);
+    if (store.is_open()) {
+        const GenerationIds ids = store.ids();
+        s.current_uuid = ids.current;
+        s.bitmap_uuid = ids.bitmap;
+        s.history_uuid[0] = ids.history[0];
+        s.history_uuid[1] = ids.history[1];
+        s.md_flags = store.superblock().flags;
+        s.agreed_max_bio_bytes = store.superblock().la_peer_max_bio_size;
+        s.has_metadata = true;
+    }
+    s.read_sectors = counters.read;
+    s.written_sectors = counters.written;
+    s.received_sectors = counters.received;
+    s.sent_sectors = counters.sent;
+    s.al_writes = store.al_writes();
+    s.bm_writes = store.bm_writes();
+    s.upper_pending = requests.pending();
+    s.lower_pending = disk.outstanding();
+    s.pending = requests.unacknowledged();
+    s.unacked = peer_writes_.unacked(*this);
+    s.ap_in_flight_sectors = requests.unacknowledged_bytes() / base::kSectorBytes;
+    s.rs_in_flight_sectors = peer.target.in_flight_bytes() / base::kSectorBytes;
+    s.was_alone = store.is_open() && store.was_alone();
+    s.usable = usable();
+    s.logical_block_bytes = block_bytes();
+    if (disk.is_open()) {
+        s.rotational = disk.geometry().rotational;
+        s.fast_zeroes = disk.geometry().can_discard;
+    }
+    return s;
+}
+
+}  // namespace engine

@@ -1,0 +1,242 @@
+// One volume on this node: its state, its backing disk with metadata, and the parts that work on
+// it.
+#pragma once
+
+#include "drbdd/engine/core.h"
+#include "drbdd/engine/peer/peer_device.h"
+#include "drbdd/engine/requests/requests.h"
+#include "drbdd/engine/rules/state.h"
+#include "drbdd/engine/status.h"
+#include "drbdd/engine/volume/activity_log.h"
+#include "drbdd/engine/volume/attach.h"
+#include "drbdd/engine/volume/bitmap.h"
+#include "drbdd/engine/volume/local_disk.h"
+#include "drbdd/engine/volume/meta_store.h"
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+namespace engine {
+
+class Connection;
+class PeerWrites;
+
+class Device {
+public:
+    Device(Core& core, const VolumeSettings& settings, Connection& connection, PeerWrites& writes);
+
+    VolumeNumber number() const { return settings_.number; }
+
+    std::uint32_t minor() const { return settings_.minor; }
+
+    const VolumeSettings& settings() const { return settings_; }
+
+    void change_settings(const VolumeSettings& settings) { settings_ = settings; }
+
+    const VolumeState& state() const { return state_; }
+
+    // Sanitised, logged, entered in the metadata, with all that follows from it.
+    void change_state(const VolumeState& wanted, bool quiet = false);
+    void change_conn(ConnState conn);
+    void change_disk(DiskState disk);
+    void change_role(Role role);
+
+    // --- Disk ---
+    void attach(const io::DiskGeometry& geometry);
+
+    bool attaching() const { return attacher_.running(); }
+
+    // The metadata have been read and may be changed.
+    bool attached() const { return store.is_open() && !attaching(); }
+
+    const Attacher& attacher() const { return attacher_; }
+
+    // Orderly: the application's writes under way come to their end on both copies, then the disk
+    // is no member any more (Failed), then it is closed (Diskless). Given up if by then nobody else
+    // has the data.
+    void begin_detach();
+
+    // Now, whatever the disk still has to answer: from here on this copy is none. What waited for
+    // the disk goes on with an error of it.
+    void force_detach();
+
+    bool detaching() const { return draining_ || detaching_; }
+
+    // Before it leaves: no write is started.
+    bool draining() const { return draining_; }
+
+    // What it holds counts as a copy of the data in use.
+    bool is_member() const { return local_usable() && state_.disk == DiskState::UpToDate; }
+
+    // An operation on the backing disk failed: bitmap, log and policy follow.
+    void disk_failed(bool metadata, const std::string& what);
+
+    // A flush of data failed. Whatever the policy, nothing that was written since the last good one
+    // is vouched for: it is taken back from the peer, and everything counts as different.
+    void flush_failed(const std::string& what);
+
+    // Since a flush failed not all that may be lost by it has been written again: the disk's cache
+    // may show it, and forget it some day.
+    bool doubts_its_cache() const { return doubts_its_cache_; }
+
+    // Everything that was marked has been written again.
+    void trust_its_cache() { doubts_its_cache_ = false; }
+
+    // The local copy may be read and written.
+    bool local_usable() const {
+        return disk.accepts() && !detaching_ && state_.disk >= DiskState::Inconsistent &&
+               state_.disk != DiskState::DUnknown;
+    }
+
+    void on_disk_done(const DiskDone& done);
+
+    // --- Data generations ---
+    GenerationIds ids() const { return store.ids(); }
+
+    void new_current_uuid();
+    // From now on our data go their own way: they get an identifier that the peer's disk can't
+    // bear.
+    void part_ways();
+
+    // A negative ack: the peer lacks a write. That is lost contact to its data, which its state
+    // will say a moment later on the other socket; completions wait for the new generation.
+    void on_peer_refused_write();
+
+    // Although a bitmap identifier tells our data from the peer's, its disk may still, or again,
+    // bear our current identifier: a sync target has not confirmed yet that it has stored the sync
+    // UUID, or may have come to its end without our knowing.
+    void set_peer_may_bear_current(bool may) {
+        peer_may_bear_current_ = may;
+        crashed_connected_ = false;
+    }
+
+    bool crashed_primary() const { return crashed_primary_; }
+
+    std::uint64_t exposed_uuid() const { return exposed_uuid_; }
+
+    void set_exposed_uuid(std::uint64_t uuid) {
+        exposed_uuid_ = uuid;
+        lost_newest_data_ = false;
+    }
+
+    // An application has seen data of another generation than this one. The one that follows when
+    // we write without a disk is ours as well, although the peer may not have told us that it has
+    // begun it.
+    bool other_data_exposed(std::uint64_t current) const;
+
+    // Without a disk a Primary goes on with the peer's data, which begin a new generation by that.
+    // Until both know it nothing is written, completed or promised.
+    void go_on_with_peers_data();
+    void on_peer_generation(std::uint64_t current);
+
+    bool awaits_generation() const { return generation_due_ != io::kNever; }
+
+    // The connection is gone, or the peer says nothing. True if it was waited for.
+    bool give_up_generation();
+
+    // They went their own way, by an identifier that the peer's disk can't bear: nobody else has
+    // them. Bits say where the two differ, not who is newer; they only help where a resync may have
+    // made the peer equal without our knowing.
+    bool has_newest_data() const;
+
+    // The disk that is gone has writes that the peer lacks.
+    bool lost_newest_data() const { return lost_newest_data_; }
+
+    // A write was completed and is not known to be safe on the peer; then the disk was lost, and
+    // now the connection. The application might see older data at the peer, although nothing has
+    // crashed here: the peer is none for a Primary that has no disk.
+    void note_write_lost_with_disk();
+
+    bool peer_lacks_writes() const { return peer_lacks_writes_; }
+
+    DiskState disk_when_attached() const { return disk_when_attached_; }
+
+    std::uint64_t size_sectors() const { return size_sectors_; }
+
+    // Whole sectors of the device: nothing else that a peer names is listened to.
+    bool covers(base::Sector sector, std::uint64_t bytes) const;
+
+    enum class NewBits : std::uint8_t { Set, Clear };
+
+    // What is added is out of sync, unless somebody vouches for it.
+    void set_size(std::uint64_t sectors, NewBits bits = NewBits::Set);
+    // The largest size that this node can offer; 0 without a disk.
+    std::uint64_t own_max_sectors() const;
+
+    // What users are told to keep to: the larger one of both disks' sectors. Any multiple of 512
+    // works, at the price of reading the rest of the block.
+    std::uint32_t block_bytes() const;
+
+    Connection& peer_connection() { return connection_; }
+
+    bool usable() const;
+    VolumeStatus status(io::Instant now) const;
+
+    void advance();
+    io::Instant next_deadline() const;
+    void log_line(base::LogLevel level, const std::string& text) const;
+    void mark_out_of_sync(base::Sector sector, std::uint64_t bytes);
+    void mark_in_sync(base::Sector sector, std::uint64_t bytes);
+    // Something uses this range of the disk, other than the application's requests.
+    bool peer_busy(base::Sector sector, std::uint64_t bytes) const;
+
+    LocalDisk disk;
+    Bitmap bitmap;
+    ActivityLog log;
+    MetaStore store;
+    Requests requests;
+    PeerDevice peer;
+    Ranges<std::uint64_t> peer_ranges;  // the peer's writes on their way to the disk
+
+    struct Counters {
+        std::uint64_t read = 0;  // sectors
+        std::uint64_t written = 0;
+        std::uint64_t received = 0;
+        std::uint64_t sent = 0;
+    };
+
+    Counters counters;
+
+private:
+    void keep_verdict(VolumeState& next);
+    void remember_declared_bad(VolumeState& next);
+    bool peer_disk_may_be_in_use() const;
+    void after_change(const VolumeState& old);
+    void update_flags();
+    void begin_generation(GenerationIds next);
+    void on_disk_ended(const DiskTicket& ticket, int error);
+    void finish_attach();
+    void finish_detach();
+    void remember_exposed_data();
+    void advance_detach();
+    void leave();
+    static bool lost_contact(const VolumeState& old, const VolumeState& now);
+
+    Core& core_;
+    VolumeSettings settings_;
+    Connection& connection_;
+    PeerWrites& peer_writes_;
+    Attacher attacher_;
+    VolumeState state_;
+    bool crashed_primary_ = false;
+    bool draining_ = false;
+    bool detaching_ = false;
+    bool detach_stored_ = false;
+    MetaStore::Ticket detach_ticket_ = 0;
+    MetaStore::Generation detach_generation_ = 0;
+    std::uint64_t exposed_uuid_ = 0;
+    io::Instant generation_due_ = io::kNever;  // the peer's new generation is waited for until then
+    bool doubts_its_cache_ = false;
+    bool lost_newest_data_ = false;
+    bool peer_lacks_writes_ = false;
+    bool peer_may_bear_current_ = false;
+    bool crashed_connected_ = false;  // nobody knows whether a resync had come to its end
+    bool refuse_attached_ = false;    // the disk being attached holds other data than those in use
+    DiskState disk_when_attached_ = DiskState::Inconsistent;
+    std::uint64_t size_sectors_ = 0;
+    bool last_usable_ = false;
+    io::Instant age_log_at_{};
+};
+
+}  // namespace engine
