@@ -45,7 +45,7 @@ private:
             ping_first();
             return std::nullopt;
         }
-        if (device_->has_newest_data() || device_->lost_newest_data()) {
+        if (device_->has_newest_data() || device_->lineage().lost_newest_data()) {
             return Answer::of(StateCode::NoUpToDateDisk);
         }
         if (own.conn >= ConnState::Connected) {

@@ -150,8 +150,8 @@ private:
             }
             // A Secondary without a disk is connected to whatever data its peer has.
             const auto& peer_ids = device->peer.peer_ids();
-            if (!what_.forces(device->number()) && device->lost_newest_data() && peer_ids &&
-                device->other_data_exposed(peer_ids->current)) {
+            if (!what_.forces(device->number()) && device->lineage().lost_newest_data() &&
+                peer_ids && device->lineage().other_data_exposed(peer_ids->current)) {
                 return StateCode::NoUpToDateDisk;
             }
         }

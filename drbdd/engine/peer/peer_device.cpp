@@ -118,7 +118,7 @@ proto::Uuids PeerDevice::own_uuids() const {
     if (connection_.discard_my_data()) {
         uuids.flags |= proto::kUuidDiscardMyData;
     }
-    if (device_.crashed_primary()) {
+    if (device_.lineage().crashed_primary()) {
         uuids.flags |= proto::kUuidCrashedPrimary;
     }
     if (device_.state().disk == DiskState::Negotiating &&

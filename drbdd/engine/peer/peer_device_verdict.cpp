@@ -220,16 +220,16 @@ OwnSide PeerDevice::own_side(const VolumeState& peer) const {
     // As the peer knows them when it decides: one that attaches a disk is told anew.
     own.data.dirty_bits =
         peer.disk == DiskState::Negotiating ? device_.bitmap.count() : sent_dirty_bits_;
-    own.data.crashed_primary = device_.crashed_primary();
+    own.data.crashed_primary = device_.lineage().crashed_primary();
     own.data.discard_my_data = connection_.discard_my_data();
     own.data.role = own.state.role;
     own.data.attaching = own.state.disk == DiskState::Negotiating;
     own.data.disk = own.data.attaching ? device_.disk_when_attached() : own.state.disk;
     own.ids_awaited = ids_awaited_;
     own.consider_resync = consider_resync_;
-    own.exposed_uuid = device_.exposed_uuid();
-    own.peer_has_other_data = peer_ids_ && device_.other_data_exposed(peer_ids_->current);
-    own.peer_lacks_writes = device_.peer_lacks_writes();
+    own.exposed_uuid = device_.lineage().exposed_uuid();
+    own.peer_has_other_data = peer_ids_ && device_.lineage().other_data_exposed(peer_ids_->current);
+    own.peer_lacks_writes = device_.lineage().peer_lacks_writes();
     return own;
 }
 

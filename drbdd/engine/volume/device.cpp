@@ -63,14 +63,15 @@ void Device::change_state(const VolumeState& wanted, bool quiet) {
     VolumeState next = wanted;
     if (next.conn < ConnState::Connected && next.disk == DiskState::Negotiating) {
         // The peer will not be asked any more. Data other than those in use are none for us (4.4).
-        refuse_attached_ = other_data_exposed(ids().current);
+        refuse_attached_ = lineage_.other_data_exposed(ids().current);
         next.disk = refuse_attached_ ? DiskState::Outdated : disk_when_attached_;
     }
     next = sanitise(next);
     keep_verdict(next);
     const bool leaves = state_.conn >= ConnState::Connected && next.conn < ConnState::Connected;
     remember_declared_bad(next);
-    if (leaves && next.pdsk == DiskState::Inconsistent && peer_disk_may_be_in_use()) {
+    if (leaves && next.pdsk == DiskState::Inconsistent &&
+        lineage_.peer_disk_may_be_in_use(state_, peer.told_unusable())) {
         next.pdsk = DiskState::DUnknown;
     }
     if (next == state_) {
@@ -84,13 +85,6 @@ void Device::change_state(const VolumeState& wanted, bool quiet) {
     core_.progress = true;
     after_change(old);
     core_.emit(StatusChanged{});
-}
-
-// The target of a resync whose data somebody may use although they were Inconsistent when we last
-// heard of them: it has not begun, or has finished without our knowing, or is a Primary, which
-// reads what it has got until it misses us as well.
-bool Device::peer_disk_may_be_in_use() const {
-    return !peer.told_unusable() || peer_may_bear_current_ || state_.peer == Role::Primary;
 }
 
 // A disk that fails while bitmaps are exchanged leaves the other one behind, which is known to lack
@@ -122,43 +116,21 @@ void Device::remember_declared_bad(VolumeState& next) {
     }
 }
 
-// Contact to the peer's data has ended: from now on our data go their own way (5.1).
-bool Device::lost_contact(const VolumeState& old, const VolumeState& now) {
-    using enum DiskState;
-    const bool had = old.pdsk == Inconsistent || old.pdsk == Consistent || old.pdsk == UpToDate;
-    const bool gone = now.pdsk < Inconsistent || now.pdsk == DUnknown || now.pdsk == Outdated;
-    const bool known_gone = old.pdsk == DUnknown &&
-                            (now.pdsk == Diskless || now.pdsk == Failed || now.pdsk == Outdated);
-    // It was a copy, and without a resync it is none any more: it has failed to store something.
-    const bool spoiled = old.pdsk > Inconsistent && old.pdsk != DUnknown &&
-                         now.pdsk == Inconsistent && old.conn == ConnState::Connected &&
-                         now.conn == ConnState::Connected;
-    return (had && gone) || known_gone || spoiled;
-}
-
 void Device::after_change(const VolumeState& old) {
     const bool primary = state_.role == Role::Primary;
     if (state_.disk == DiskState::UpToDate && state_.pdsk == DiskState::UpToDate) {
-        crashed_primary_ = false;
+        lineage_.both_are_up_to_date();
         peer.clear_peer_crashed();
     }
     if (old.disk == DiskState::Inconsistent && old.pdsk == DiskState::Inconsistent &&
         old.peer == Role::Secondary && state_.peer == Role::Primary) {
         peer.consider_resync();  // the peer was forced: its data count now
     }
-    peer_lacks_writes_ = peer_lacks_writes_ && primary;
+    if (!primary) {
+        lineage_.demoted();
+    }
     update_flags();
-    // A Primary without a disk that only now connects may refuse our data: see
-    // judge().
-    const bool fresh = old.conn < ConnState::Connected && state_.conn >= ConnState::Connected;
-    const bool alone =
-        (lost_contact(old, state_) && (primary || (state_.peer == Role::Primary && !fresh))) ||
-        (old.peer == Role::Secondary && state_.peer == Role::Primary &&
-         state_.pdsk < DiskState::Inconsistent);
-    // The disk of a sync target is still known to be inconsistent when the connection is lost.
-    const bool left_target = primary && old.pdsk >= DiskState::Inconsistent &&
-                             old.conn >= ConnState::Connected && state_.conn < ConnState::Connected;
-    if ((alone || left_target) && store.is_open() && state_.disk == DiskState::UpToDate) {
+    if (parts_ways(old, state_) && store.is_open() && state_.disk == DiskState::UpToDate) {
         part_ways();
     }
     peer.note_pause(old.conn, state_.conn);
@@ -188,7 +160,7 @@ void Device::update_flags() {
     const auto set = [&flags](bool on, meta::MdFlag flag) {
         flags |= on ? static_cast<std::uint32_t>(flag) : 0u;
     };
-    set(crashed_primary_, meta::kMdCrashedPrimary);
+    set(lineage_.crashed_primary(), meta::kMdCrashedPrimary);
     set(state_.role == Role::Primary ||
             (state_.pdsk < DiskState::Inconsistent && state_.peer == Role::Primary),
         meta::kMdPrimaryInd);
@@ -218,20 +190,9 @@ void Device::new_current_uuid() {
     begin_generation(next);
 }
 
-// With a bitmap identifier in place the current one is replaced alone: what the peer lacks is still
-// counted from that. DRBD keeps both. Then a peer that bears the old one counts as equal, although
-// it lacks what is written from now on: a Primary that loses its disk would go on with the peer's.
 void Device::part_ways() {
-    GenerationIds next = ids();
-    if (next.bitmap == 0) {
-        new_current_uuid();
-    } else if (peer_may_bear_current_) {
-        // The older identifiers are worth more than a mere possibility: a peer that bears one that
-        // we have forgotten is taken for a stranger.
-        if (!crashed_connected_ || next.history[1] == 0) {
-            next.push_history(next.current);
-        }
-        begin_generation(next);
+    if (const std::optional<GenerationIds> next = lineage_.parted(ids())) {
+        begin_generation(*next);
     }
 }
 
@@ -247,11 +208,9 @@ void Device::on_peer_refused_write() {
 
 void Device::begin_generation(GenerationIds next) {
     const std::uint64_t bit = state_.role == Role::Primary ? kUuidPrimaryBit : 0;
-    const bool for_peer = state_.role != Role::Primary && state_.peer == Role::Primary &&
-                          state_.conn >= ConnState::Connected &&
-                          state_.pdsk < DiskState::Inconsistent;
-    const std::uint64_t uuid =
-        for_peer ? diskless_successor(ids().current) : core_.prng.next() & ~kUuidPrimaryBit;
+    const std::uint64_t uuid = names_generation_for_peer(state_)
+                                   ? diskless_successor(ids().current)
+                                   : core_.prng.next() & ~kUuidPrimaryBit;
     next.current = uuid | bit;
     store.set_ids(next);
     set_peer_may_bear_current(false);
@@ -271,28 +230,20 @@ void Device::attach(const io::DiskGeometry& geometry) {
 }
 
 void Device::finish_attach() {
-    crashed_primary_ = attacher_.crashed_primary();
-    peer_lacks_writes_ = false;
-    crashed_connected_ = store.superblock().has(meta::kMdConnectedInd) && !ids().has_equal_target();
-    peer_may_bear_current_ = crashed_connected_ || ids().has_equal_target();
+    meta::Superblock& superblock = store.superblock();
+    lineage_.attached(attacher_.crashed_primary(), superblock.has(meta::kMdConnectedInd), ids());
     if (attacher_.marked_kib() > 0) {
         log_line(base::LogLevel::Info,
                  base::format("Marked additional %llu KB as out-of-sync based on AL.",
                               static_cast<unsigned long long>(attacher_.marked_kib())));
     }
-    meta::Superblock& superblock = store.superblock();
-    const bool consistent = superblock.has(meta::kMdConsistent);
     const bool peer_outdated = superblock.has(meta::kMdPeerOutDated);
-    disk_when_attached_ = !consistent                             ? DiskState::Inconsistent
-                          : !superblock.has(meta::kMdWasUpToDate) ? DiskState::Outdated
-                          : peer_outdated || core_.settings.fencing == Fencing::DontCare
-                              ? DiskState::UpToDate
-                              : DiskState::Consistent;
-    const std::uint64_t exposed = exposed_uuid_;
-    const bool primaries = state_.role == Role::Primary || state_.peer == Role::Primary;
-    if (primaries && state_.pdsk != DiskState::UpToDate && exposed != 0 &&
-        ((exposed ^ superblock.current_uuid) & ~kUuidPrimaryBit) != 0) {
-        const std::string why = "Can only attach to data with current UUID=" + base::hex64(exposed);
+    disk_when_attached_ = disk_by_flags(superblock.has(meta::kMdConsistent),
+                                        superblock.has(meta::kMdWasUpToDate),
+                                        peer_outdated,
+                                        core_.settings.fencing);
+    if (const auto in_use = lineage_.forbids_attach(superblock.current_uuid, state_)) {
+        const std::string why = "Can only attach to data with current UUID=" + base::hex64(*in_use);
         attacher_.abort(kErrDataNotCurrent, why);
         disk_failed(true, why);
         return;
@@ -315,7 +266,7 @@ void Device::finish_attach() {
         change_state(wanted);
         peer.announce_attached();
     } else {
-        set_exposed_uuid(next.current);
+        lineage_.exposed(next.current);
         wanted.disk = disk_when_attached_;
         wanted.pdsk = peer_outdated ? DiskState::Outdated : DiskState::DUnknown;
         change_state(wanted);
@@ -415,32 +366,18 @@ void Device::flush_failed(const std::string& what) {
 }
 
 void Device::note_write_lost_with_disk() {
-    if (!std::exchange(peer_lacks_writes_, true)) {
+    if (lineage_.lost_write_with_disk()) {
         log_line(base::LogLevel::Error,
                  "Acknowledged writes are not known to be safe on the peer: attach the disk again, "
                  "or demote");
     }
 }
 
-bool Device::has_newest_data() const {
-    return state_.conn < ConnState::Connected && state_.disk >= DiskState::Consistent &&
-           ids().bitmap != 0 &&
-           (!peer_may_bear_current_ || state_.pdsk == DiskState::Outdated || bitmap.count() != 0);
-}
-
-bool Device::other_data_exposed(std::uint64_t current) const {
-    const auto differs = [current](std::uint64_t uuid) {
-        return ((uuid ^ current) & ~kUuidPrimaryBit) != 0;
-    };
-    return exposed_uuid_ != 0 && differs(exposed_uuid_) &&
-           differs(diskless_successor(exposed_uuid_));
-}
-
 // A peer whose bitmap identifier is set has parted from our disk before, and goes on as it is. One
 // that is expected to begin a generation and says nothing is not waited for for ever: every node
 // that speaks this protocol does so at once.
 void Device::go_on_with_peers_data() {
-    set_exposed_uuid(peer.peer_ids()->current);
+    lineage_.exposed(peer.peer_ids()->current);
     if (state_.role == Role::Primary && peer.peer_ids()->bitmap == 0) {
         generation_due_ = core_.now + 2 * core_.settings.net.ping_timeout;
         core_.progress = true;
@@ -452,9 +389,7 @@ void Device::on_peer_generation(std::uint64_t current) {
         state_.pdsk != DiskState::UpToDate) {
         return;
     }
-    const bool begun = ((exposed_uuid_ ^ current) & ~kUuidPrimaryBit) != 0;
-    set_exposed_uuid(current);
-    if (begun && give_up_generation()) {
+    if (lineage_.told_generation(current) && give_up_generation()) {
         requests.on_generation_known();
     }
 }
@@ -470,8 +405,7 @@ void Device::remember_exposed_data() {
     if (at_peer) {
         go_on_with_peers_data();
     } else if (store.is_open() && state_.disk >= DiskState::Inconsistent && !refuse_attached_) {
-        set_exposed_uuid(ids().current);  // not those of a disk whose attach is refused
-        lost_newest_data_ = state_.disk >= DiskState::Consistent && ids().bitmap != 0;
+        lineage_.lost_disk(ids(), state_.disk);  // not one whose attach is refused
     }
 }
 
@@ -662,8 +596,9 @@ void Device::advance() {
         requests.on_generation_known();
     }
     if (refuse_attached_) {
-        disk_failed(true,
-                    "Can only attach to data with current UUID=" + base::hex64(exposed_uuid_));
+        disk_failed(
+            true,
+            "Can only attach to data with current UUID=" + base::hex64(lineage_.exposed_uuid()));
         refuse_attached_ = false;
     }
     store.advance();

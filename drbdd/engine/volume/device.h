@@ -5,6 +5,7 @@
 #include "drbdd/engine/core.h"
 #include "drbdd/engine/peer/peer_device.h"
 #include "drbdd/engine/requests/requests.h"
+#include "drbdd/engine/rules/lineage.h"
 #include "drbdd/engine/rules/state.h"
 #include "drbdd/engine/status.h"
 #include "drbdd/engine/volume/activity_log.h"
@@ -103,27 +104,9 @@ public:
     // will say a moment later on the other socket; completions wait for the new generation.
     void on_peer_refused_write();
 
-    // Although a bitmap identifier tells our data from the peer's, its disk may still, or again,
-    // bear our current identifier: a sync target has not confirmed yet that it has stored the sync
-    // UUID, or may have come to its end without our knowing.
-    void set_peer_may_bear_current(bool may) {
-        peer_may_bear_current_ = may;
-        crashed_connected_ = false;
-    }
+    const Lineage& lineage() const { return lineage_; }
 
-    bool crashed_primary() const { return crashed_primary_; }
-
-    std::uint64_t exposed_uuid() const { return exposed_uuid_; }
-
-    void set_exposed_uuid(std::uint64_t uuid) {
-        exposed_uuid_ = uuid;
-        lost_newest_data_ = false;
-    }
-
-    // An application has seen data of another generation than this one. The one that follows when
-    // we write without a disk is ours as well, although the peer may not have told us that it has
-    // begun it.
-    bool other_data_exposed(std::uint64_t current) const;
+    void set_peer_may_bear_current(bool may) { lineage_.peer_may_bear_current(may); }
 
     // Without a disk a Primary goes on with the peer's data, which begin a new generation by that.
     // Until both know it nothing is written, completed or promised.
@@ -135,21 +118,13 @@ public:
     // The connection is gone, or the peer says nothing. True if it was waited for.
     bool give_up_generation();
 
-    // They went their own way, by an identifier that the peer's disk can't bear: nobody else has
-    // them. Bits say where the two differ, not who is newer; they only help where a resync may have
-    // made the peer equal without our knowing.
-    bool has_newest_data() const;
+    bool has_newest_data() const {
+        return lineage_.has_newest_data(state_, ids(), bitmap.count() != 0);
+    }
 
-    // The disk that is gone has writes that the peer lacks.
-    bool lost_newest_data() const { return lost_newest_data_; }
-
-    // A write was completed and is not known to be safe on the peer; then the disk was lost, and
-    // now the connection. The application might see older data at the peer, although nothing has
-    // crashed here: the peer is none for a Primary that has no disk.
     void note_write_lost_with_disk();
 
-    bool peer_lacks_writes() const { return peer_lacks_writes_; }
-
+    // What the attached disk counts as without a peer.
     DiskState disk_when_attached() const { return disk_when_attached_; }
 
     std::uint64_t size_sectors() const { return size_sectors_; }
@@ -201,7 +176,6 @@ public:
 private:
     void keep_verdict(VolumeState& next);
     void remember_declared_bad(VolumeState& next);
-    bool peer_disk_may_be_in_use() const;
     void after_change(const VolumeState& old);
     void update_flags();
     void begin_generation(GenerationIds next);
@@ -211,7 +185,6 @@ private:
     void remember_exposed_data();
     void advance_detach();
     void leave();
-    static bool lost_contact(const VolumeState& old, const VolumeState& now);
 
     Core& core_;
     VolumeSettings settings_;
@@ -219,20 +192,15 @@ private:
     PeerWrites& peer_writes_;
     Attacher attacher_;
     VolumeState state_;
-    bool crashed_primary_ = false;
+    Lineage lineage_;
     bool draining_ = false;
     bool detaching_ = false;
     bool detach_stored_ = false;
     MetaStore::Ticket detach_ticket_ = 0;
     MetaStore::Generation detach_generation_ = 0;
-    std::uint64_t exposed_uuid_ = 0;
     io::Instant generation_due_ = io::kNever;  // the peer's new generation is waited for until then
     bool doubts_its_cache_ = false;
-    bool lost_newest_data_ = false;
-    bool peer_lacks_writes_ = false;
-    bool peer_may_bear_current_ = false;
-    bool crashed_connected_ = false;  // nobody knows whether a resync had come to its end
-    bool refuse_attached_ = false;    // the disk being attached holds other data than those in use
+    bool refuse_attached_ = false;  // the disk being attached holds other data than those in use
     DiskState disk_when_attached_ = DiskState::Inconsistent;
     std::uint64_t size_sectors_ = 0;
     bool last_usable_ = false;
