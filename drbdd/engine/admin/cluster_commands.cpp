@@ -92,10 +92,11 @@ public:
             return Answer::success();
         }
         if (!ping_) {
-            look_again_at(connection().unanswered_since().value_or(core().now) + kLastChance);
+            look_again_at(connection().liveness().unanswered_since().value_or(core().now) +
+                          kLastChance);
             ping_ = connection().ping();
         }
-        if (connection().answered(*ping_)) {
+        if (connection().liveness().answered(*ping_)) {
             return Answer{static_cast<int>(StateCode::CwFailedByPeer),
                           "the peer is alive: it answers on the replication link"};
         }

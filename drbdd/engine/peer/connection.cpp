@@ -19,9 +19,12 @@ constexpr std::uint32_t kMostDoublings = 4;
 Connection::Connection(Core& core, const Volumes& volumes)
     : transfer_log(core, *this),
       peer_writes(core, *this),
+      peer_reads(core, *this),
       core_(core),
       volumes_(volumes),
-      connector_(core) {
+      connector_(core),
+      data_(core, Channel::Kind::Data),
+      meta_(core, Channel::Kind::Meta) {
 }
 
 // --- Commands ---
@@ -130,7 +133,7 @@ void Connection::handle_drop() {
 // confirmed.
 void Connection::lost(ConnState cause, bool to_stand_alone, Outdating outdating) {
     const bool was_up = up();
-    const bool had_sockets = data_.has_value();
+    const bool had_sockets = data_.is_open();
     const bool refused = std::exchange(refused_, false);
     phase_ = Phase::Down;
     phase_deadline_ = io::kNever;
@@ -158,9 +161,7 @@ void Connection::lost(ConnState cause, bool to_stand_alone, Outdating outdating)
             device->peer.on_connection_lost();
             device->requests.on_peer_gone();
         }
-        waiting_reads_.clear();
-        active_reads_.clear();
-        active_read_bytes_ = 0;
+        peer_reads.on_connection_lost();
     }
     if (std::exchange(disconnect_requested_, false)) {
         disconnect_reply_ = StateCode::Success;
@@ -198,67 +199,17 @@ io::Duration Connection::retry_pause(bool was_up, bool refused) {
 }
 
 void Connection::close_sockets(bool after_sending) {
-    for (std::optional<SocketId>* socket : {&data_, &meta_}) {
-        if (*socket) {
-            core_.emit(CloseSocket{**socket, after_sending});
-            socket->reset();
-        }
-    }
-    data_out_ = meta_out_ = Outgoing{};
-    unanswered_since_.reset();
-    ping_wanted_ = data_paused_ = meta_paused_ = false;
+    data_.close(after_sending);
+    meta_.close(after_sending);
+    liveness_.end();
     discard_my_data_ = false;
 }
 
 // --- Sending ---
 
-void Connection::send_packet(SocketId socket,
-                             Outgoing& out,
-                             proto::Command command,
-                             VolumeNumber volume,
-                             base::ConstBytes body,
-                             io::Slice payload) {
-    std::vector<std::uint8_t> head(proto::kHeader100Size + body.size());
-    proto::encode(proto::Header{proto::HeaderKind::H100,
-                                static_cast<std::uint16_t>(command),
-                                volume.value,
-                                static_cast<std::uint32_t>(body.size() + payload.length)},
-                  base::Bytes(head).first(proto::kHeader100Size));
-    std::copy(body.begin(), body.end(), head.begin() + proto::kHeader100Size);
-    if (out.queued == out.written) {
-        out.progress_at = core_.now;
-    }
-    out.queued += head.size() + payload.length;
-    if (&out == &meta_out_ || budget::is_answer(command)) {
-        out.answers.add(out.queued, head.size() + payload.length);
-    }
-    if (command == proto::Command::PingAck) {
-        out.pongs.add(out.queued, head.size());
-    }
-    core_.emit(Send{socket, std::move(head), std::move(payload)});
-}
-
-void Connection::send_data(proto::Command command,
-                           VolumeNumber volume,
-                           base::ConstBytes body,
-                           io::Slice payload) {
-    if (data_) {
-        send_packet(*data_, data_out_, command, volume, body, std::move(payload));
-    }
-}
-
-void Connection::send_meta(proto::Command command, VolumeNumber volume, base::ConstBytes body) {
-    if (meta_) {
-        send_packet(*meta_, meta_out_, command, volume, body, {});
-    }
-}
-
 std::uint64_t Connection::ping() {
     send_meta(proto::Command::Ping, VolumeNumber{}, {});
-    unanswered_since_ = unanswered_since_.value_or(core_.now);
-    ping_wanted_ = false;
-    ping_deadline_ = core_.now + core_.settings.net.ping_timeout;
-    return ++pings_;
+    return liveness_.pinged(core_.now, core_.settings.net);
 }
 
 // --- Events ---
@@ -280,13 +231,13 @@ void Connection::on_closed(SocketId socket, int error) {
         std::erase_if(early_, [socket](const auto& entry) { return entry.first == socket; });
         return;
     }
-    if (socket == data_) {
-        data_.reset();
+    if (data_.is(socket)) {
+        data_.on_closed();
         drop(ConnState::BrokenPipe,
              error == 0 ? "sock was shut down by peer"
                         : base::format("sock_recvmsg returned -%d", error));
-    } else if (socket == meta_) {
-        meta_.reset();
+    } else if (meta_.is(socket)) {
+        meta_.on_closed();
         if (error == 0 && (!up() || in_handshake())) {
             // The peer has refused us. What it said before is still on the data socket: our own
             // verdict follows from it.
@@ -312,9 +263,9 @@ void Connection::on_listen_failed(const ListenFailed& failed) {
 }
 
 void Connection::on_broken(SocketId socket, const std::string& why) {
-    if (socket == data_) {
+    if (data_.is(socket)) {
         drop(ConnState::ProtocolError, why);
-    } else if (socket == meta_) {
+    } else if (meta_.is(socket)) {
         drop(ConnState::NetworkFailure, why);
     } else if (connector_.on_closed(socket)) {
         core_.emit(CloseSocket{socket});
@@ -322,18 +273,14 @@ void Connection::on_broken(SocketId socket, const std::string& why) {
 }
 
 void Connection::on_written(SocketId socket, std::uint64_t total) {
-    Outgoing* out = socket == data_ ? &data_out_ : socket == meta_ ? &meta_out_ : nullptr;
-    if (out == nullptr || total <= out->written) {
+    Channel* channel = data_.is(socket) ? &data_ : meta_.is(socket) ? &meta_ : nullptr;
+    if (channel == nullptr || !channel->on_written(total)) {
         return;
     }
-    out->written = std::min(total, out->queued);
-    out->answers.on_written(out->written, core_.work);
-    out->pongs.on_written(out->written, core_.work);
-    out->progress_at = core_.now;
     core_.progress = true;
-    if (out == &data_out_) {
+    if (channel == &data_) {
         for (const auto& device : volumes_) {
-            device->requests.on_sent(out->written);
+            device->requests.on_sent(data_.written());
         }
     }
 }
@@ -342,7 +289,7 @@ void Connection::on_packet(SocketId socket, Packet packet) {
     if (connector_.on_packet(socket, packet)) {
         return;
     }
-    if (connector_.running() || (socket == meta_ && !up() && meta_)) {
+    if (connector_.running() || (meta_.is(socket) && !up())) {
         if (packet.payload.length > 0) {
             on_broken(socket, "data before the handshake");
             return;
@@ -352,18 +299,17 @@ void Connection::on_packet(SocketId socket, Packet packet) {
         }
         return;
     }
-    if (socket != data_ && socket != meta_) {
+    if (!data_.is(socket) && !meta_.is(socket)) {
         return;
     }
-    heard_at_ = core_.now;
-    const bool features = socket == data_ && phase_ == Phase::Features;
+    liveness_.heard(core_.now);
+    const bool features = data_.is(socket) && phase_ == Phase::Features;
     if (packet.header.kind != (features ? proto::HeaderKind::H80 : proto::HeaderKind::H100)) {
         drop(ConnState::ProtocolError, "Wrong magic value");
         return;
     }
     base::Result<void> result;
-    if (socket == meta_) {
-        heard_meta_at_ = core_.now;
+    if (meta_.is(socket)) {
         result = handle_meta(packet);
     } else if (phase_ == Phase::Features) {
         on_features(packet);
@@ -387,82 +333,10 @@ void Connection::on_packet(SocketId socket, Packet packet) {
     core_.progress = true;
 }
 
-// --- Reads for the peer ---
-
-base::Result<void> Connection::on_read_request(const Packet& packet, Device& device) {
-    const base::Result<proto::BlockReq> request = proto::decode_block_req(packet.body);
-    if (!request) {
-        return request.error();
-    }
-    if (request->size == 0 || request->size > proto::kMaxDataBytes ||
-        !device.covers(request->sector, request->size)) {
-        return base::Error{base::ErrorCode::Invalid,
-                           base::format("a read of %u bytes at sector %llu: beyond the end of the "
-                                        "device, too long or not aligned",
-                                        request->size,
-                                        static_cast<unsigned long long>(request->sector.value))};
-    }
-    waiting_reads_.push_back({&device, *request});
-    return {};
-}
-
-// Strictly in order, after the peer's own writes that came before: it reads what it wrote.
-void Connection::advance_reads() {
-    while (!waiting_reads_.empty() && may_read()) {
-        const PeerRead read = waiting_reads_.front();
-        Device& device = *read.device;
-        if (!peer_writes.drained(device) &&
-            (device.peer_busy(read.request.sector, read.request.size) ||
-             peer_writes.queued(device, read.request.sector, read.request.size))) {
-            return;
-        }
-        waiting_reads_.pop_front();
-        core_.progress = true;
-        if (!device.local_usable() || device.state().disk != DiskState::UpToDate) {
-            device.peer.send_ack(proto::Command::NegDreply,
-                                 read.request.sector,
-                                 read.request.block_id,
-                                 read.request.size);
-            continue;
-        }
-        const std::uint64_t key = next_read_++;
-        active_reads_.emplace(key, read);
-        active_read_bytes_ += read.request.size;
-        io::DiskOp op;
-        op.kind = io::DiskOp::Kind::Read;
-        op.sector = read.request.sector;
-        op.length = read.request.size;
-        op.buffer = core_.pool.allocate_slice(read.request.size);
-        device.disk.submit(DiskUser::PeerRead, key, std::move(op));
-    }
-}
-
-void Connection::on_peer_read_done(Device& device, const DiskTicket& ticket, int error) {
-    const auto found = active_reads_.find(ticket.key);
-    if (found != active_reads_.end()) {
-        const proto::BlockReq request = found->second.request;
-        active_reads_.erase(found);
-        active_read_bytes_ -= request.size;
-        core_.progress = true;
-        if (error != 0) {
-            device.peer.send_ack(
-                proto::Command::NegDreply, request.sector, request.block_id, request.size);
-        } else {
-            send(proto::Command::DataReply,
-                 device.number(),
-                 proto::Data{request.sector, request.block_id, 0, 0},
-                 ticket.op.buffer);
-        }
-    }
-    if (error != 0) {
-        device.disk_failed(false, base::format("read for the peer failed, errno %d", error));
-    }
-}
-
 // --- What is kept for the peer ---
 
 std::uint64_t Connection::bytes_being_read() const {
-    std::uint64_t bytes = active_read_bytes_;
+    std::uint64_t bytes = peer_reads.bytes_being_read();
     for (const auto& device : volumes_) {
         bytes += device->peer.source.bytes_being_read();
     }
@@ -470,42 +344,32 @@ std::uint64_t Connection::bytes_being_read() const {
 }
 
 bool Connection::may_read() const {
-    return bytes_being_read() + data_out_.answers.bytes() < core_.settings.net.reply_window;
+    return bytes_being_read() + data_.answers() < core_.settings.net.reply_window;
 }
 
 std::uint64_t Connection::bytes_kept() const {
-    std::size_t requests = waiting_reads_.size();
+    std::size_t requests = peer_reads.waiting();
     for (const auto& device : volumes_) {
         requests += device->peer.source.waiting();
     }
     // Payload that waits for the peer to read it is limited where its read begins: if it counted,
     // two nodes could stop reading until the other one reads.
-    const std::uint64_t replies = bytes_being_read() + data_out_.answers.bytes();
+    const std::uint64_t replies = bytes_being_read() + data_.answers();
     const std::uint64_t window = core_.settings.net.reply_window + proto::kMaxDataBytes;
-    return requests * budget::kRequestBytes + std::max(replies, window) - window +
-           meta_out_.answers.bytes() + peer_writes.bytes_to_be_flushed();
+    return requests * budget::kRequestBytes + std::max(replies, window) - window + meta_.answers() +
+           peer_writes.bytes_to_be_flushed();
 }
 
 // Reading goes on when half of it has gone, so that it does not stop and go with every packet. The
 // meta socket brings acks, by which our own work goes on, and pings: a node that does not answer
 // them for a while is taken for dead. So it is read until somebody pings without listening.
 void Connection::check_budget() {
-    const bool too_much = bytes_kept() > core_.settings.net.peer_budget / (data_paused_ ? 2 : 1);
+    const bool too_much = bytes_kept() > core_.settings.net.peer_budget / (data_.paused() ? 2 : 1);
     const bool too_many_writes =
-        peer_writes.bytes_held() > peer_writes.most_memory() / (data_paused_ ? 2 : 1);
-    const bool too_many_pongs =
-        meta_out_.pongs.bytes() > budget::kMostPongs / (meta_paused_ ? 2 : 1);
-    pause_reading(data_, data_paused_, too_much || too_many_writes);
-    pause_reading(meta_, meta_paused_, too_much && too_many_pongs);
-}
-
-void Connection::pause_reading(const std::optional<SocketId>& socket,
-                               bool& is_paused,
-                               bool paused) {
-    if (socket && paused != is_paused) {
-        is_paused = paused;
-        core_.emit(PauseReading{*socket, paused});
-    }
+        peer_writes.bytes_held() > peer_writes.most_memory() / (data_.paused() ? 2 : 1);
+    const bool too_many_pongs = meta_.pongs() > budget::kMostPongs / (meta_.paused() ? 2 : 1);
+    data_.pause_reading(too_much || too_many_writes);
+    meta_.pause_reading(too_much && too_many_pongs);
 }
 
 // --- Progress ---
@@ -533,7 +397,7 @@ void Connection::advance() {
         if (!early_.empty()) {
             take_early_packets();
         }
-        advance_reads();
+        peer_reads.advance();
         check_liveness();
         check_budget();
     }
@@ -551,24 +415,19 @@ void Connection::take_early_packets() {
 
 void Connection::check_liveness() {
     const NetSettings& net = core_.settings.net;
-    if (ping_wanted_ && !unanswered_since_) {
+    if (liveness_.ping_is_due(core_.now, net)) {
         ping();
+    } else if (liveness_.is_dead(core_.now, net)) {
+        drop(ConnState::NetworkFailure, "PingAck did not arrive in time.");
+        return;
     }
-    if (unanswered_since_ && core_.now >= ping_deadline_) {
-        // Anything that arrived restarts the wait: the peer lives, it only has not come to
-        // answering.
-        const io::Instant extended = heard_at_ + net.ping_timeout;
-        if (core_.now >= extended) {
-            drop(ConnState::NetworkFailure, "PingAck did not arrive in time.");
-            return;
-        }
-        ping_deadline_ = extended;
-    }
-    if (!unanswered_since_ && core_.now >= heard_at_ + net.ping_int) {
-        ping();
-    }
-    check_sending(data_out_, false);
-    check_sending(meta_out_, true);
+    check_sending(data_);
+    check_sending(meta_);
+    check_requests();
+}
+
+void Connection::check_requests() {
+    const NetSettings& net = core_.settings.net;
     if (net.ko_count == 0 || core_.now < request_check_at_) {
         return;
     }
@@ -583,16 +442,18 @@ void Connection::check_liveness() {
     }
 }
 
-void Connection::check_sending(Outgoing& out, bool meta) {
+void Connection::check_sending(const Channel& channel) {
     const NetSettings& net = core_.settings.net;
-    if (out.queued == out.written || core_.now < out.progress_at + net.timeout) {
+    const io::Instant since = channel.waiting_since();
+    if (since == io::kNever || core_.now < since + net.timeout) {
         return;
     }
+    const bool meta = &channel == &meta_;
     const bool give_up =
-        meta || (net.ko_count > 0 && core_.now >= out.progress_at + net.timeout * net.ko_count);
+        meta || (net.ko_count > 0 && core_.now >= since + net.timeout * net.ko_count);
     if (give_up) {
         drop(ConnState::Timeout, meta ? "[meta] sending timed out" : "[data] sending timed out");
-    } else if (!unanswered_since_) {
+    } else if (!liveness_.unanswered_since()) {
         ping();
     }
 }
@@ -608,10 +469,10 @@ io::Instant Connection::next_deadline() const {
     }
     const NetSettings& net = core_.settings.net;
     next = std::min(next, transfer_log.next_deadline());
-    next = std::min(next, unanswered_since_ ? ping_deadline_ : heard_at_ + net.ping_int);
-    for (const Outgoing* out : {&data_out_, &meta_out_}) {
-        if (out->queued > out->written) {
-            const io::Instant stalled = out->progress_at + net.timeout;
+    next = std::min(next, liveness_.next_deadline(net));
+    for (const Channel* channel : {&data_, &meta_}) {
+        if (channel->waiting_since() != io::kNever) {
+            const io::Instant stalled = channel->waiting_since() + net.timeout;
             next = std::min(next, std::max(stalled, core_.now + net.ping_timeout));
         }
     }

@@ -4,8 +4,10 @@
 
 #include "base/result.h"
 #include "drbdd/engine/core.h"
+#include "drbdd/engine/peer/channel.h"
 #include "drbdd/engine/peer/connector.h"
-#include "drbdd/engine/peer/peer_budget.h"
+#include "drbdd/engine/peer/liveness.h"
+#include "drbdd/engine/peer/peer_reads.h"
 #include "drbdd/engine/peer/peer_writes.h"
 #include "drbdd/engine/peer/transfer_log.h"
 #include "drbdd/engine/rules/state.h"
@@ -13,7 +15,6 @@
 
 #include <cstdint>
 #include <deque>
-#include <map>
 #include <optional>
 #include <string>
 #include <utility>
@@ -88,29 +89,29 @@ public:
     void send_data(proto::Command command,
                    VolumeNumber volume,
                    base::ConstBytes body,
-                   io::Slice payload = {});
-    void send_meta(proto::Command command, VolumeNumber volume, base::ConstBytes body);
+                   io::Slice payload = {}) {
+        data_.send(command, volume, body, std::move(payload));
+    }
 
-    std::uint64_t data_position() const { return data_out_.queued; }
+    void send_meta(proto::Command command, VolumeNumber volume, base::ConstBytes body) {
+        meta_.send(command, volume, body);
+    }
 
-    std::uint64_t data_backlog() const { return data_out_.queued - data_out_.written; }
+    std::uint64_t data_position() const { return data_.queued(); }
+
+    std::uint64_t data_backlog() const { return data_.backlog(); }
 
     // One more read for the peer may begin: not too much payload waits to leave.
     bool may_read() const;
 
-    // The peer answers a ping after it has handled everything that we sent on the meta socket
-    // before.
-    std::uint64_t ping();  // returns a serial for answered()
+    std::uint64_t ping();  // returns a serial for liveness().answered()
+
+    const Liveness& liveness() const { return liveness_; }
+
+    void request_ping() { liveness_.want_ping(); }
 
     // Pings of the peer, over all connections.
     std::uint64_t pings_answered() const { return pings_answered_; }
-
-    bool answered(std::uint64_t serial) const { return pongs_ >= serial; }
-
-    void request_ping() { ping_wanted_ = true; }
-
-    // When the oldest ping was sent since which none was answered.
-    std::optional<io::Instant> unanswered_since() const { return unanswered_since_; }
 
     // --- Ending; takes effect at the end of the step ---
     void drop(ConnState cause, const std::string& why);
@@ -138,8 +139,6 @@ public:
     // A connection that had been made is gone.
     bool take_peer_lost() { return std::exchange(peer_lost_, false); }
 
-    void on_peer_read_done(Device& device, const DiskTicket& ticket, int error);
-
     void advance();
     void handle_drop();
     io::Instant next_deadline() const;
@@ -147,17 +146,10 @@ public:
 
     TransferLog transfer_log;
     PeerWrites peer_writes;
+    PeerReads peer_reads;
 
 private:
     enum class Phase : std::uint8_t { Down, Connecting, Features, Challenge, Response, Up };
-
-    struct Outgoing {
-        std::uint64_t queued = 0;
-        std::uint64_t written = 0;
-        io::Instant progress_at{};  // last time something left, or the queue was empty
-        budget::Waiting answers{};  // of what is queued
-        budget::Waiting pongs{};    // of those
-    };
 
     template <typename P>
     static std::size_t packet_size(const P& packet) {
@@ -187,22 +179,14 @@ private:
     void note_epoch_order();
     base::Result<void> on_conn_state_request(base::ConstBytes body);
     base::Result<void> on_barrier_ack(base::ConstBytes body);
-    base::Result<void> on_read_request(const Packet& packet, Device& device);
-    void advance_reads();
     std::uint64_t bytes_being_read() const;
     std::uint64_t bytes_kept() const;
     void check_budget();
-    void pause_reading(const std::optional<SocketId>& socket, bool& is_paused, bool paused);
     io::Duration retry_pause(bool was_up, bool refused);
-    void send_packet(SocketId socket,
-                     Outgoing& out,
-                     proto::Command command,
-                     VolumeNumber volume,
-                     base::ConstBytes body,
-                     io::Slice payload);
     void take_early_packets();
     void check_liveness();
-    void check_sending(Outgoing& out, bool meta);
+    void check_requests();
+    void check_sending(const Channel& channel);
     void close_sockets(bool after_sending);
     void lost(ConnState cause, bool stand_alone, Outdating outdating = {});
 
@@ -215,10 +199,8 @@ private:
     io::Instant reconnect_at_{};
     std::string last_error_;
 
-    std::optional<SocketId> data_;
-    std::optional<SocketId> meta_;
-    Outgoing data_out_;
-    Outgoing meta_out_;
+    Channel data_;
+    Channel meta_;
     bool resolve_conflicts_ = false;
     std::uint32_t protocol_ = 0;
     std::uint32_t features_ = 0;
@@ -231,32 +213,13 @@ private:
     bool epochs_ordered_ = false;  // by a protocol that this connection has had
     io::Challenge challenge_{};
 
-    io::Instant heard_at_{};  // something arrived on either socket
-    io::Instant heard_meta_at_{};
-    std::optional<io::Instant> unanswered_since_;
-    io::Instant ping_deadline_ = io::kNever;
-    bool ping_wanted_ = false;
-    std::uint64_t pings_ = 0;
+    Liveness liveness_;
     std::uint64_t pings_answered_ = 0;
-    std::uint64_t pongs_ = 0;
     io::Instant up_since_{};
     io::Instant request_check_at_{};
 
     bool disconnect_requested_ = false;
     std::optional<StateCode> disconnect_reply_;
-
-    // Reads for a peer without usable data of its own; they wait for its overlapping writes.
-    struct PeerRead {
-        Device* device;
-        proto::BlockReq request;
-    };
-
-    std::deque<PeerRead> waiting_reads_;
-    std::map<std::uint64_t, PeerRead> active_reads_;
-    std::uint64_t next_read_ = 1;
-    std::uint64_t active_read_bytes_ = 0;
-    bool data_paused_ = false;  // nothing more is read from the socket, for now
-    bool meta_paused_ = false;
 
     struct Drop {
         ConnState cause;

@@ -125,7 +125,8 @@ base::Result<void> Connection::handle_data_volume(const Packet& packet, Device& 
             return with(proto::decode_block_req(body),
                         [&](const auto& p) { return peer.source.on_request(p); });
         case proto::Command::DataRequest:
-            return on_read_request(packet, device);
+            return with(proto::decode_block_req(body),
+                        [&](const auto& p) { return peer_reads.on_request(device, p); });
         case proto::Command::Bitmap:
             return peer.exchange.on_plain(body);
         case proto::Command::CompressedBitmap:
@@ -143,8 +144,7 @@ base::Result<void> Connection::handle_meta(const Packet& packet) {
             ++pings_answered_;
             return {};
         case proto::Command::PingAck:
-            unanswered_since_.reset();
-            pongs_ = std::min(pongs_ + 1, pings_);
+            liveness_.pong();
             return {};
         case proto::Command::DelayProbe:
             return {};

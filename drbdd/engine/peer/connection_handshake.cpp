@@ -53,17 +53,14 @@ std::optional<AfterSplitBrain> find_policy(std::uint32_t wire,
 }  // namespace
 
 void Connection::begin(const Connector::Established& established) {
-    data_ = established.data;
-    meta_ = established.meta;
     resolve_conflicts_ = established.resolve_conflicts;
     // On a socket that we opened, the first packet has been sent already.
-    const auto begun = [this](SocketId socket) {
-        const std::uint64_t sent = (socket.value & kAcceptedSocket) != 0 ? 0 : proto::kHeader80Size;
-        return Outgoing{sent, sent, core_.now, {}};
+    const auto already_sent = [](SocketId socket) -> std::uint64_t {
+        return (socket.value & kAcceptedSocket) != 0 ? 0 : proto::kHeader80Size;
     };
-    data_out_ = begun(*data_);
-    meta_out_ = begun(*meta_);
-    heard_at_ = heard_meta_at_ = core_.now;
+    data_.open(established.data, already_sent(established.data));
+    meta_.open(established.meta, already_sent(established.meta));
+    liveness_.begin(core_.now);
     phase_ = Phase::Features;
     phase_deadline_ = core_.now + 4 * core_.settings.net.ping_timeout;
     send_features();
@@ -97,8 +94,7 @@ void Connection::send_features() {
     proto::ConnectionFeatures features;
     features.feature_flags = our_features();
     proto::encode(features, base::Bytes(bytes).subspan(proto::kHeader80Size));
-    data_out_.queued += bytes.size();
-    core_.emit(Send{*data_, std::move(bytes), {}});
+    data_.send_raw(std::move(bytes));
 }
 
 void Connection::on_features(const Packet& packet) {
@@ -197,7 +193,7 @@ void Connection::begin_parameters() {
     unproven_ = 0;
     peer_discards_ = false;
     up_since_ = request_check_at_ = core_.now;
-    pings_ = pongs_ = 0;
+    liveness_.count_from_zero();
     discard_my_data_ = std::exchange(discard_wanted_, false);
     set_conn(ConnState::WFReportParams);
     transfer_log.start();

@@ -181,7 +181,8 @@ void PeerDevice::advance_end_as_source() {
             base::format("the peer ended the resync, but %llu blocks are still out of sync",
                          ull(device_.bitmap.count())));
     }
-    if (finish_ == Finish::Pinging && finish_source_ && connection_.answered(ping_serial_)) {
+    if (finish_ == Finish::Pinging && finish_source_ &&
+        connection_.liveness().answered(ping_serial_)) {
         finish_as_source();
     }
 }
@@ -280,7 +281,8 @@ void PeerDevice::advance_sync_target() {
         finish_source_ = false;
         ping_serial_ = connection_.ping();
     }
-    if (finish_ == Finish::Pinging && !finish_source_ && connection_.answered(ping_serial_)) {
+    if (finish_ == Finish::Pinging && !finish_source_ &&
+        connection_.liveness().answered(ping_serial_)) {
         finish_as_target();
     }
 }

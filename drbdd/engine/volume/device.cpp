@@ -497,7 +497,7 @@ void Device::on_disk_ended(const DiskTicket& ticket, int error) {
             peer_writes_.on_flush_done(*this, error);
             break;
         case DiskUser::PeerRead:
-            connection_.on_peer_read_done(*this, ticket, error);
+            connection_.peer_reads.on_disk_done(*this, ticket, error);
             break;
         case DiskUser::ResyncRead:
             peer.source.on_disk_done(ticket, error);
