@@ -9,6 +9,7 @@
 
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -108,6 +109,8 @@ struct ResourceConf {
     // What this version does not support, with file and line: the resource is not brought up for
     // it, all else works.
     std::vector<std::string> refusals;
+    std::string template_file;                   // empty: none
+    std::shared_ptr<const ResourceConf> common;  // of the template; null: that of the whole file
     Options net;
     Options disk;
     Options options;
@@ -126,6 +129,8 @@ struct DrbdConf {
     std::optional<GlobalConf> global;
     std::optional<ResourceConf> common;
     std::vector<ResourceConf> resources;  // in file order
+    // What the file asks of the kernel module and this is not: no resource is brought up for it.
+    std::vector<std::string> refusals;
 
     const ResourceConf* find_resource(std::string_view name) const;
 };
@@ -187,6 +192,9 @@ std::string dump_xml(const DrbdConf& conf);
 
 // The option of this name that counts: the last one. Null: there is none.
 const Option* last_of(const Options& options, std::string_view name);
+
+// What `resource` inherits from, which a template of its own replaces; null: nothing.
+const ResourceConf* common_of(const DrbdConf& conf, const ResourceConf& resource);
 
 // The section's options with those of common that the resource does not set itself, in the order in
 // which the original passes them on: inherited ones first, the last of them foremost.

@@ -11,10 +11,12 @@ namespace config {
 namespace {
 
 std::string quoted(const std::string& text) {
-    const bool plain = !text.empty() && std::all_of(text.begin(), text.end(), [](char c) {
-        return std::isalnum(static_cast<unsigned char>(c)) != 0 ||
-               std::string_view("/._-").find(c) != std::string_view::npos;
-    });
+    // A word may have 128 characters, a string more.
+    const bool plain =
+        !text.empty() && text.size() <= 128 && std::all_of(text.begin(), text.end(), [](char c) {
+            return std::isalnum(static_cast<unsigned char>(c)) != 0 ||
+                   std::string_view("/._-").find(c) != std::string_view::npos;
+        });
     if (plain) {
         return text;
     }
@@ -253,6 +255,9 @@ std::string dump_resource(const ResourceConf& resource, std::string_view node) {
                       "\n# defined at " + resource.canonical_file + ":" +
                       std::to_string(resource.place.line) + "\nresource " + quoted(resource.name) +
                       " {\n";
+    if (!resource.template_file.empty()) {
+        out += "    template-file " + quoted(resource.template_file) + ";\n";
+    }
     for (const HostConf& host : resource.hosts) {
         out += dump_host(host);
     }

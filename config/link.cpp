@@ -38,8 +38,8 @@ const ConnectionConf* find_connection(const ResourceConf& resource,
                                       const HostConf& host,
                                       const HostConf& peer) {
     for (const ConnectionConf& connection : resource.connections) {
-        const auto& ends = connection.ends.empty() ? connection.paths.front() : connection.ends;
-        if (joins(ends, host, peer)) {
+        const bool in_path = connection.ends.empty() && !connection.paths.empty();
+        if (joins(in_path ? connection.paths.front() : connection.ends, host, peer)) {
             return &connection;
         }
     }

@@ -16,8 +16,12 @@ using Support = OptionSpec::Support;
 constexpr Support kYes = Support::Yes;
 constexpr Support kNo = Support::No;
 
-constexpr std::uint64_t kMaxRate = 4194304;  // KiB/s
-constexpr std::uint64_t kMaxAlg = 63;        // characters
+// Where 8.4 and 9 have other limits, a file may use the wider one.
+constexpr std::uint64_t kMaxRate = 4194304;             // KiB/s
+constexpr std::uint64_t kMaxResyncRate = 2 * kMaxRate;  // of 9
+constexpr std::uint64_t kMaxBuffer = 134217728;         // bytes, of 9; 8.4: 10 MiB
+constexpr std::uint64_t kMaxCpuMask = 255;              // characters, of 9; 8.4: 31
+constexpr std::uint64_t kMaxAlg = 63;                   // characters
 
 OptionSpec number(std::string_view name,
                   std::uint64_t min,
@@ -112,6 +116,8 @@ OptionSpec except(OptionSpec spec, std::string_view value) {
     return spec;
 }
 
+// It throws data away where 8.4 would not.
+constexpr std::string_view kAutoDiscard = "auto-discard";
 constexpr std::string_view kNeverAhead =
     "this version never runs ahead of its peer, it waits for it as on-congestion block does";
 constexpr std::string_view kNoChecksums =
@@ -133,8 +139,8 @@ std::span<const OptionSpec> net_options() {
              "requests go to the disk at once, there is no queue to unplug"),
         number("connect-int", 1, 120),
         number("ping-int", 1, 120),
-        number("sndbuf-size", 0, 10485760),
-        number("rcvbuf-size", 0, 10485760),
+        number("sndbuf-size", 0, kMaxBuffer),
+        number("rcvbuf-size", 0, kMaxBuffer),
         number("ko-count", 0, 200),
         only(boolean("allow-two-primaries"), "no"),
         text("cram-hmac-alg", kMaxAlg),
@@ -143,7 +149,7 @@ std::span<const OptionSpec> net_options() {
         choice("after-sb-1pri", words<AfterSb1Pri>()),
         choice("after-sb-2pri", words<AfterSb2Pri>()),
         boolean("always-asbp"),
-        choice("rr-conflict", words<RrConflict>()),
+        except(choice("rr-conflict", words<RrConflict>()), kAutoDiscard),
         number("ping-timeout", 1, 300),
         only(text("data-integrity-alg", kMaxAlg), ""),
         moot(
@@ -185,7 +191,7 @@ std::span<const OptionSpec> disk_options() {
         boolean("disk-flushes"),
         moot(boolean("disk-drain"), "yes", "the writes of an epoch are always waited for"),
         boolean("md-flushes"),
-        number("resync-rate", 1, kMaxRate, 'k'),
+        number("resync-rate", 1, kMaxResyncRate, 'k'),
         moot(text("resync-after"), "", "resyncs of several resources run beside each other"),
         clamped(number("al-extents", 67, 65534)),
         moot(boolean("al-updates"), "yes", "the activity log is always kept"),
@@ -205,6 +211,8 @@ std::span<const OptionSpec> disk_options() {
         moot(number("rs-discard-granularity", 0, 1048576),
              "0",
              "a resync writes zeroes where its source has them"),
+        // Of 8.3 alone.
+        moot(boolean("use-bmbv"), "no", "the kernel splits requests as it needs to"),
         // Of 9 alone.
         only(boolean("bitmap"), "yes"),
     };
@@ -213,7 +221,7 @@ std::span<const OptionSpec> disk_options() {
 
 std::span<const OptionSpec> resource_options() {
     static const OptionSpec kOptions[] = {
-        moot(text("cpu-mask", 31), "", "the operating system places the threads"),
+        moot(text("cpu-mask", kMaxCpuMask), "", "the operating system places the threads"),
         only(choice("on-no-data-accessible", kOnNoData), "io-error"),
         // Of 9 alone.
         moot(boolean("auto-promote"), "no", "promote with 'drbdadm primary', as in 8.4"),
@@ -324,8 +332,9 @@ std::string check_word(const OptionSpec& spec, std::string_view value) {
     const bool found = std::any_of(spec.words.begin(), spec.words.end(), [&](std::string_view w) {
         return w == value || (any_case && equal_ignoring_case(w, value));
     });
-    // A word of 9: the connection is tried again by itself here anyway.
-    if (spec.name == "rr-conflict" && value == "retry-connect") {
+    // Words of 9. The connection is tried again by itself here anyway; the other one is known, and
+    // refused where the resource is brought up.
+    if (spec.name == "rr-conflict" && (value == "retry-connect" || value == kAutoDiscard)) {
         return "";
     }
     // "discard-node-HOST" is 8.4's way to say discard-local on one node and discard-remote on the

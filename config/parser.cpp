@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <array>
+#include <compare>
+#include <tuple>
 #include <utility>
 
 namespace config {
@@ -12,9 +14,50 @@ constexpr std::size_t kMaxIncludedFiles = 1024;
 constexpr std::size_t kMaxIncludeDepth = 32;  // files that include the next one
 constexpr std::size_t kMaxBytesInAll = std::size_t{16} << 20;
 
+constexpr std::string_view kModuleVersion = "require-drbd-module-version-";
+constexpr std::array<std::uint64_t, 3> kOurModule = {8, 4, 11};  // what programs are told it is
+
 constexpr std::string_view kTopLevel = "global | common | resource | skip | include";
 constexpr std::string_view kGlobalStatement =
     "dialog-refresh | minor-count | disable-ip-verification";
+
+// "9.0.16"; nothing if it is no version.
+std::optional<std::array<std::uint64_t, 3>> version_of(const std::string& text) {
+    std::array<std::uint64_t, 3> version{};
+    std::size_t at = 0;
+    for (std::size_t i = 0; i < version.size(); ++i) {
+        const std::size_t end = i + 1 < version.size() ? text.find('.', at) : text.size();
+        if (end == std::string::npos) {
+            return std::nullopt;
+        }
+        const Number number = parse_number(text.substr(at, end - at), ' ');
+        if (number.problem != Number::Problem::None || number.value > 255) {
+            return std::nullopt;
+        }
+        version[i] = number.value;
+        at = end + 1;
+    }
+    return version;
+}
+
+// The sign of "ge", and whether it is true of `order`; empty: there is no such word.
+std::string_view sign_of(std::string_view word, std::strong_ordering order, bool& holds) {
+    const std::tuple<std::string_view, std::string_view, bool> all[] = {
+        {"eq", "==", order == 0},
+        {"ne", "!=", order != 0},
+        {"gt", ">", order > 0},
+        {"ge", ">=", order >= 0},
+        {"lt", "<", order < 0},
+        {"le", "<=", order <= 0},
+    };
+    for (const auto& [name, sign, is_so] : all) {
+        if (name == word) {
+            holds = is_so;
+            return sign;
+        }
+    }
+    return {};
+}
 
 std::string directory_of(const std::string& path) {
     const std::size_t slash = path.rfind('/');
@@ -186,21 +229,8 @@ void Parser::parse_main_file(const std::string& path, const OtherFiles& others) 
             out_.errors.push_back(text.error().text);
             return;
         }
-        parse_text(name, std::move(*text));
+        parse_text(name, std::move(*text), [&] { parse_top_level(); });
     }
-}
-
-void Parser::parse_text(const std::string& name, std::string text) {
-    Source source{name, std::move(text), Lexer(""), std::nullopt};
-    source.lexer = Lexer(source.text);
-    bytes_read_ += source.text.size();
-    ++depth_;
-    Source* const outer = std::exchange(source_, &source);
-    while (!stopped_ && peek().kind != Token::Kind::End) {
-        parse_top_level();
-    }
-    source_ = outer;
-    --depth_;
 }
 
 void Parser::parse_top_level() {
@@ -215,6 +245,8 @@ void Parser::parse_top_level() {
         skip_block();
     } else if (keyword.is("include")) {
         parse_include(keyword);
+    } else if (keyword.kind == Token::Kind::Word && keyword.text.starts_with(kModuleVersion)) {
+        require_module(keyword);
     } else {
         fail_expected(kTopLevel, keyword);
     }
@@ -229,14 +261,17 @@ const char* Parser::include_limit() const {
                                           : nullptr;
 }
 
+std::string Parser::beside(const std::string& path) const {
+    return path.starts_with('/') ? path : directory_of(source_->name) + path;
+}
+
 // A file is read once however often it is included, which also ends a circle of includes.
 void Parser::parse_include(const Token& keyword) {
     const std::string pattern = take_value("file name");
     if (!expect(';')) {
         return;
     }
-    const std::string from =
-        pattern.starts_with('/') ? pattern : directory_of(source_->name) + pattern;
+    const std::string from = beside(pattern);
     const bool has_magic = pattern.find_first_of("*?[") != std::string::npos;
     const std::vector<std::string> names =
         has_magic ? files_.glob(from) : std::vector<std::string>{from};
@@ -250,11 +285,32 @@ void Parser::parse_include(const Token& keyword) {
         }
         base::Result<std::string> text = files_.read(name);
         if (text) {
-            parse_text(name, std::move(*text));
+            parse_text(name, std::move(*text), [&] { parse_top_level(); });
         } else {
             complain(place_of(keyword), "Failed to open include file '" + pattern + "'.");
         }
     }
+}
+
+// For a file of 9: where it asks for a module that this is not, its resources are not brought up.
+void Parser::require_module(const Token& keyword) {
+    const Token token = take();
+    const auto wanted = version_of(token.text);
+    if (!wanted) {
+        fail_expected("module version number", token);
+        return;
+    }
+    bool holds = false;
+    const std::string_view word = std::string_view(keyword.text).substr(kModuleVersion.size());
+    const std::string_view sign = sign_of(word, kOurModule <=> *wanted, holds);
+    if (sign.empty()) {
+        fail_expected(kTopLevel, keyword);
+    } else if (!holds) {
+        out_.conf.refusals.push_back(prefix(place_of(keyword)) +
+                                     "Validation error: drbd-module-version 8.4.11 " +
+                                     std::string(sign) + " " + token.text + " not true");
+    }
+    expect(';');
 }
 
 // --- global, common ---

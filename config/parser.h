@@ -9,6 +9,7 @@
 #include <set>
 #include <string>
 #include <string_view>
+#include <utility>
 
 namespace config {
 
@@ -60,10 +61,13 @@ private:
     void parse_block(Statement&& statement);
     void skip_block();
 
-    void parse_text(const std::string& name, std::string text);
+    template <typename Statement>
+    void parse_text(const std::string& name, std::string text, Statement&& statement);
+    std::string beside(const std::string& path) const;  // relative to the file that is being read
     void parse_top_level();
     void parse_include(const Token& keyword);
     const char* include_limit() const;
+    void require_module(const Token& keyword);
     void parse_global(const Token& keyword);
     void parse_global_statement(GlobalConf& global);
     void parse_common(const Token& keyword);
@@ -75,7 +79,9 @@ private:
     bool parse_connection_statement(ResourceConf& resource, const Token& keyword);
     void parse_connection(ResourceConf& resource, const Place& place);
     void parse_in_connection(ConnectionConf& connection, const std::string& owner);
-    EndpointConf parse_endpoint();
+    EndpointConf parse_endpoint(bool named);
+    void parse_template(ResourceConf& resource, const Token& keyword);
+    void parse_template_text(const std::string& name, std::string text);
     void parse_mesh(ResourceConf& resource, const Place& place);
     void parse_section(Options& options, Section section);
     void skip_statement();  // to its ";", or over its block
@@ -131,6 +137,20 @@ void Parser::parse_block(Statement&& statement) {
         }
         statement();
     }
+}
+
+template <typename Statement>
+void Parser::parse_text(const std::string& name, std::string text, Statement&& statement) {
+    Source source{name, std::move(text), Lexer(""), std::nullopt};
+    source.lexer = Lexer(source.text);
+    bytes_read_ += source.text.size();
+    ++depth_;
+    Source* const outer = std::exchange(source_, &source);
+    while (!stopped_ && peek().kind != Token::Kind::End) {
+        statement();
+    }
+    source_ = outer;
+    --depth_;
 }
 
 }  // namespace config

@@ -21,9 +21,7 @@ bool Parser::parse_connection_statement(ResourceConf& resource, const Token& key
     } else if (keyword.is("connection-mesh")) {
         parse_mesh(resource, place_of(keyword));
     } else if (keyword.is("template-file")) {
-        take_value("file name");
-        expect(';');
-        refuse("'template-file'", place_of(keyword));
+        parse_template(resource, keyword);
     } else {
         return false;
     }
@@ -45,15 +43,15 @@ void Parser::parse_connection(ResourceConf& resource, const Place& place) {
 void Parser::parse_in_connection(ConnectionConf& connection, const std::string& owner) {
     const Token keyword = take();
     const Place place = place_of(keyword);
-    if (keyword.is("host")) {
-        connection.ends.push_back(parse_endpoint());
+    if (keyword.is("host") || keyword.is("address")) {
+        connection.ends.push_back(parse_endpoint(keyword.is("host")));
     } else if (keyword.is("path")) {
         std::vector<EndpointConf>& path = connection.paths.emplace_back();
         parse_block([&] {
-            if (const Token end = take(); end.is("host")) {
-                path.push_back(parse_endpoint());
+            if (const Token end = take(); end.is("host") || end.is("address")) {
+                path.push_back(parse_endpoint(end.is("host")));
             } else {
-                fail_expected("host", end);
+                fail_expected("host | address", end);
             }
         });
     } else if (keyword.is("net")) {
@@ -78,13 +76,18 @@ void Parser::parse_in_connection(ConnectionConf& connection, const std::string& 
     }
 }
 
-// Behind "host": NAME [address ADDRESS | port N] [via proxy on ... { ... }] ;
-EndpointConf Parser::parse_endpoint() {
+// Behind "host": NAME [address ADDRESS | port N] [via proxy on ... { ... }] ; behind "address" of a
+// host that is not named: ADDRESS [via ...] ;
+EndpointConf Parser::parse_endpoint(bool named) {
     EndpointConf end;
     end.place = place_of(peek());
-    end.host = take_value("hostname");
-    if (peek().is("address")) {
-        take();
+    if (named) {
+        end.host = take_value("hostname");
+    }
+    if (!named || peek().is("address")) {
+        if (named) {
+            take();
+        }
         HostConf host;
         parse_address(host);
         end.address_family = host.address_family;
@@ -100,6 +103,48 @@ EndpointConf Parser::parse_endpoint() {
         expect(';');
     }
     return end;
+}
+
+// A file with a `common` of its own, which this resource inherits from instead of the one that all
+// others have.
+void Parser::parse_template(ResourceConf& resource, const Token& keyword) {
+    const std::string name = take_value("file name");
+    expect(';');
+    if (stopped_ || resource.name.empty()) {
+        fail(keyword, "a template-file is that of a resource");
+        return;
+    }
+    require_unique("template-file statement", resource.name + ":template-file", place_of(keyword));
+    if (const char* limit = include_limit()) {
+        fail(keyword, limit);
+        return;
+    }
+    resource.template_file = files_.canonical(beside(name));
+    base::Result<std::string> text = files_.read(resource.template_file);
+    if (!text) {
+        complain(place_of(keyword), "Failed to open template file '" + name + "'.");
+        return;
+    }
+    std::vector<std::string>* const refusals = refusals_;
+    std::optional<ResourceConf> common = std::exchange(out_.conf.common, std::nullopt);
+    UniqueUses uses = std::exchange(uses_, {});
+    parse_template_text(resource.template_file, std::move(*text));
+    std::swap(out_.conf.common, common);
+    uses_ = std::move(uses);
+    refusals_ = refusals;
+    if (common) {
+        resource.common = std::make_shared<const ResourceConf>(std::move(*common));
+    }
+}
+
+void Parser::parse_template_text(const std::string& name, std::string text) {
+    parse_text(name, std::move(text), [&] {
+        if (const Token keyword = take(); keyword.is("common")) {
+            parse_common(keyword);
+        } else {
+            fail_expected("common", keyword);
+        }
+    });
 }
 
 void Parser::parse_mesh(ResourceConf& resource, const Place& place) {

@@ -78,8 +78,12 @@ std::string refused_connection(const ResourceConf& resource,
 
 std::string refusals_of(const DrbdConf& conf, const ResourceConf& resource, const HostConf& host) {
     static const ResourceConf kNone;
-    const ResourceConf& common = conf.common ? *conf.common : kNone;
+    const ResourceConf* inherited = common_of(conf, resource);
+    const ResourceConf& common = inherited != nullptr ? *inherited : kNone;
     std::string text;
+    for (const std::string& line : conf.refusals) {
+        text += line + "\n";
+    }
     for (const ResourceConf* owner : {&common, &resource}) {
         for (const std::string& line : owner->refusals) {
             text += line + "\n";

@@ -139,8 +139,8 @@ void take_handlers(const DrbdConf& conf, const ResourceConf& resource, ResourceS
     for (const Option& handler : resource.handlers) {
         settings.handlers.insert_or_assign(handler.name, handler.value);
     }
-    if (conf.common) {
-        const Options& inherited = conf.common->handlers;
+    if (const ResourceConf* common = common_of(conf, resource)) {
+        const Options& inherited = common->handlers;
         std::for_each(inherited.rbegin(), inherited.rend(), [&](const Option& handler) {
             settings.handlers.emplace(handler.name, handler.value);  // not if it is there
         });
@@ -156,6 +156,12 @@ const Option* last_of(const Options& options, std::string_view name) {
     return last == options.rend() ? nullptr : &*last;
 }
 
+const ResourceConf* common_of(const DrbdConf& conf, const ResourceConf& resource) {
+    return resource.common != nullptr ? resource.common.get()
+           : conf.common              ? &*conf.common
+                                      : nullptr;
+}
+
 Options effective_options(const DrbdConf& conf, const ResourceConf& resource, Section section) {
     Options options = resource.section(section);
     // Between two hosts all connections and meshes that there are concern the same pair.
@@ -167,9 +173,9 @@ Options effective_options(const DrbdConf& conf, const ResourceConf& resource, Se
         const Options& net = resource.connections[i].net;
         options.insert(options.end(), net.begin(), net.end());
     }
-    if (conf.common) {
+    if (const ResourceConf* common = common_of(conf, resource)) {
         const Options own = options;
-        for (const Option& option : conf.common->section(section)) {
+        for (const Option& option : common->section(section)) {
             if (last_of(own, option.name) == nullptr) {
                 options.insert(options.begin(), option);
             }
@@ -188,10 +194,11 @@ void apply_options(DiskSettings& disk, const Options& options) {
 
 StartupSettings startup_of(const DrbdConf& conf, const ResourceConf& resource) {
     StartupSettings startup;
+    const ResourceConf* common = common_of(conf, resource);
     for_each_startup_option(
         startup,
         reader(Section::Startup,
-               {&resource.startup, conf.common ? &conf.common->startup : nullptr}));
+               {&resource.startup, common != nullptr ? &common->startup : nullptr}));
     return startup;
 }
 
@@ -217,7 +224,8 @@ base::Result<ResourceSettings> settings_for(const DrbdConf& conf,
     if (!link) {
         return link.error();
     }
-    link->net.push_back(conf.common ? &conf.common->net : nullptr);
+    const ResourceConf* common = common_of(conf, resource);
+    link->net.push_back(common != nullptr ? &common->net : nullptr);
     ResourceSettings settings;
     settings.name = resource.name;
     settings.config_file = conf.file;
@@ -245,7 +253,7 @@ base::Result<ResourceSettings> settings_for(const DrbdConf& conf,
                       {&volume.options,
                        &host->disk,
                        &resource.disk,
-                       conf.common ? &conf.common->disk : nullptr});
+                       common != nullptr ? &common->disk : nullptr});
         settings.volumes.push_back(volume_settings(conf, volume, std::move(layers)));
     }
     take_handlers(conf, resource, settings);

@@ -58,6 +58,7 @@ public:
                 continue;
             }
             name_stacked_hosts(resource);
+            name_endpoints(resource);
             check_connections(resource);
             for (HostConf& host : resource.hosts) {
                 complete_volumes(resource, host);
@@ -85,6 +86,29 @@ private:
         const std::string conflict = uses_.use(what, key, place);
         if (!conflict.empty()) {
             loaded_.errors.push_back(conflict);
+        }
+    }
+
+    // The end of a connection that is called by its address is that of the host which has it.
+    void name_endpoints(ResourceConf& resource) {
+        for (ConnectionConf& connection : resource.connections) {
+            name_endpoints(resource, connection.ends);
+            for (std::vector<EndpointConf>& path : connection.paths) {
+                name_endpoints(resource, path);
+            }
+        }
+    }
+
+    static void name_endpoints(const ResourceConf& resource, std::vector<EndpointConf>& ends) {
+        for (EndpointConf& end : ends) {
+            const auto host = std::find_if(
+                resource.hosts.begin(), resource.hosts.end(), [&](const HostConf& one) {
+                    return end.host.empty() && !one.names.empty() &&
+                           canonical(one.address).ip == canonical(end.address).ip;
+                });
+            if (host != resource.hosts.end()) {
+                end.host = host->names.front();
+            }
         }
     }
 
@@ -126,7 +150,9 @@ private:
                          const std::string& host,
                          const Place& place,
                          const std::string& named_in) {
-        if (find_named(resource, host) == nullptr) {
+        if (host.empty()) {
+            complain(place, "in resource " + resource.name + ":\n\tno host has this address");
+        } else if (find_named(resource, host) == nullptr) {
             complain(place,
                      "in resource " + resource.name +
                          ":\n\tThere is no 'on' section for hostname '" + host + "' named in the " +

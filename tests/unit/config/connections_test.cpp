@@ -71,8 +71,6 @@ TEST(Connections, ThatAskForMoreThanTwoNodesHaveAreRefusedByName) {
         refusal(load(nine("options { quorum majority; }"))),
         "f:5: option 'quorum' of section 'options' is known but not supported by this version "
         "of drbdd with the value 'majority': only 'off' is");
-    EXPECT_EQ(refusal(load(nine("template-file t;"))),
-              "f:5: 'template-file' is known but not supported by this version of drbdd");
     EXPECT_EQ(refusal(load(nine("connection { host alpha via proxy on alpha { inside 10.1.1.1:1; "
                                 "outside 10.1.1.1:2; } host beta; }"))),
               "f:5: 'via proxy' is known but not supported by this version of drbdd");
@@ -84,6 +82,28 @@ TEST(Connections, ThatAskForMoreThanTwoNodesHaveAreRefusedByName) {
         refusal(three),
         "f:5: in resource r0: more than two 'on' sections are known but not supported by this "
         "version of drbdd");
+}
+
+// It replaces what all others have in common; nothing else of the file is read.
+TEST(Connections, ATemplateReplacesCommon) {
+    const std::string common = "common { net { ko-count 3; } handlers { split-brain x; } }\n";
+    MemoryFiles files({{"f", common + nine("template-file t;")},
+                       {"t", "common { net { ping-int 9; } }"},
+                       {"bad", common + nine("template-file worse;")},
+                       {"worse", "resource r1 { }"},
+                       {"none", nine("template-file missing;")},
+                       {"round", "common { template-file round; }"}});
+    const config::ResourceSettings got = settings(config::load_drbd_conf("f", "alpha", files));
+    EXPECT_EQ(got.net.ko_count, 7u);
+    EXPECT_EQ(got.net.ping_int, config::Seconds(9));
+    EXPECT_TRUE(got.handlers.empty());
+    const auto errors = [&](const char* file) {
+        return joined(config::load_drbd_conf(file, "alpha", files).errors);
+    };
+    EXPECT_EQ(errors("bad"), "worse:1: Parse error: 'common' expected,\n\tbut got 'resource'\n");
+    EXPECT_EQ(errors("none").find("f:"), std::string::npos);
+    EXPECT_NE(errors("none").find("Failed to open template file 'missing'."), std::string::npos);
+    EXPECT_EQ(errors("round"), "round:1: a template-file is that of a resource\n");
 }
 
 TEST(Connections, NeedTwoEndsThatAreHosts) {

@@ -168,7 +168,7 @@ INSTANTIATE_TEST_SUITE_P(
             "supported by this version of drbdd\n"
             "v08-mesh-9.conf:3: option 'quorum' of section 'options'" REFUSED
             " with the value 'majority': only 'off' is\n"},
-        Refusal{"v11-include", "v11-include.d/a.res:2: 'template-file'" REFUSED "\n"},
+        Refusal{"v11-include", "a runs\n"},
         Refusal{"v14-host-overrides", "ho runs\n"},
         Refusal{"v15-dual-primary-9",
                 "v15-dual-primary-9.conf:3: option 'allow-two-primaries' of section 'net'" REFUSED

@@ -128,7 +128,7 @@ TEST(Options, ThatNobodyKnowsAreASyntaxError) {
 
 TEST(Options, AreCheckedAgainstTheirRangeInTheirUnit) {
     EXPECT_EQ(joined(load(resource("disk { resync-rate 10G; }")).errors),
-              "f:2: resync-rate 10G => 10485760k out of range [1..4194304]k.\n");
+              "f:2: resync-rate 10G => 10485760k out of range [1..8388608]k.\n");
     EXPECT_EQ(joined(load(resource("net { ping-int 99999999999999999999; }")).errors),
               "f:2: ping-int 99999999999999999999 => more than 2^64 out of range [1..120].\n");
 }
