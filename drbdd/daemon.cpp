@@ -389,6 +389,8 @@ void Daemon::run_on(Entry& entry, const control::Request& request, Done done) {
                                      Command::InvalidateRemote,
                                      Command::PauseSync,
                                      Command::ResumeSync,
+                                     Command::SuspendIo,
+                                     Command::ResumeIo,
                                      Command::Outdate};
     const bool of_volume = std::find(std::begin(kOfVolume), std::end(kOfVolume), request.command) !=
                            std::end(kOfVolume);
@@ -446,6 +448,11 @@ void Daemon::run_on(Entry& entry, const control::Request& request, Done done) {
             case Command::PauseSync:
             case Command::ResumeSync:
                 core.command(engine::PauseSync{volume, request.command == Command::PauseSync},
+                             answer);
+                return;
+            case Command::SuspendIo:
+            case Command::ResumeIo:
+                core.command(engine::SuspendIo{volume, request.command == Command::SuspendIo},
                              answer);
                 return;
             case Command::Outdate:

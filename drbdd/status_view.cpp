@@ -71,6 +71,7 @@ control::DeviceStatus device_view(const engine::VolumeStatus& status,
     device.lower_pending = status.lower_pending;
     device.al_suspended = status.al_suspended;
     device.blocked = status.state.susp ? "upper" : "no";
+    device.held_back_by = status.held_back_by != nullptr ? status.held_back_by : "";
     device.current_uuid = base::hex64(status.current_uuid);
     device.generations = generations_view(status);
     device.agreed_max_bio_bytes = status.agreed_max_bio_bytes;

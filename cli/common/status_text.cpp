@@ -125,6 +125,9 @@ private:
                 line.add(field("blocked", device.blocked));
             }
         }
+        if (style_.verbose && !device.held_back_by.empty()) {  // ours
+            Line(out_, 6, 6).add(field("held-back-by", device.held_back_by));
+        }
         if (style_.verbose && !device.frontend.empty()) {  // ours
             Line line(out_, 6, 6);
             line.add(field("frontend", device.frontend));

@@ -296,6 +296,14 @@ int resume_sync(Context& context, const Target& target) {
     return execute_on_minor(context, target, request_for(Command::ResumeSync, target), "");
 }
 
+int suspend_io(Context& context, const Target& target) {
+    return execute_on_minor(context, target, request_for(Command::SuspendIo, target), "");
+}
+
+int resume_io(Context& context, const Target& target) {
+    return execute_on_minor(context, target, request_for(Command::ResumeIo, target), "");
+}
+
 // 0, 5 (the data are worse than outdated) or 17 (it is Primary): fence-peer handlers count on it.
 int outdate(Context& context, const Target& target) {
     const std::string words = "drbdsetup outdate " + minor_of(*target.volume);

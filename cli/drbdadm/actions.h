@@ -20,6 +20,8 @@ int secondary(Context& context, const Target& target);
 int invalidate(Context& context, const Target& target);
 int invalidate_remote(Context& context, const Target& target);
 int pause_sync(Context& context, const Target& target);
+int suspend_io(Context& context, const Target& target);
+int resume_io(Context& context, const Target& target);
 int resume_sync(Context& context, const Target& target);
 int outdate(Context& context, const Target& target);
 int peer_suspect(Context& context, const Target& target);

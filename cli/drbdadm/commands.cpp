@@ -92,8 +92,8 @@ constexpr CommandSpec kCommands[] = {
     {"verify", Scope::Volume, refused, "start stop"},
     {"pause-sync", Scope::Volume, pause_sync},
     {"resume-sync", Scope::Volume, resume_sync},
-    {"suspend-io", Scope::Volume, refused},
-    {"resume-io", Scope::Volume, refused},
+    {"suspend-io", Scope::Volume, suspend_io},
+    {"resume-io", Scope::Volume, resume_io},
     {"invalidate-remote", Scope::Volume, invalidate_remote},
     {"new-current-uuid", Scope::Volume, refused, "clear-bitmap"},
 };

@@ -150,6 +150,14 @@ int resume_sync(const Arguments& arguments, cli::Client& client) {
     return change_device(Command::ResumeSync, arguments, client);
 }
 
+int suspend_io(const Arguments& arguments, cli::Client& client) {
+    return change_device(Command::SuspendIo, arguments, client);
+}
+
+int resume_io(const Arguments& arguments, cli::Client& client) {
+    return change_device(Command::ResumeIo, arguments, client);
+}
+
 int outdate(const Arguments& arguments, cli::Client& client) {
     return change_device(Command::Outdate, arguments, client);
 }
@@ -345,6 +353,8 @@ constexpr CommandSpec kCommands[] = {
     {"invalidate-remote", "", "MINOR", invalidate_remote},
     {"pause-sync", "", "MINOR", pause_sync},
     {"resume-sync", "", "MINOR", resume_sync},
+    {"suspend-io", "", "MINOR", suspend_io},
+    {"resume-io", "", "MINOR", resume_io},
     {"outdate", "", "MINOR", outdate},
     {"peer-suspect", "", "RESOURCE", peer_suspect},
     {"peer-dead", "", "RESOURCE", peer_dead},
@@ -361,7 +371,6 @@ struct Refusal {
 
 constexpr std::string_view kFixedSize =
     "the size of a device is that of its disk when it is attached";
-constexpr std::string_view kNeverFrozen = "it can't hold the application's I/O by command";
 constexpr std::string_view kOnePeer =
     "a resource has one peer: 'drbdsetup connect RES LOCAL PEER' has its address and options";
 
@@ -370,8 +379,6 @@ constexpr Refusal kRefusals[] = {
     {"resize", kFixedSize},
     {"check-resize", kFixedSize},
     {"verify", "it has no online verify"},
-    {"suspend-io", kNeverFrozen},
-    {"resume-io", kNeverFrozen},
     {"new-current-uuid", "use primary --force, which syncs everything once"},
     {"events", "its successor events2 tells more"},
     {"peer-device-options", "they are options of disk-options here"},

@@ -22,7 +22,7 @@
 // primary       yes       ignored  force: bool                   -
 // secondary     yes       ignored  -                             -
 // invalidate    yes       yes      -                             -
-// invalidate-remote, pause-sync, resume-sync: as invalidate
+// invalidate-remote, pause-sync, resume-sync, suspend-io, resume-io: as invalidate
 // options       yes       -        settings                      -
 // show          yes       -        -                             ResourceSettings
 // down          yes       -        -                             -
@@ -88,6 +88,8 @@ enum class Command {
     InvalidateRemote,
     PauseSync,
     ResumeSync,
+    SuspendIo,
+    ResumeIo,
     Outdate,
     PeerSuspect,
     PeerDead,
@@ -188,6 +190,7 @@ struct DeviceStatus {
     std::uint64_t lower_pending = 0;
     bool al_suspended = false;
     std::string blocked = "no";  // "no", "upper", "lower", "upper,lower"
+    std::string held_back_by;    // "suspended": why new writes wait; "" where none waits
     std::string current_uuid;    // 16 hexadecimal digits
     std::string generations;     // the line of get-gi; "" without a disk
     std::uint64_t agreed_max_bio_bytes = 0;

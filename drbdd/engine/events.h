@@ -148,6 +148,14 @@ struct PauseSync {
     bool paused = true;
 };
 
+// The application's requests on a volume wait: none is started and none is completed until this is
+// taken back. What is under way goes on at the disks and is told afterwards; contact to the peer
+// may be lost and made meanwhile. Kept until it is taken back or the process ends.
+struct SuspendIo {
+    VolumeNumber volume;
+    bool suspended = true;
+};
+
 // The data of a volume shall not be used before a resync: somebody else uses the peer's. Durable
 // when it is answered. Changes nothing while the peer is connected.
 struct Outdate {
@@ -180,6 +188,7 @@ using AdminCommand = std::variant<Attach,
                                   Invalidate,
                                   InvalidateRemote,
                                   PauseSync,
+                                  SuspendIo,
                                   Outdate,
                                   PeerSuspect,
                                   PeerDead,

@@ -19,8 +19,6 @@ struct VolumeNumber {
     auto operator<=>(const VolumeNumber&) const = default;
 };
 
-enum class ReplicationProtocol : std::uint8_t { A = 1, B = 2, C = 3 };
-
 enum class OnIoError : std::uint8_t { PassOn, CallLocalIoError, Detach };
 
 struct NetSettings {

@@ -47,7 +47,8 @@ struct VolumeStatus {
     std::uint64_t unacked = 0;               // received from the peer, not yet acknowledged
     std::uint64_t ap_in_flight_sectors = 0;  // of the application, sent and not yet acknowledged
     std::uint64_t rs_in_flight_sectors = 0;  // asked for by the resync, not yet written
-    bool was_alone = false;                  // Primary without its peer when it last stopped
+    const char* held_back_by = nullptr;  // why new writes wait, in one word; nullptr: none waits
+    bool was_alone = false;              // Primary without its peer when it last stopped
     bool al_suspended = false;
     bool usable = false;  // application I/O is possible now: Primary with access to good data
     std::uint32_t logical_block_bytes = 512;

@@ -10,6 +10,7 @@ import time
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.realpath(__file__)), "lib"))
 
 from cluster import main, until  # noqa: E402
+from nbd_client import NumberedWriter  # noqa: E402
 from sandbox import Failed  # noqa: E402
 
 
@@ -78,6 +79,42 @@ def wrong_moment(cluster):
             raise Failed(f"{node.name}: dstate of a resource that is down: {on_disk}")
         expect(node, "status", "r0", code=10, err=["r0: No such resource"])
         expect(node, "primary", "nosuch", code=1, err=["'nosuch' not defined in your config (for this host)."])
+
+
+def suspended(cluster):
+    """writes under way are not answered while the node's I/O is suspended, and all go on afterwards; the peer may come and go"""
+    alpha, bravo = cluster.alpha, cluster.bravo
+    cluster.up(primary=alpha)
+    writer = NumberedWriter(alpha.nbd(), 4096, seed=7)
+    writer.start()
+    until(lambda: len(writer.acked) > 200, 20, "writes")
+    expect(alpha, "suspend-io", "r0")
+    expect(alpha, "suspend-io", "0", program="drbdsetup")
+    time.sleep(0.3)  # answers that had left the daemon
+    answered = writer.last_ack
+    status = alpha.status()
+    if not status["suspended"] or not status["suspended-user"]:
+        raise Failed(f"{status}")
+    late = NumberedWriter(alpha.nbd(), 4096, seed=8)
+    late.start()
+    until(lambda: len(late.busy) > 8, 10, "more writes")
+    time.sleep(0.3)
+    _, verbose, _ = alpha.run("drbdsetup", "status", "--verbose", "--statistics")
+    if "suspended:user" not in verbose or "held-back-by:suspended" not in verbose:
+        raise Failed(verbose)
+    expect(bravo, "disconnect", "r0")
+    expect(bravo, "connect", "r0")
+    alpha.wait_in_sync()
+    if writer.last_ack != answered or late.acked:
+        raise Failed("a write was answered while I/O was suspended")
+    expect(alpha, "resume-io", "r0")
+    until(lambda: writer.last_ack > answered + 1 and late.acked, 20, "writes after resume-io")
+    late.stop()
+    writer.stop()
+    if alpha.status()["suspended"]:
+        raise Failed(f"{alpha.status()}")
+    alpha.wait_in_sync()
+    cluster.compare()
 
 
 def adjusted(cluster):
@@ -369,4 +406,4 @@ def as_an_agent_does(cluster):
         raise Failed("adjust did not bring back what the file says")
 
 
-main(without_a_file, as_an_agent_does, twice, wrong_moment, paused, adjusted, one_after_the_other, no_device, own_address, generations, shell_status, degraded, mib=32)
+main(without_a_file, as_an_agent_does, twice, wrong_moment, paused, suspended, adjusted, one_after_the_other, no_device, own_address, generations, shell_status, degraded, mib=32)

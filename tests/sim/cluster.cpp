@@ -177,6 +177,19 @@ AdminResult Cluster::invalidate_remote(Node node, std::size_t volume) {
     return admin(node, engine::InvalidateRemote{{static_cast<std::uint16_t>(volume)}});
 }
 
+AdminResult Cluster::suspend_io(Node node, bool suspended, std::size_t volume) {
+    const Suspension one{node, volume, host(node).incarnation()};
+    if (!suspended) {
+        std::erase(suspensions_, one);
+    }
+    const engine::VolumeNumber number{static_cast<std::uint16_t>(volume)};
+    const AdminResult result = admin(node, engine::SuspendIo{number, suspended});
+    if (suspended && result.ok() && one.incarnation == host(node).incarnation()) {
+        suspensions_.push_back(one);
+    }
+    return result;
+}
+
 void Cluster::connect_both() {
     const engine::AdminId ids[] = {admin_begin(Node::Alice, engine::ConnectCommand{}),
                                    admin_begin(Node::Bob, engine::ConnectCommand{})};

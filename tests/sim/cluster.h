@@ -96,6 +96,10 @@ public:
         return admin(node, engine::PauseSync{number, paused});
     }
 
+    // From its answer on nothing is told to applications until it is taken back, or the process
+    // ends.
+    AdminResult suspend_io(Node node, bool suspended, std::size_t volume = 0);
+
     AdminResult down(Node node) { return admin(node, engine::Down{}); }
 
     // Both at once.
@@ -238,6 +242,14 @@ private:
         std::shared_ptr<Lineage> lineage;  // that it was made on
     };
 
+    struct Suspension {
+        Node node = Node::Alice;
+        std::size_t volume = 0;
+        std::uint64_t incarnation = 0;
+
+        bool operator==(const Suspension&) const = default;
+    };
+
     struct OpenAdmin {
         Node node = Node::Alice;
         io::Instant issued{};
@@ -245,6 +257,7 @@ private:
         bool answered = false;  // with "still running"
     };
 
+    void check_suspension(Node node, const OpenRequest& request, int error);
     engine::ResourceSettings make_settings() const;
     RequestNumber issue(
         Node node, engine::AppRequest::Op op, std::uint64_t sector, std::uint64_t sectors, Io io);
@@ -287,6 +300,7 @@ private:
     std::uint64_t load_ = 0;     // that goes on
     std::map<RequestNumber, OpenRequest> open_;
     std::map<RequestNumber, int> results_;
+    std::vector<Suspension> suspensions_;
     std::uint64_t failed_requests_ = 0;
     std::map<std::uint64_t, OpenAdmin> open_admin_;
     std::map<std::uint64_t, AdminResult> answers_;

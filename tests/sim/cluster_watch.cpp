@@ -38,6 +38,15 @@ void Cluster::check_failure(Node node, const OpenRequest& request, int error) {
     }
 }
 
+// Who is not Primary is refused at once.
+void Cluster::check_suspension(Node node, const OpenRequest& request, int error) {
+    const Suspension one{node, request.volume, host(node).incarnation()};
+    if (error != EROFS &&
+        std::find(suspensions_.begin(), suspensions_.end(), one) != suspensions_.end()) {
+        world_.fail(std::string(name(node)) + " answers a request although its I/O is suspended");
+    }
+}
+
 void Cluster::on_app_done(Node node, const engine::CompleteApp& done) {
     const auto found = open_.find(done.id.value);
     if (found == open_.end()) {
@@ -50,6 +59,7 @@ void Cluster::on_app_done(Node node, const engine::CompleteApp& done) {
     const bool ok = done.error == 0;
     failed_requests_ += ok ? 0 : 1;
     check_failure(node, request, done.error);
+    check_suspension(node, request, done.error);
     switch (request.op) {
         case Op::Read: {
             const std::string wrong =

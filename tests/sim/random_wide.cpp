@@ -183,7 +183,12 @@ void RandomRun::act_on_full_sync() {
 void RandomRun::act_on_pause(Node node) {
     const std::size_t volume = any_volume();
     const bool paused = chance_.chance(0.6);
-    if (answers(node)) {
+    if (!answers(node)) {
+        return;
+    }
+    if (chance_.chance(0.3)) {
+        cluster_.suspend_io(node, paused, volume);
+    } else {
         cluster_.pause_sync(node, paused, volume);
     }
 }
@@ -293,6 +298,9 @@ void RandomRun::calm_down() {
             cluster_.disk(node, i).set_latency(kFastDisk);
             if (answers(node) && cluster_.status(node, i).state.user_isp) {
                 cluster_.pause_sync(node, false, i);
+            }
+            if (answers(node) && cluster_.status(node, i).state.susp) {
+                cluster_.suspend_io(node, false, i);
             }
         }
     }

@@ -132,6 +132,7 @@ void fields(ipc::Is<DeviceStatus> auto& device, auto&& visit) {
     visit("lower-pending", device.lower_pending);
     visit("al-suspended", device.al_suspended);
     visit("blocked", device.blocked);
+    visit("held-back-by", device.held_back_by);
     visit("current-uuid", device.current_uuid);
     visit("generations", device.generations);
     visit("agreed-max-bio-size", device.agreed_max_bio_bytes);

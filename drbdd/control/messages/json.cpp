@@ -12,12 +12,14 @@ namespace control {
 
 namespace {
 
-constexpr std::array<std::string_view, 22> kCommands = {
-    "version",           "new-resource", "up",          "attach",    "detach",
-    "connect",           "disconnect",   "primary",     "secondary", "invalidate",
-    "invalidate-remote", "pause-sync",   "resume-sync", "outdate",   "peer-suspect",
-    "peer-dead",         "options",      "show",        "down",      "status",
-    "events2",           "quit"};
+// clang-format off
+constexpr std::array<std::string_view, 24> kCommands = {
+    "version",           "new-resource", "up",          "attach",     "detach",
+    "connect",           "disconnect",   "primary",     "secondary",  "invalidate",
+    "invalidate-remote", "pause-sync",   "resume-sync", "suspend-io", "resume-io",
+    "outdate",           "peer-suspect", "peer-dead",   "options",    "show",
+    "down",              "status",       "events2",     "quit"};
+// clang-format on
 
 using ipc::line_of;
 using ipc::parse_object;

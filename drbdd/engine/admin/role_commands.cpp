@@ -148,14 +148,19 @@ private:
             if (!succeeded(code)) {
                 return code;
             }
-            // A Secondary without a disk is connected to whatever data its peer has.
-            const auto& peer_ids = device->peer.peer_ids();
-            if (!what_.forces(device->number()) && device->lineage().lost_newest_data() &&
-                peer_ids && device->lineage().other_data_exposed(peer_ids->current)) {
+            if (!what_.forces(device->number()) && would_show_older_data(*device)) {
                 return StateCode::NoUpToDateDisk;
             }
         }
         return StateCode::Success;
+    }
+
+    // A Secondary without a good disk is connected to whatever data its peer has. With one it is
+    // that disk which counts, also where a newer generation was begun and never stored.
+    static bool would_show_older_data(const Device& device) {
+        const auto& peer_ids = device.peer.peer_ids();
+        return device.state().disk != DiskState::UpToDate && device.lineage().lost_newest_data() &&
+               peer_ids && device.lineage().other_data_exposed(peer_ids->current);
     }
 
     bool attaching() const {
@@ -220,7 +225,7 @@ private:
         GenerationIds ids = device.ids();
         ids.current |= kUuidPrimaryBit;
         device.store.set_ids(ids);
-        device.requests.hold_until(device.store.generation());
+        device.requests.gate.hold_until(device.store.generation());
     }
 
     const Promote what_;
@@ -254,6 +259,13 @@ public:
     }
 
     std::string why_not() const override {
+        const auto suspended = [](const Device& device) {
+            return device.state().susp && !device.requests.idle();
+        };
+        if (volumes().any(suspended)) {
+            return "I/O on " + volumes().names_where(suspended) +
+                   " is suspended ('resume-io' lets it go on)";
+        }
         return "requests on " + volumes().names_where(busy) +
                " are still waiting for the disk or the peer; try again";
     }

@@ -112,7 +112,7 @@ base::Result<void> Connection::handle_data_volume(const Packet& packet, Device& 
             });
         case proto::Command::DataReply:
             return with(proto::decode_data(body), [&](const auto& p) {
-                return device.requests.on_read_reply(p, packet.payload);
+                return device.requests.reads.on_reply(p, packet.payload);
             });
         case proto::Command::RsDataReply:
             return with(proto::decode_data(body),
@@ -204,7 +204,7 @@ base::Result<void> Connection::handle_ack(const Packet& packet, Device& device) 
             }
             return device.requests.on_ack(Requests::Ack::Negative, ack);
         case proto::Command::NegDreply:
-            return device.requests.on_read_refused(ack);
+            return device.requests.reads.on_refused(ack);
         case proto::Command::NegRsDreply:
             device.peer.target.on_refused(ack, true);
             return {};

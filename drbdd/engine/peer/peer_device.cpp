@@ -80,6 +80,14 @@ void PeerDevice::send_parameters() {
 }
 
 // The kernel's answers with them when it knew that we had no disk.
+void PeerDevice::forget_unstored_ids() {
+    std::erase_if(announcements_, [this](const Announcement& announcement) {
+        const bool ids = announcement.command == proto::Command::Uuids ||
+                         announcement.command == proto::Command::SyncUuid;
+        return ids && !device_.store.durable(announcement.generation);
+    });
+}
+
 void PeerDevice::announce_attached() {
     ids_awaited_ =
         connection_.has(proto::kFeatureExplicitFlush) || told_own_disk_ == DiskState::Diskless;

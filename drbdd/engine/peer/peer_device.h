@@ -41,6 +41,9 @@ public:
     void announce_uuids();
     void announce_state();
 
+    // The disk is gone: identifiers that never reached it are nobody's, and are not told.
+    void forget_unstored_ids();
+
     bool announcements_pending() const { return !announcements_.empty(); }
 
     std::uint32_t next_sequence() { return ++sequence_; }

@@ -10,11 +10,6 @@ namespace engine {
 
 namespace {
 
-// Writes that the peer has not confirmed as durable; more wait, so that memory stays bounded.
-constexpr std::size_t kMaxTransferLog = 8192;
-// Bytes that wait to leave on the data socket.
-constexpr std::uint64_t kMaxBacklog = 16u << 20;
-
 base::AlExtent first_extent(const AppRequest& app) {
     return base::al_extent_rounding_down(app.sector);
 }
@@ -31,8 +26,7 @@ io::DiskOp local_op(const AppRequest& app, bool can_discard) {
     op.fua = app.fua;
     switch (app.op) {
         case AppRequest::Op::Read:
-            op.kind = io::DiskOp::Kind::Read;
-            op.buffer = app.payload;
+            REQUIRE(false);  // Reads has its own
             break;
         case AppRequest::Op::Write:
             op.kind = io::DiskOp::Kind::Write;
@@ -72,8 +66,7 @@ void Requests::submit(AppRequest request) {
     const std::uint64_t sectors = request.length / base::kSectorBytes;
     if (request.op == AppRequest::Op::Read) {
         device_.counters.read += sectors;
-        reads_.emplace(key, Read{std::move(request), false, false});
-        start_read(key);
+        reads.submit(key, std::move(request));
         return;
     }
     device_.counters.written += sectors;
@@ -84,125 +77,19 @@ void Requests::submit(AppRequest request) {
     }
 }
 
-// --- Reads ---
-
-void Requests::start_read(std::uint64_t key) {
-    Read& read = reads_.at(key);
-    const VolumeState& state = device_.state();
-    const AppRequest& app = read.app;
-    const bool clean_part =
-        (state.conn == ConnState::SyncTarget || state.conn == ConnState::PausedSyncT) &&
-        !device_.bitmap.any_set(app.sector, app.length);
-    if (device_.local_usable() && (state.disk == DiskState::UpToDate || clean_part)) {
-        read.remote = false;
-        device_.disk.submit(DiskUser::AppRead, key, local_op(app, false));
-        return;
-    }
-    if (peer_has_data()) {
-        read_remotely(key, read);
-        return;
-    }
-    if (state.disk == DiskState::Attaching || state.disk == DiskState::Negotiating) {
-        waiting_reads_.push_back(key);
-        return;
-    }
-    finish_read(key, EIO, {});
-}
-
-// A write that overlaps comes first: the peer does not order reads against its writes.
-void Requests::read_remotely(std::uint64_t key, Read& read) {
-    const AppRequest& app = read.app;
-    if (ranges_.overlaps(app.sector, app.length)) {
-        waiting_reads_.push_back(key);
-        return;
-    }
-    read.remote = read.sent = true;
-    device_.peer_connection().send(
-        proto::Command::DataRequest,
-        device_.number(),
-        proto::BlockReq{app.sector, key, static_cast<std::uint32_t>(app.length)});
-}
-
-base::Result<void> Requests::on_read_reply(const proto::Data& data, io::Slice payload) {
-    const auto found = reads_.find(data.block_id);
-    if (found == reads_.end() || !found->second.sent || found->second.app.sector != data.sector ||
-        found->second.app.length != payload.length) {
-        return base::Error{base::ErrorCode::Invalid, "a block arrived that was not asked for"};
-    }
-    device_.counters.received += payload.length / base::kSectorBytes;
-    finish_read(found->first, 0, std::move(payload));
-    return {};
-}
-
-base::Result<void> Requests::on_read_refused(const proto::BlockAck& packet) {
-    const auto found = reads_.find(packet.block_id);
-    if (found == reads_.end() || !found->second.sent || found->second.app.sector != packet.sector) {
-        return base::Error{base::ErrorCode::Invalid, "a read was refused that was never sent"};
-    }
-    finish_read(found->first, EIO, {});
-    return {};
-}
-
 void Requests::on_peer_gone() {
     leaving_.clear();
     unflushed_at_peer_ = true;
     give_up_undecided();
-    std::vector<std::uint64_t> remote;
-    for (auto& [key, read] : reads_) {
-        if (read.sent) {
-            read.sent = read.remote = false;
-            remote.push_back(key);
-        }
-    }
-    for (const std::uint64_t key : remote) {
-        start_read(key);
-    }
-}
-
-void Requests::finish_read(std::uint64_t key, int error, io::Slice data) {
-    const auto found = reads_.find(key);
-    REQUIRE(found != reads_.end());
-    core_.emit(CompleteApp{found->second.app.id, error, std::move(data)});
-    reads_.erase(found);
-    core_.progress = true;
-}
-
-bool Requests::peer_has_data() const {
-    return device_.state().conn >= ConnState::Connected &&
-           device_.state().pdsk == DiskState::UpToDate;
+    reads.on_peer_gone();
 }
 
 // --- Writes: admission ---
 
-// Application writes start only while nothing forbids it: a new data generation that must be
-// durable first, a bitmap about to be sent, a handshake that decides where the data are.
-bool Requests::gate_open() const {
-    const VolumeState& state = device_.state();
-    // The peer must know that it holds the only copy before it gets a write that we do not log.
-    if (!device_.local_usable() &&
-        (device_.peer.announcements_pending() || device_.awaits_generation())) {
-        return false;
-    }
-    if (device_.draining()) {
-        return false;
-    }
-    // A crash replays the activity log only if the superblock names us Primary. It did when we were
-    // promoted; a disk that was attached since has to be told again.
-    if (device_.local_usable() && !device_.store.on_disk(meta::kMdPrimaryInd)) {
-        return false;
-    }
-    return device_.store.durable(hold_until_) && state.conn != ConnState::WFBitMapT &&
-           state.conn != ConnState::WFSyncUUID && state.conn != ConnState::StartingSyncS &&
-           state.conn != ConnState::StartingSyncT && !device_.peer.exchange.wants_quiet() &&
-           state.disk != DiskState::Attaching && state.disk != DiskState::Negotiating &&
-           device_.peer_connection().transfer_log.writes() < kMaxTransferLog &&
-           device_.peer_connection().data_backlog() < kMaxBacklog;
-}
-
 // Takes the range and asks for the log; false if the write has to wait for another one.
 bool Requests::admit(std::uint64_t key, Write& write) {
     const AppRequest& app = write.app;
-    if (!gate_open() || ranges_.overlaps(app.sector, app.length) ||
+    if (!gate.open() || ranges_.overlaps(app.sector, app.length) ||
         device_.peer_busy(app.sector, app.length) ||
         device_.peer.target.fetching(app.sector, app.length) ||
         device_.peer.source.reading(app.sector, app.length)) {
@@ -316,7 +203,7 @@ void Requests::replicate(std::uint64_t key, Write& write) {
     }
     write.replicated = true;
     write.protocol = protocol;
-    set_net(key, write, Net::Sent);
+    set_net(key, write, PeerLeg::Sent);
     write.in_log = true;
     write.sent_at = core_.now;
     write.position = connection.data_position();
@@ -335,9 +222,9 @@ void Requests::replicate(std::uint64_t key, Write& write) {
 // what was completed before: on our disk, and under protocol C on the peer's as well.
 void Requests::start_flush() {
     const bool tell =
-        !peer_knows_our_disk_ && peer_has_data() && !device_.peer.announcements_pending();
+        !peer_knows_our_disk_ && device_.peer_has_data() && !device_.peer.announcements_pending();
     // A gate that waits for writes in progress must not keep back what those wait for.
-    const bool open = gate_open();
+    const bool open = gate.open();
     if (flush_key_ != 0 || (!tell && (!open || waiting_flushes_.empty()))) {
         return;
     }
@@ -353,7 +240,7 @@ void Requests::start_flush() {
     ++started_;
     ++unsettled_;
     const bool local = device_.local_usable();
-    const bool remote = peer_has_data();
+    const bool remote = device_.peer_has_data();
     connection.transfer_log.close_epoch();
     if (local) {
         submit_locally(flush_key_, write);
@@ -377,24 +264,6 @@ void Requests::start_flush() {
 
 void Requests::on_disk_done(const DiskTicket& ticket, int error) {
     core_.progress = true;
-    if (ticket.user == DiskUser::AppRead) {
-        if (error == 0) {
-            finish_read(ticket.key, 0, ticket.op.buffer);
-            return;
-        }
-        device_.mark_out_of_sync(ticket.op.sector, ticket.op.length);
-        device_.disk_failed(false,
-                            base::format("local READ IO error sector %llu+%llu, errno %d",
-                                         static_cast<unsigned long long>(ticket.op.sector.value),
-                                         static_cast<unsigned long long>(ticket.op.length / 512),
-                                         error));
-        if (device_.is_member()) {
-            finish_read(ticket.key, error, {});  // pass_on, and nobody else has it
-        } else {
-            start_read(ticket.key);  // from the peer
-        }
-        return;
-    }
     Write& write = writes_.at(ticket.key);
     if (error != 0 || !device_.local_usable()) {
         write.local_failed = true;
@@ -436,18 +305,18 @@ base::Result<void> Requests::on_ack(Ack ack, const proto::BlockAck& packet) {
     Write& write = found->second;
     switch (ack) {
         case Ack::Received:
-            if (write.net == Net::Sent || write.net == Net::Left) {
-                set_net(found->first, write, Net::Received);
+            if (write.net == PeerLeg::Sent || write.net == PeerLeg::Left) {
+                set_net(found->first, write, PeerLeg::Received);
             }
             break;
         case Ack::Written:
-            set_net(found->first, write, Net::Written);
+            set_net(found->first, write, PeerLeg::Written);
             break;
         case Ack::InSync:
-            set_net(found->first, write, Net::InSync);
+            set_net(found->first, write, PeerLeg::InSync);
             break;
         case Ack::Negative:
-            set_net(found->first, write, Net::Negative);
+            set_net(found->first, write, PeerLeg::Negative);
             device_.on_peer_refused_write();  // before the write is completed from our copy alone
             break;
     }
@@ -458,9 +327,9 @@ base::Result<void> Requests::on_ack(Ack ack, const proto::BlockAck& packet) {
 void Requests::on_barrier_acked(std::uint64_t key) {
     Write& write = writes_.at(key);
     write.in_log = false;
-    write.durable = write.net != Net::Negative;
-    if (write.net == Net::Sent || write.net == Net::Left) {
-        set_net(key, write, Net::Received);
+    write.durable = write.net != PeerLeg::Negative;
+    if (write.net == PeerLeg::Sent || write.net == PeerLeg::Left) {
+        set_net(key, write, PeerLeg::Received);
     }
     check(key);
 }
@@ -470,8 +339,8 @@ void Requests::on_sent(std::uint64_t position) {
         const std::uint64_t key = leaving_.front().second;
         leaving_.pop_front();
         const auto found = writes_.find(key);
-        if (found != writes_.end() && found->second.net == Net::Sent) {
-            set_net(key, found->second, Net::Left);
+        if (found != writes_.end() && found->second.net == PeerLeg::Sent) {
+            set_net(key, found->second, PeerLeg::Left);
             check(key);
         }
     }
@@ -481,20 +350,18 @@ void Requests::on_connection_lost(std::uint64_t key) {
     Write& write = writes_.at(key);
     write.in_log = false;
     // On the peer's medium: flushed there, or forced to it.
-    const bool safe = write.durable || (write.sole_copy && write.net == Net::Written);
+    const bool safe = write.durable || (write.sole_copy && write.net == PeerLeg::Written);
     if (write.completed && !is_flush(write) && !safe && !device_.local_usable()) {
         device_.note_write_lost_with_disk();
     }
-    set_net(key, write, Net::Lost);
+    set_net(key, write, PeerLeg::Lost);
     check(key);
 }
 
 // What this disk holds of unfinished writes is out of reach: only the peer's copy counts for them.
 void Requests::on_disk_lost() {
     on_disk_doubted();
-    for (Held& held : held_) {  // the generation that they wait for will never be stored
-        held.completion.error = held.ours_alone ? EIO : held.completion.error;
-    }
+    completions.on_disk_lost();
     std::vector<std::uint64_t> undecided;
     core_.work.add(writes_.size());
     for (auto& [key, write] : writes_) {
@@ -522,38 +389,21 @@ void Requests::on_generation_known() {
 }
 
 void Requests::on_disk_doubted() {
-    peer_knows_our_disk_ = !peer_has_data();
+    peer_knows_our_disk_ = !device_.peer_has_data();
     telling_peer_ = false;
     core_.progress = true;
 }
 
-bool Requests::net_satisfied(const Write& write) const {
-    if (!write.replicated) {
-        return true;
-    }
-    if (write.net == Net::Lost || write.net == Net::None || write.net == Net::Negative) {
-        return true;
-    }
-    if (write.local_failed && !is_flush(write) &&
-        (!peer_knows_our_disk_ || device_.awaits_generation())) {
-        return false;
-    }
-    if (write.durable || write.net == Net::Written || write.net == Net::InSync) {
-        return true;
-    }
-    // Without a copy of our own, the data must be on the peer's disk.
-    if (!has_own_copy(write) || is_flush(write)) {
-        return false;
-    }
-    switch (write.protocol) {
-        case ReplicationProtocol::A:
-            return write.net != Net::Sent;
-        case ReplicationProtocol::B:
-            return write.net == Net::Received;
-        case ReplicationProtocol::C:
-            return false;
-    }
-    return false;
+WriteLegs Requests::legs_of(const Write& write) const {
+    return {.protocol = write.protocol,
+            .flush = is_flush(write),
+            .own_copy = has_own_copy(write),
+            .own_failed = write.local_failed,
+            .peer_knows_our_disk = peer_knows_our_disk_ && !device_.awaits_generation(),
+            .replicated = write.replicated,
+            .peer = write.net,
+            .peer_durable = write.durable,
+            .peer_full = write.peer_full};
 }
 
 // Completes the write, or lets go of it, as far as it is.
@@ -563,7 +413,7 @@ void Requests::check(std::uint64_t key) {
     if (write.local_pending) {
         return;
     }
-    if (!write.completed && net_satisfied(write)) {
+    if (!write.completed && may_complete(legs_of(write))) {
         complete(key, write);
     } else if (!write.completed && !has_own_copy(write) && write.in_log) {
         device_.peer_connection().transfer_log.close_epoch();  // the barrier ack decides
@@ -600,15 +450,10 @@ void Requests::give_up_undecided() {
     }
     for (const std::uint64_t key : undecided()) {
         Write& write = writes_.at(key);
-        set_net(key, write, Net::Lost);
+        set_net(key, write, PeerLeg::Lost);
         write.durable = false;
         check(key);
     }
-}
-
-bool Requests::remote_ok(const Write& write) const {
-    return write.peer_full &&
-           (write.durable || write.net == Net::Written || write.net == Net::InSync);
 }
 
 // The application hears of it. A write of the current epoch closes that: a later one may depend on
@@ -617,7 +462,8 @@ void Requests::complete(std::uint64_t key, Write& write) {
     write.completed = true;
     --started_;
     core_.progress = true;
-    const int error = has_own_copy(write) || remote_ok(write) ? 0 : EIO;
+    const WriteLegs legs = legs_of(write);
+    const int error = has_good_copy(legs) ? 0 : EIO;
     TransferLog& transfer_log = device_.peer_connection().transfer_log;
     if (write.replicated && write.in_log && write.epoch == transfer_log.current_epoch()) {
         // The end of a resync waits for the barrier acks of the writes that were part of it.
@@ -627,14 +473,7 @@ void Requests::complete(std::uint64_t key, Write& write) {
             transfer_log.close_epoch_soon();
         }
     }
-    const bool ours_alone = !remote_ok(write);
-    const auto tell = [this, error, ours_alone](RequestId id) {
-        if (device_.store.durable(hold_until_)) {
-            core_.emit(CompleteApp{id, error, {}});
-        } else {
-            held_.push_back({CompleteApp{id, error, {}}, ours_alone});
-        }
-    };
+    const auto tell = [&](RequestId id) { completions.write({id, error, {}}, !peer_has_it(legs)); };
     if (is_flush(write)) {
         flush_key_ = 0;
         std::vector<AppRequest> flushes = std::exchange(running_flushes_, {});
@@ -645,7 +484,7 @@ void Requests::complete(std::uint64_t key, Write& write) {
             }
         }
         const bool unknown = write.local_failed && !peer_knows_our_disk_;
-        if ((error != 0 || unknown) && !device_.local_usable() && peer_has_data()) {
+        if ((error != 0 || unknown) && !device_.local_usable() && device_.peer_has_data()) {
             // Our disk has gone under it: once more, at the peer.
             waiting_flushes_.insert(waiting_flushes_.begin(), flushes.begin(), flushes.end());
             return;
@@ -663,7 +502,7 @@ void Requests::complete(std::uint64_t key, Write& write) {
 void Requests::release(std::uint64_t key, Write& write) {
     settle_bits(write);
     unsettled_ -= write.started ? 1 : 0;
-    set_net(key, write, Net::None);
+    set_net(key, write, PeerLeg::None);
     if (write.in_sync) {
         in_sync_.remove(write.app.sector, key);
     }
@@ -679,17 +518,17 @@ void Requests::settle_bits(const Write& write) {
     if (is_flush(write) || !write.local) {
         return;
     }
-    const bool peer_has_it = write.durable && write.net != Net::Negative;
+    const bool peer_has_it = write.durable && write.net != PeerLeg::Negative;
     if (write.local_failed || !peer_has_it) {
         device_.mark_out_of_sync(write.app.sector, write.app.length);
         keep_marked(write.app);
-    } else if (write.net == Net::InSync) {
+    } else if (write.net == PeerLeg::InSync) {
         device_.mark_in_sync(write.app.sector, write.app.length);
     }
 }
 
-void Requests::set_net(std::uint64_t key, Write& write, Net net) {
-    const auto waits = [](Net at) { return at == Net::Sent || at == Net::Left; };
+void Requests::set_net(std::uint64_t key, Write& write, PeerLeg net) {
+    const auto waits = [](PeerLeg at) { return at == PeerLeg::Sent || at == PeerLeg::Left; };
     if (waits(write.net)) {
         --unacknowledged_;
         unacknowledged_bytes_ -= write.app.length;
@@ -699,7 +538,7 @@ void Requests::set_net(std::uint64_t key, Write& write, Net net) {
         unacknowledged_bytes_ += write.app.length;
     }
     write.net = net;
-    if (net == Net::InSync && !std::exchange(write.in_sync, true)) {
+    if (net == PeerLeg::InSync && !std::exchange(write.in_sync, true)) {
         in_sync_.add(write.app.sector, write.app.length, key);
     }
 }
@@ -709,24 +548,18 @@ void Requests::keep_marked(const AppRequest& newer) {
     in_sync_.take_overlapping(newer.sector, newer.length, [this](std::uint64_t key) {
         Write& older = writes_.at(key);
         older.in_sync = false;
-        if (older.net == Net::InSync) {
-            set_net(key, older, Net::Written);
+        if (older.net == PeerLeg::InSync) {
+            set_net(key, older, PeerLeg::Written);
         }
     });
 }
 
 void Requests::advance() {
-    if (!held_.empty() && device_.store.durable(hold_until_)) {
-        for (Held& held : held_) {
-            core_.emit(std::move(held.completion));
-        }
-        held_.clear();
-        core_.progress = true;
-    }
-    if (!peer_has_data()) {
+    completions.advance();
+    if (!device_.peer_has_data()) {
         give_up_undecided();
     }
-    while (!logged_.empty() && gate_open()) {
+    while (!logged_.empty() && gate.open()) {
         const std::uint64_t key = logged_.front();
         logged_.pop_front();
         start(key);
@@ -735,37 +568,24 @@ void Requests::advance() {
     while (!waiting_.empty() && admit(waiting_.front(), writes_.at(waiting_.front()))) {
         waiting_.pop_front();
     }
-    if (!waiting_reads_.empty()) {
-        core_.work.add(waiting_reads_.size());
-        for (const std::uint64_t key : std::exchange(waiting_reads_, {})) {
-            start_read(key);
-        }
-    }
+    reads.advance();
     start_flush();
 }
 
-void Requests::fail_waiting(int error) {
-    for (const std::uint64_t key : std::exchange(waiting_, {})) {
-        core_.emit(CompleteApp{writes_.at(key).app.id, error, {}});
-        writes_.erase(key);
-    }
-    for (const AppRequest& flush : std::exchange(waiting_flushes_, {})) {
-        core_.emit(CompleteApp{flush.id, error, {}});
-    }
-    for (const std::uint64_t key : std::exchange(waiting_reads_, {})) {
-        finish_read(key, error, {});
-    }
-    core_.progress = true;
+bool Requests::idle() const {
+    return writes_.empty() && reads.pending() == 0 && waiting_flushes_.empty() &&
+           completions.none_held();
 }
 
-bool Requests::idle() const {
-    return writes_.empty() && reads_.empty() && waiting_flushes_.empty() && held_.empty();
+std::optional<GateReason> Requests::held_back_by() const {
+    const bool waits = !waiting_.empty() || !logged_.empty() || !waiting_flushes_.empty();
+    return waits ? gate.closed_by() : std::nullopt;
 }
 
 io::Instant Requests::oldest_unacknowledged() const {
     for (const auto& [key, write] : writes_) {
         core_.work.add();
-        if (write.replicated && !write.completed && write.in_log && !net_satisfied(write)) {
+        if (write.replicated && !write.completed && write.in_log && !may_complete(legs_of(write))) {
             return write.sent_at;
         }
     }

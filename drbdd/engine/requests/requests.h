@@ -1,11 +1,15 @@
-// The application's requests on one volume: reads, replicated writes, flushes. A write's life: wait
-// for overlapping ones, activity log, then local disk and peer in parallel, completion as the
+// The application's requests on one volume: replicated writes and flushes; reads. A write's life:
+// wait for overlapping ones, activity log, then local disk and peer in parallel, completion as the
 // protocol asks, and a place in the transfer log until the peer's barrier ack says that it is safe
 // there. Wire specification, sections 6.1 to 6.5, 6.10, 6.11.
 #pragma once
 
 #include "base/result.h"
 #include "drbdd/engine/core.h"
+#include "drbdd/engine/requests/completions.h"
+#include "drbdd/engine/requests/gate.h"
+#include "drbdd/engine/requests/reads.h"
+#include "drbdd/engine/rules/completion.h"
 #include "drbdd/engine/volume/local_disk.h"
 #include "drbdd/engine/volume/meta_store.h"
 #include "drbdd/engine/volume/ranges.h"
@@ -13,6 +17,7 @@
 #include <cstdint>
 #include <deque>
 #include <map>
+#include <optional>
 #include <vector>
 
 namespace engine {
@@ -22,7 +27,16 @@ class Device;
 class Requests {
 public:
     Requests(Core& core, Device& device)
-        : core_(core), device_(device), ranges_(&core.work), in_sync_(&core.work) {}
+        : gate(device),
+          completions(core, device, gate),
+          reads(core, device, completions, ranges_),
+          core_(core),
+          device_(device),
+          ranges_(&core.work),
+          in_sync_(&core.work) {}
+
+    Requests(const Requests&) = delete;
+    Requests& operator=(const Requests&) = delete;
 
     void submit(AppRequest request);
 
@@ -34,8 +48,6 @@ public:
     // An error means a violation of the protocol: the peer acknowledges what we never sent.
     base::Result<void> on_ack(Ack ack, const proto::BlockAck& packet);
     void on_barrier_acked(std::uint64_t key);
-    base::Result<void> on_read_reply(const proto::Data& data, io::Slice payload);
-    base::Result<void> on_read_refused(const proto::BlockAck& packet);
     // Packets up to this byte of the data socket have left (protocol A).
     void on_sent(std::uint64_t position);
     // The peer's word counts no more for this write; remote reads go elsewhere.
@@ -48,11 +60,6 @@ public:
     void on_disk_doubted();
     // The peer has begun the generation in which we write without a disk.
     void on_generation_known();
-    // Everything still waiting is answered with an error: the volume goes down.
-    void fail_waiting(int error);
-
-    // Completions are held back until this generation of the metadata is durable.
-    void hold_until(MetaStore::Generation generation) { hold_until_ = generation; }
 
     void advance();
 
@@ -68,7 +75,10 @@ public:
 
     bool idle() const;
 
-    std::uint64_t pending() const { return writes_.size() + reads_.size(); }  // not completed
+    std::uint64_t pending() const { return writes_.size() + reads.pending(); }  // not completed
+
+    // Why writes wait that have not started; nothing where none waits.
+    std::optional<GateReason> held_back_by() const;
 
     std::uint64_t unacknowledged() const { return unacknowledged_; }  // sent, no answer yet
 
@@ -78,9 +88,11 @@ public:
 
     io::Instant last_activity() const { return last_activity_; }
 
-private:
-    enum class Net : std::uint8_t { None, Sent, Left, Received, Written, InSync, Negative, Lost };
+    Gate gate;
+    Completions completions;
+    Reads reads;
 
+private:
     struct Write {
         AppRequest app;
         bool started = false;    // given to disk and peer
@@ -89,7 +101,7 @@ private:
         bool local = false;
         bool local_pending = false;
         bool local_failed = false;
-        Net net = Net::None;                                    // changed by set_net()
+        PeerLeg net = PeerLeg::None;                            // changed by set_net()
         ReplicationProtocol protocol = ReplicationProtocol::C;  // that it was sent under
         bool in_sync = false;                                   // entered in in_sync_
         bool durable = false;                                   // barrier ack received
@@ -103,23 +115,6 @@ private:
         io::Instant sent_at{};
     };
 
-    // A completion that waits for the new generation to be stored.
-    struct Held {
-        CompleteApp completion;
-        bool ours_alone = false;  // no other copy is known to be good
-    };
-
-    struct Read {
-        AppRequest app;
-        bool remote = false;
-        bool sent = false;
-    };
-
-    bool gate_open() const;
-    bool peer_has_data() const;
-    void start_read(std::uint64_t key);
-    void read_remotely(std::uint64_t key, Read& read);
-    void finish_read(std::uint64_t key, int error, io::Slice data);
     bool admit(std::uint64_t key, Write& write);  // false: has to wait
     void start(std::uint64_t key);
     void submit_locally(std::uint64_t key, Write& write);
@@ -127,16 +122,15 @@ private:
     void start_flush();
     void report_failure(const Write& write, int error);
     void check(std::uint64_t key);
-    bool net_satisfied(const Write& write) const;
+    WriteLegs legs_of(const Write& write) const;
     bool has_own_copy(const Write& write) const;
     std::vector<std::uint64_t> undecided() const;
     void give_up_undecided();
     void complete(std::uint64_t key, Write& write);
     void release(std::uint64_t key, Write& write);
-    void set_net(std::uint64_t key, Write& write, Net net);
+    void set_net(std::uint64_t key, Write& write, PeerLeg net);
     void keep_marked(const AppRequest& newer);
     void settle_bits(const Write& write);
-    bool remote_ok(const Write& write) const;
 
     static bool is_flush(const Write& write) { return write.app.op == AppRequest::Op::Flush; }
 
@@ -144,17 +138,13 @@ private:
     Device& device_;
     std::uint64_t next_key_ = 1;
     std::map<std::uint64_t, Write> writes_;
-    std::map<std::uint64_t, Read> reads_;
-    Ranges<std::uint64_t> ranges_;             // of writes admitted and not completed
-    Ranges<std::uint64_t> in_sync_;            // of writes that will clear bits with their ack
-    std::deque<std::uint64_t> waiting_;        // writes not admitted yet
-    std::deque<std::uint64_t> logged_;         // have their log extents, wait for the gate
-    std::deque<std::uint64_t> waiting_reads_;  // for an overlapping write
+    Ranges<std::uint64_t> ranges_;       // of writes admitted and not completed
+    Ranges<std::uint64_t> in_sync_;      // of writes that will clear bits with their ack
+    std::deque<std::uint64_t> waiting_;  // writes not admitted yet
+    std::deque<std::uint64_t> logged_;   // have their log extents, wait for the gate
     std::vector<AppRequest> waiting_flushes_;
     std::vector<AppRequest> running_flushes_;  // answered together by the flush under way
     std::deque<std::pair<std::uint64_t, std::uint64_t>> leaving_;  // position, key (protocol A)
-    std::vector<Held> held_;
-    MetaStore::Generation hold_until_ = 0;
     std::uint64_t flush_key_ = 0;
     bool unflushed_at_peer_ = true;  // replicated, or connected, since the last flush that we sent
     bool peer_knows_our_disk_ = true;

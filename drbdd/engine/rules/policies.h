@@ -23,6 +23,10 @@ enum class AfterSplitBrain : std::uint8_t {
 
 enum class RrConflict : std::uint8_t { Disconnect, CallPriLost, Violently };
 
+// Numbers are those of P_PROTOCOL. A: the data have left; B: the peer has them; C: they are on its
+// disk.
+enum class ReplicationProtocol : std::uint8_t { A = 1, B = 2, C = 3 };
+
 // What happens before the data are used without the peer (specification of the
 // configuration, 13.2).
 enum class Fencing : std::uint8_t { DontCare, ResourceOnly };

@@ -215,7 +215,7 @@ void Device::begin_generation(GenerationIds next) {
     store.set_ids(next);
     set_peer_may_bear_current(false);
     // No write of the new generation is completed before the generation is on stable storage.
-    requests.hold_until(store.generation());
+    requests.gate.hold_until(store.generation());
     log_line(base::LogLevel::Info, "new current UUID " + describe(next));
     peer.announce_uuids();
 }
@@ -327,9 +327,7 @@ void Device::disk_failed(bool metadata, const std::string& what) {
     if (!metadata && settings_.disk.on_io_error == OnIoError::PassOn) {
         // Where nobody else has these data, older ones would take their place if they counted as
         // Inconsistent: who asked hears of the error, and that is all.
-        const bool peer_has_them =
-            state_.conn >= ConnState::Connected && state_.pdsk == DiskState::UpToDate;
-        if (state_.disk > DiskState::Inconsistent && peer_has_them) {
+        if (state_.disk > DiskState::Inconsistent && peer_has_data()) {
             VolumeState next = state_;
             next.disk = DiskState::Inconsistent;
             change_state(next);
@@ -349,6 +347,7 @@ void Device::disk_failed(bool metadata, const std::string& what) {
     }
     change_disk(DiskState::Failed);
     peer.announce_state();
+    peer.forget_unstored_ids();
     store.close();
     log.abandon();
     requests.on_disk_lost();
@@ -400,9 +399,7 @@ bool Device::give_up_generation() {
 
 // Without a disk a Primary goes on with these data, and accepts no others (3.6).
 void Device::remember_exposed_data() {
-    const bool at_peer = state_.conn >= ConnState::Connected &&
-                         state_.pdsk == DiskState::UpToDate && peer.peer_ids().has_value();
-    if (at_peer) {
+    if (peer_has_data() && peer.peer_ids()) {
         go_on_with_peers_data();
     } else if (store.is_open() && state_.disk >= DiskState::Inconsistent && !refuse_attached_) {
         lineage_.lost_disk(ids(), state_.disk);  // not one whose attach is refused
@@ -486,9 +483,11 @@ void Device::on_disk_ended(const DiskTicket& ticket, int error) {
         doubts_its_cache_ || (error != 0 && ticket.op.kind == io::DiskOp::Kind::Flush);
     switch (ticket.user) {
         case DiskUser::AppWrite:
-        case DiskUser::AppRead:
         case DiskUser::AppFlush:
             requests.on_disk_done(ticket, error);
+            break;
+        case DiskUser::AppRead:
+            requests.reads.on_disk_done(ticket, error);
             break;
         case DiskUser::PeerWrite:
             peer_writes_.on_write_done(*this, ticket, error);
@@ -660,6 +659,9 @@ VolumeStatus Device::status(io::Instant now) const {
     s.unacked = peer_writes_.unacked(*this);
     s.ap_in_flight_sectors = requests.unacknowledged_bytes() / base::kSectorBytes;
     s.rs_in_flight_sectors = peer.target.in_flight_bytes() / base::kSectorBytes;
+    if (const std::optional<GateReason> reason = requests.held_back_by()) {
+        s.held_back_by = name(*reason);
+    }
     s.was_alone = store.is_open() && store.was_alone();
     s.usable = usable();
     s.logical_block_bytes = block_bytes();

@@ -84,6 +84,11 @@ public:
     // Everything that was marked has been written again.
     void trust_its_cache() { doubts_its_cache_ = false; }
 
+    // The peer's copy is good, and at hand.
+    bool peer_has_data() const {
+        return state_.conn >= ConnState::Connected && state_.pdsk == DiskState::UpToDate;
+    }
+
     // The local copy may be read and written.
     bool local_usable() const {
         return disk.accepts() && !detaching_ && state_.disk >= DiskState::Inconsistent &&
@@ -143,7 +148,7 @@ public:
     // works, at the price of reading the rest of the block.
     std::uint32_t block_bytes() const;
 
-    Connection& peer_connection() { return connection_; }
+    Connection& peer_connection() const { return connection_; }
 
     bool usable() const;
     VolumeStatus status(io::Instant now) const;

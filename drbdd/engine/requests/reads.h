@@ -1,0 +1,60 @@
+// The application's reads: from our disk where its copy is good, else from the peer, which does not
+// order them against its own writes. Wire specification, sections 6.10 and 6.11.
+#pragma once
+
+#include "base/result.h"
+#include "drbdd/engine/core.h"
+#include "drbdd/engine/requests/completions.h"
+#include "drbdd/engine/volume/disk_ticket.h"
+#include "drbdd/engine/volume/ranges.h"
+#include "proto/packets.h"
+
+#include <cstdint>
+#include <deque>
+#include <map>
+
+namespace engine {
+
+class Device;
+
+class Reads {
+public:
+    // `writes`: ranges of the application's writes that are under way.
+    Reads(Core& core, Device& device, Completions& completions, const Ranges<std::uint64_t>& writes)
+        : core_(core), device_(device), completions_(completions), writes_(writes) {}
+
+    void submit(std::uint64_t key, AppRequest request);
+    void on_disk_done(const DiskTicket& ticket, int error);
+
+    // An error means a violation of the protocol.
+    base::Result<void> on_reply(const proto::Data& data, io::Slice payload);
+    base::Result<void> on_refused(const proto::BlockAck& packet);
+
+    // What was asked of the peer goes elsewhere.
+    void on_peer_gone();
+
+    void advance();
+
+    std::size_t pending() const { return reads_.size(); }
+
+private:
+    struct Read {
+        AppRequest app;
+        bool sent = false;  // to the peer
+    };
+
+    void start(std::uint64_t key);
+    void ask_peer(std::uint64_t key, Read& read);
+    bool served_locally(const AppRequest& app) const;
+    void finish(std::uint64_t key, int error, io::Slice data);
+
+    Core& core_;
+    Device& device_;
+    Completions& completions_;
+    const Ranges<std::uint64_t>& writes_;
+    std::map<std::uint64_t, Read> reads_;
+    // For an overlapping write, a disk that is being attached, or the end of a suspension.
+    std::deque<std::uint64_t> waiting_;
+};
+
+}  // namespace engine
