@@ -59,6 +59,33 @@ TEST(SimDiskless, AGenerationThatWasNotStoredIsNotTold) {
     });
 }
 
+// It has seen the generation that we bear. If we are promoted behind its back and write, it must
+// not find our data under that name and take them for its own. Wide seed 910008135.
+TEST(SimDiskless, WhoIsPromotedBehindItsBackTakesAnotherName) {
+    over_seeds(12, [](std::uint64_t seed) {
+        TestCluster cluster(with_seed(seed));
+        cluster.fence_network = false;  // nobody keeps the two apart
+        cluster.start_in_sync();
+        cluster.promote(Node::Bob);
+        ASSERT_TRUE(cluster.detach(Node::Bob).ok());
+        cluster.random_writes(Node::Bob, 20, 100ms);
+        cluster.run_for(300ms);
+        ASSERT_TRUE(cluster.drain());
+        const std::uint64_t seen = cluster.status(Node::Alice).current_uuid | 1;
+        cluster.cut_link();
+        ASSERT_TRUE(cluster.run_until(
+            [&] { return cluster.conn(Node::Alice) < ConnState::Connected; }, 60s));
+        ASSERT_TRUE(cluster.promote(Node::Alice).ok());
+        EXPECT_NE(cluster.status(Node::Alice).current_uuid | 1, seen);
+        cluster.random_writes(Node::Alice, 10, 100ms);
+        cluster.run_for(1s);
+        ASSERT_TRUE(cluster.demote(Node::Alice).ok());
+        cluster.heal_link();
+        cluster.run_for(20s);
+        EXPECT_NE(cluster.conn(Node::Bob), ConnState::Connected);
+    });
+}
+
 TEST(SimDiskless, AfterAWriteOnlyThePeersDiskHoldsAll) {
     over_seeds(20, [](std::uint64_t seed) {
         TestCluster cluster(with_seed(seed));

@@ -65,7 +65,9 @@ void History::power_cut(Node node, bool receiving) {
 
 void History::flush_lost(Node node) {
     lower(node, Holds::Flushed);
-    if (!diverged() && holds(other(node)) != Holds::All) {
+    // A node that has gone its own way holds the only copy of that, and its cache shows it for a
+    // while.
+    if (diverged() || holds(other(node)) != Holds::All) {
         nodes_[index(node)].lineage->fall_back_to_flushed();
     }
 }

@@ -14,6 +14,7 @@ namespace {
 
 constexpr std::size_t kCheckedPerStep = 64;
 constexpr io::Duration kBitsOnDisk = std::chrono::seconds(10);
+constexpr io::Duration kFlagsOnDisk = std::chrono::seconds(10);  // slow disks included
 
 bool source_side(ConnState conn) {
     return conn == ConnState::WFBitMapS || conn == ConnState::SyncSource ||
@@ -194,6 +195,9 @@ void Oracles::look_at_volume(Node node, std::size_t volume, const engine::Volume
         n.replaced_in_core.clear();
     }
     // The log speaks for writes that are not finished, and for what a crash of a Primary leaves.
+    if (n.log_counts) {
+        n.log_counted_at = world_.now();
+    }
     n.log_counts =
         status.state.role == Role::Primary ||
         (status.state.peer == Role::Primary && status.state.pdsk < DiskState::Inconsistent);
@@ -290,8 +294,8 @@ void Oracles::after_process_gone(Node node) {
         // The activity log speaks for a Primary that has crashed, and for who worked for one; and
         // the bits of a resync are cleared on disk a while after its end.
         const bool just_synced = world_.now() - volumes_[i].synced_at < kBitsOnDisk;
-        volumes_[i].may_copy_more = volumes_[i].may_copy_more || n.log_counts || just_synced ||
-                                    n.state.role == Role::Primary;
+        const bool log_counted = n.log_counts || world_.now() - n.log_counted_at < kFlagsOnDisk;
+        volumes_[i].may_copy_more = volumes_[i].may_copy_more || log_counted || just_synced;
         n.state = {};
         n.uuid_in_core.reset();
         n.replaced_in_core.clear();

@@ -62,6 +62,7 @@ private:
         std::uint64_t size_sectors = 0;
         bool was_power_cut = false;
         bool log_counts = false;
+        io::Instant log_counted_at{};  // on disk it counts a moment longer
     };
 
     struct PerVolume {

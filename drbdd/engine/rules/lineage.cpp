@@ -17,6 +17,7 @@ void Lineage::attached(bool crashed_primary, bool was_connected, const Generatio
     peer_lacks_writes_ = false;
     crashed_connected_ = was_connected && !ids.has_equal_target();
     peer_may_bear_current_ = crashed_connected_ || ids.has_equal_target();
+    peer_uses_current_ = false;
 }
 
 void Lineage::exposed(std::uint64_t current) {
@@ -53,7 +54,7 @@ std::optional<GenerationIds> Lineage::parted(const GenerationIds& ids) const {
         next.bitmap = next.current;
         return next;
     }
-    if (!peer_may_bear_current_) {
+    if (!peer_may_bear_current_ && !peer_uses_current_) {
         return std::nullopt;
     }
     // The older identifiers are worth more than a mere possibility: a peer that bears one that we

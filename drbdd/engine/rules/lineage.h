@@ -47,6 +47,10 @@ public:
     // UUID, or may have come to its end without our knowing.
     void peer_may_bear_current(bool may);
 
+    // A peer without a disk writes and reads on ours: its applications have seen what we bear now.
+    // If we go on without it, its return must not find our data under the same identifier.
+    void peer_uses_current(bool uses) { peer_uses_current_ = uses; }
+
     // --- What follows ---
 
     // From now on our data go their own way: the identifiers under which they do, but for the new
@@ -92,6 +96,7 @@ private:
     bool lost_newest_data_ = false;
     bool peer_lacks_writes_ = false;
     bool peer_may_bear_current_ = false;
+    bool peer_uses_current_ = false;
     bool crashed_connected_ = false;  // nobody knows whether a resync had come to its end
 };
 

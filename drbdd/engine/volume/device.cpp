@@ -129,6 +129,10 @@ void Device::after_change(const VolumeState& old) {
     if (!primary) {
         lineage_.demoted();
     }
+    if (state_.conn >= ConnState::Connected) {
+        lineage_.peer_uses_current(state_.peer == Role::Primary &&
+                                   state_.pdsk < DiskState::Inconsistent);
+    }
     update_flags();
     if (parts_ways(old, state_) && store.is_open() && state_.disk == DiskState::UpToDate) {
         part_ways();
@@ -214,6 +218,7 @@ void Device::begin_generation(GenerationIds next) {
     next.current = uuid | bit;
     store.set_ids(next);
     set_peer_may_bear_current(false);
+    lineage_.peer_uses_current(names_generation_for_peer(state_));
     // No write of the new generation is completed before the generation is on stable storage.
     requests.gate.hold_until(store.generation());
     log_line(base::LogLevel::Info, "new current UUID " + describe(next));
@@ -232,6 +237,9 @@ void Device::attach(const io::DiskGeometry& geometry) {
 void Device::finish_attach() {
     meta::Superblock& superblock = store.superblock();
     lineage_.attached(attacher_.crashed_primary(), superblock.has(meta::kMdConnectedInd), ids());
+    // A process that ended in disorder may have met a flush that failed.
+    doubts_its_cache_ =
+        doubts_its_cache_ || attacher_.crashed_primary() || superblock.has(meta::kMdConnectedInd);
     if (attacher_.marked_kib() > 0) {
         log_line(base::LogLevel::Info,
                  base::format("Marked additional %llu KB as out-of-sync based on AL.",

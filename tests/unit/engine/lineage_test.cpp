@@ -43,6 +43,17 @@ TEST(Lineage, APeerThatMayBearOursIsPartedFromAgain) {
     EXPECT_EQ(*next, (GenerationIds{kOurs, kOlder, {kOurs, kOldest}}));
 }
 
+// Its applications have seen what we bear: what we write alone must not pass for that.
+TEST(Lineage, APeerThatWorkedOnOurDiskIsPartedFromAgain) {
+    Lineage lineage;
+    lineage.peer_uses_current(true);
+    const auto next = lineage.parted({kOurs, kOlder, {}});
+    ASSERT_TRUE(next);
+    EXPECT_EQ(*next, (GenerationIds{kOurs, kOlder, {kOurs, 0}}));
+    lineage.peer_uses_current(false);
+    EXPECT_FALSE(lineage.parted({kOurs, kOlder, {}}));
+}
+
 // A mere possibility pushes no identifier out that a peer may bear.
 TEST(Lineage, AFullHistoryIsWorthMoreThanWhatMayBe) {
     Lineage lineage;
