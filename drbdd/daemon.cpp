@@ -387,6 +387,7 @@ void Daemon::run_on(Entry& entry, const control::Request& request, Done done) {
                                      Command::Detach,
                                      Command::Invalidate,
                                      Command::InvalidateRemote,
+                                     Command::NewCurrentUuid,
                                      Command::PauseSync,
                                      Command::ResumeSync,
                                      Command::SuspendIo,
@@ -444,6 +445,9 @@ void Daemon::run_on(Entry& entry, const control::Request& request, Done done) {
                 return;
             case Command::InvalidateRemote:
                 core.command(engine::InvalidateRemote{volume}, answer);
+                return;
+            case Command::NewCurrentUuid:
+                core.command(engine::NewCurrentUuid{volume, request.clear_bitmap}, answer);
                 return;
             case Command::PauseSync:
             case Command::ResumeSync:

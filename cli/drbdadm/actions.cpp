@@ -288,6 +288,13 @@ int invalidate_remote(Context& context, const Target& target) {
     return execute_on_minor(context, target, request_for(Command::InvalidateRemote, target), "");
 }
 
+int new_current_uuid(Context& context, const Target& target) {
+    control::Request request = request_for(Command::NewCurrentUuid, target);
+    request.clear_bitmap = context.line.clear_bitmap;
+    return execute_on_minor(
+        context, target, request, context.line.clear_bitmap ? " --clear-bitmap" : "");
+}
+
 int pause_sync(Context& context, const Target& target) {
     return execute_on_minor(context, target, request_for(Command::PauseSync, target), "");
 }

@@ -19,6 +19,7 @@ int become_primary(Context& context, const Target& target);  // as the section s
 int secondary(Context& context, const Target& target);
 int invalidate(Context& context, const Target& target);
 int invalidate_remote(Context& context, const Target& target);
+int new_current_uuid(Context& context, const Target& target);
 int pause_sync(Context& context, const Target& target);
 int suspend_io(Context& context, const Target& target);
 int resume_io(Context& context, const Target& target);

@@ -21,6 +21,7 @@ enum LongOption {
     kShowSecrets,
     kForce,  // from here on: of certain commands
     kDiscardMyData,
+    kClearBitmap,
     kJson,
     kStatistics,
     kSkipDisk,
@@ -75,7 +76,7 @@ constexpr option kOptions[] = {
     {"stop", required_argument, nullptr, kForDrbdsetup},
     {"assume-peer-has-space", no_argument, nullptr, kForDrbdsetup},
     {"assume-clean", no_argument, nullptr, kForDrbdsetup},
-    {"clear-bitmap", no_argument, nullptr, kForDrbdsetup},
+    {"clear-bitmap", no_argument, nullptr, kClearBitmap},
     {"set-defaults", no_argument, nullptr, kSetDefaults},
 };
 
@@ -152,6 +153,9 @@ void take_option(CommandLine& line, int code, const std::string& name, const std
             break;
         case kDiscardMyData:
             line.discard_my_data = true;
+            break;
+        case kClearBitmap:
+            line.clear_bitmap = true;
             break;
         case kJson:
             line.json = true;

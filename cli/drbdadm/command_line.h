@@ -33,6 +33,7 @@ struct CommandLine {
     std::vector<std::string> given;
     bool force = false;
     bool discard_my_data = false;
+    bool clear_bitmap = false;
     bool json = false;
     bool statistics = false;
     bool skip_disk = false;  // adjust

@@ -95,7 +95,7 @@ constexpr CommandSpec kCommands[] = {
     {"suspend-io", Scope::Volume, suspend_io},
     {"resume-io", Scope::Volume, resume_io},
     {"invalidate-remote", Scope::Volume, invalidate_remote},
-    {"new-current-uuid", Scope::Volume, refused, "clear-bitmap"},
+    {"new-current-uuid", Scope::Volume, new_current_uuid, "clear-bitmap"},
 };
 
 // Every handler is a command of this kind.

@@ -21,7 +21,6 @@ constexpr std::string_view kNoProxy = "there is no DRBD Proxy to run";
 constexpr Refusal kRefusals[] = {
     {"resize", "the size of a device is that of its disk when it is attached"},
     {"verify", "it has no online verify"},
-    {"new-current-uuid", "use 'drbdadm primary --force', which syncs everything once"},
     {"new-peer", kTwoNodes},
     {"del-peer", kTwoNodes},
     {"new-path", kTwoNodes},

@@ -105,6 +105,7 @@ int change_device(Command command, const Arguments& arguments, cli::Client& clie
     request.resource = found->resource.name;
     request.volume = found->device.volume;
     request.force = arguments.force;
+    request.clear_bitmap = arguments.clear_bitmap;
     return execute(client, std::move(request), std::to_string(found->device.minor));
 }
 
@@ -140,6 +141,10 @@ int invalidate(const Arguments& arguments, cli::Client& client) {
 
 int invalidate_remote(const Arguments& arguments, cli::Client& client) {
     return change_device(Command::InvalidateRemote, arguments, client);
+}
+
+int new_current_uuid(const Arguments& arguments, cli::Client& client) {
+    return change_device(Command::NewCurrentUuid, arguments, client);
 }
 
 int pause_sync(const Arguments& arguments, cli::Client& client) {
@@ -351,6 +356,7 @@ constexpr CommandSpec kCommands[] = {
     {"detach", "f", "MINOR", detach},
     {"invalidate", "", "MINOR", invalidate},
     {"invalidate-remote", "", "MINOR", invalidate_remote},
+    {"new-current-uuid", "C", "MINOR", new_current_uuid},
     {"pause-sync", "", "MINOR", pause_sync},
     {"resume-sync", "", "MINOR", resume_sync},
     {"suspend-io", "", "MINOR", suspend_io},
@@ -379,7 +385,6 @@ constexpr Refusal kRefusals[] = {
     {"resize", kFixedSize},
     {"check-resize", kFixedSize},
     {"verify", "it has no online verify"},
-    {"new-current-uuid", "use primary --force, which syncs everything once"},
     {"events", "its successor events2 tells more"},
     {"peer-device-options", "they are options of disk-options here"},
     {"new-peer", kOnePeer},

@@ -25,6 +25,7 @@ struct Arguments {
     bool poll = false;
     bool force = false;
     bool discard_my_data = false;
+    bool clear_bitmap = false;
     bool show_defaults = false;
     bool set_defaults = false;
     config::Options options;  // those of a section of drbd.conf

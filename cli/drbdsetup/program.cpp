@@ -41,6 +41,7 @@ constexpr option kOptions[] = {
     {"show-defaults", no_argument, nullptr, 'X'},
     {"set-defaults", no_argument, nullptr, 'S'},
     {"discard-my-data", no_argument, nullptr, 'Y'},
+    {"clear-bitmap", no_argument, nullptr, 'C'},
     {"run-dir", required_argument, nullptr, kRunDir},
     {"version", no_argument, nullptr, 'V'},
     {"help", no_argument, nullptr, 'h'},
@@ -115,6 +116,9 @@ bool take_option(Words& words, int code) {
             return true;
         case 'Y':
             arguments.discard_my_data = true;
+            return true;
+        case 'C':
+            arguments.clear_bitmap = true;
             return true;
         case 'w':
             arguments.timeouts.wait_after_sb = true;

@@ -23,6 +23,7 @@
 // secondary     yes       ignored  -                             -
 // invalidate    yes       yes      -                             -
 // invalidate-remote, pause-sync, resume-sync, suspend-io, resume-io: as invalidate
+// new-current-uuid yes    yes      clear-bitmap: bool            -
 // options       yes       -        settings                      -
 // show          yes       -        -                             ResourceSettings
 // down          yes       -        -                             -
@@ -86,6 +87,7 @@ enum class Command {
     Secondary,
     Invalidate,
     InvalidateRemote,
+    NewCurrentUuid,
     PauseSync,
     ResumeSync,
     SuspendIo,
@@ -137,6 +139,7 @@ struct Request {
     std::optional<std::uint16_t> volume;  // its number in the resource
     bool force = false;
     bool discard_my_data = false;
+    bool clear_bitmap = false;
     bool now = false;
     std::optional<config::ResourceSettings> settings;
 };

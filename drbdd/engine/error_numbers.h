@@ -16,7 +16,10 @@ inline constexpr int kErrMinorInvalid = 127;
 inline constexpr int kErrIntr = 129;
 inline constexpr int kErrPauseIsSet = 134;
 inline constexpr int kErrPauseIsClear = 135;
+inline constexpr int kErrNoDisk = 138;
 inline constexpr int kErrDataNotCurrent = 150;
+inline constexpr int kErrNeedStandAlone = 151;
+inline constexpr int kErrInvalidRequest = 162;
 inline constexpr int kErrImplicitShrink = 170;
 
 }  // namespace engine

@@ -141,6 +141,14 @@ struct InvalidateRemote {
     VolumeNumber volume;
 };
 
+// A new data generation. Of a pair of disks that were just created, with `clear_bitmap`: both are
+// taken for equal, and their first resync is skipped. Else the node is StandAlone; then with
+// `clear_bitmap` the peer's disk is one that will be brought up to date by other means.
+struct NewCurrentUuid {
+    VolumeNumber volume;
+    bool clear_bitmap = false;
+};
+
 // A resync, now or later, waits until the pause of either node ends. Kept until it is taken back or
 // the process ends.
 struct PauseSync {
@@ -187,6 +195,7 @@ using AdminCommand = std::variant<Attach,
                                   Demote,
                                   Invalidate,
                                   InvalidateRemote,
+                                  NewCurrentUuid,
                                   PauseSync,
                                   SuspendIo,
                                   Outdate,

@@ -13,12 +13,12 @@ namespace control {
 namespace {
 
 // clang-format off
-constexpr std::array<std::string_view, 24> kCommands = {
-    "version",           "new-resource", "up",          "attach",     "detach",
-    "connect",           "disconnect",   "primary",     "secondary",  "invalidate",
-    "invalidate-remote", "pause-sync",   "resume-sync", "suspend-io", "resume-io",
-    "outdate",           "peer-suspect", "peer-dead",   "options",    "show",
-    "down",              "status",       "events2",     "quit"};
+constexpr std::array<std::string_view, 25> kCommands = {
+    "version",           "new-resource",     "up",         "attach",      "detach",
+    "connect",           "disconnect",       "primary",    "secondary",   "invalidate",
+    "invalidate-remote", "new-current-uuid", "pause-sync", "resume-sync", "suspend-io",
+    "resume-io",         "outdate",          "peer-suspect", "peer-dead", "options",
+    "show",              "down",             "status",     "events2",     "quit"};
 // clang-format on
 
 using ipc::line_of;
@@ -93,6 +93,7 @@ std::string to_line(const Request& request) {
     };
     flag("force", request.force);
     flag("discard-my-data", request.discard_my_data);
+    flag("clear-bitmap", request.clear_bitmap);
     flag("now", request.now);
     if (request.settings) {
         options["settings"] = to_json(*request.settings);
@@ -149,6 +150,8 @@ base::Result<Request> parse_request(std::string_view line) {
             reader.read(item.value(), request.force, "force");
         } else if (item.key() == "discard-my-data") {
             reader.read(item.value(), request.discard_my_data, "discard-my-data");
+        } else if (item.key() == "clear-bitmap") {
+            reader.read(item.value(), request.clear_bitmap, "clear-bitmap");
         } else if (item.key() == "now") {
             reader.read(item.value(), request.now, "now");
         } else if (item.key() == "settings") {

@@ -39,6 +39,8 @@ void PeerDevice::start() {
     peer_flags_ = 0;
     told_disk_ = told_own_disk_ = DiskState::DUnknown;
     peer_dirty_bits_ = 0;
+    told_conn_ = ConnState::StandAlone;
+    skipped_sync_ = false;
     forget_request();
 }
 

@@ -91,6 +91,13 @@ public:
     // connection ends, they are Inconsistent.
     bool declared_bad() const { return declared_bad_; }
 
+    // What it said in the handshake was its last word on the old state of things, and has arrived.
+    bool told_connected() const { return told_conn_ >= ConnState::Connected; }
+
+    // Both disks were just created and nobody has written yet: they may be declared equal.
+    bool may_skip_initial_sync() const;
+    void skip_initial_sync();
+
     void forget_that_they_are_bad() { declared_bad_ = false; }
 
     // The handler that may take a snapshot of our data before a resync, and may forbid that, has
@@ -149,6 +156,8 @@ private:
     SyncPolicy sync_policy() const;
     void take_decision(const OwnSide& own, const ToldSide& told, const SyncDecision& decision);
     base::Result<void> on_peer_state(const VolumeState& peer, DiskState peer_disk);
+    bool accepts_skipped_sync(const proto::Uuids& packet) const;
+    void take_for_equal(std::uint64_t current);
     void commit(const VolumeState& before, const Verdict& verdict);
     void name_generation(const VolumeState& before, const VolumeState& peer, DiskState peer_disk);
     base::Result<bool> end_of_resync(const VolumeState& peer, DiskState& peer_disk);
@@ -188,6 +197,7 @@ private:
     std::optional<GenerationIds> peer_ids_;
     std::uint64_t peer_flags_ = 0;
     DiskState told_disk_ = DiskState::DUnknown;
+    ConnState told_conn_ = ConnState::StandAlone;
     DiskState told_own_disk_ = DiskState::DUnknown;  // by us, in the last state
     std::uint64_t peer_dirty_bits_ = 0;
     std::uint64_t sent_dirty_bits_ = 0;
@@ -210,6 +220,7 @@ private:
     bool storing_sync_uuid_ = false;
     bool starting_sync_ = false;  // all bits are being set on request
     bool declared_bad_ = false;
+    bool skipped_sync_ = false;  // by a command here, on this connection
     Finish finish_ = Finish::None;
     bool finish_source_ = false;
     io::Instant settle_until_{};  // our last bits wait for barrier acks until then

@@ -129,22 +129,71 @@ void PeerDevice::on_uuids(const proto::Uuids& packet) {
     ids_awaited_ = false;
     peer_dirty_bits_ = packet.dirty_bits;
     peer_flags_ = packet.flags;
-    const VolumeState& state = device_.state();
-    if ((packet.flags & proto::kUuidSkipInitialSync) != 0 && state.conn == ConnState::Connected &&
-        device_.attached() && device_.ids().current == kUuidJustCreated) {
+    if (accepts_skipped_sync(packet)) {
         device_.log_line(base::LogLevel::Info,
                          "Accepted new current UUID, preparing to skip initial sync");
-        device_.bitmap.clear_all();
-        device_.store.write_bitmap();
-        GenerationIds ids = device_.ids();
-        ids.current = packet.current;
-        ids.bitmap = 0;
-        device_.store.set_ids(ids);
-        VolumeState next = state;
-        next.disk = next.pdsk = DiskState::UpToDate;
-        device_.change_state(next);
+        take_for_equal(packet.current);
     }
     device_.on_peer_generation(packet.current);
+}
+
+// --- A first resync that is skipped (5.6) ---
+
+bool PeerDevice::may_skip_initial_sync() const {
+    const VolumeState& state = device_.state();
+    return told_connected() && state.conn == ConnState::Connected &&
+           state.role == Role::Secondary && state.peer == Role::Secondary &&
+           state.disk == DiskState::Inconsistent && state.pdsk == DiskState::Inconsistent &&
+           device_.attached() && peer_ids_ && device_.ids().current == kUuidJustCreated &&
+           peer_ids_->current == kUuidJustCreated;
+}
+
+// The peer hears of it when it is on our disk, and says nothing: no state is exchanged for it.
+void PeerDevice::skip_initial_sync() {
+    GenerationIds ids = device_.ids();
+    ids.rotate_bitmap(kUuidJustCreated);
+    ids.current = core_.prng.next() & ~kUuidPrimaryBit;
+    device_.store.set_ids(ids);
+    device_.bitmap.clear_all();
+    proto::Uuids told = own_uuids();
+    told.flags |= proto::kUuidSkipInitialSync;
+    sent_dirty_bits_ = 0;
+    announce(proto::Command::Uuids, encoded(told));
+    device_.log_line(base::LogLevel::Info,
+                     "new current UUID " + describe(ids) + ", skipping the initial sync");
+    skipped_sync_ = true;
+    take_for_equal(ids.current);
+    peer_ids_ = device_.ids();
+}
+
+// Believed of a pair that nobody has used: anyone's data would pass for equal to those of a disk
+// that lacks them. Where both nodes were told to, their words cross: the larger identifier counts
+// on both.
+bool PeerDevice::accepts_skipped_sync(const proto::Uuids& packet) const {
+    const VolumeState& state = device_.state();
+    const bool unused = state.conn == ConnState::Connected && state.role == Role::Secondary &&
+                        state.peer == Role::Secondary && device_.attached() &&
+                        state.disk == state.pdsk;
+    const bool names_one = packet.current > (kUuidJustCreated | kUuidPrimaryBit);
+    if ((packet.flags & proto::kUuidSkipInitialSync) == 0 || !unused || !names_one) {
+        return false;
+    }
+    const std::uint64_t own = device_.ids().current;
+    return own == kUuidJustCreated
+               ? state.disk == DiskState::Inconsistent
+               : skipped_sync_ && state.disk == DiskState::UpToDate && packet.current > own;
+}
+
+void PeerDevice::take_for_equal(std::uint64_t current) {
+    device_.bitmap.clear_all();
+    device_.store.write_bitmap();
+    GenerationIds ids = device_.ids();
+    ids.current = current;
+    ids.bitmap = 0;
+    device_.store.set_ids(ids);
+    VolumeState next = device_.state();
+    next.disk = next.pdsk = DiskState::UpToDate;
+    device_.change_state(next);
 }
 
 // --- P_STATE (4.5) ---
@@ -153,6 +202,7 @@ base::Result<void> PeerDevice::on_state(const proto::State& packet) {
     const VolumeState peer = from_wire(packet.value);
     DiskState peer_disk = peer.disk;
     told_disk_ = peer.disk;
+    told_conn_ = peer.conn;
     if (peer_disk == DiskState::Negotiating) {
         peer_disk = (peer_flags_ & proto::kUuidInconsistent) != 0 ? DiskState::Inconsistent
                                                                   : DiskState::Consistent;
