@@ -81,6 +81,30 @@ def wrong_moment(cluster):
         expect(node, "primary", "nosuch", code=1, err=["'nosuch' not defined in your config (for this host)."])
 
 
+def skipped(cluster):
+    """two disks that were just created are taken for equal: both UpToDate, and not a byte of them is copied"""
+    alpha, bravo = cluster.alpha, cluster.bravo
+    alpha.drbdadm("create-md", "--force", "r0")
+    alpha.drbdadm("up", "r0")
+    expect(alpha, "new-current-uuid", "--clear-bitmap", "r0/0", code=10, err=["0: Failure: (151) Need to be StandAlone"])
+    bravo.drbdadm("create-md", "--force", "r0")
+    bravo.drbdadm("up", "r0")
+    for node in cluster.nodes:
+        node.wait(connection="Connected")
+    expect(alpha, "new-current-uuid", "--clear-bitmap", "r0/0")
+    for node in cluster.nodes:
+        node.wait_in_sync()
+    for node in cluster.nodes:
+        peer = node.status()["connections"][0]["peer_devices"][0]
+        if peer["received"] or peer["sent"] or peer["out-of-sync"]:
+            raise Failed(f"{node.name}: {peer}")
+    expect(bravo, "new-current-uuid", "--clear-bitmap", "r0/0", code=10, err=["0: Failure: (151) Need to be StandAlone"])
+    expect(alpha, "primary", "r0")
+    alpha.write_random(range(0, 40960, 4096))
+    alpha.wait_in_sync()
+    bravo.wait_in_sync()
+
+
 def suspended(cluster):
     """writes under way are not answered while the node's I/O is suspended, and all go on afterwards; the peer may come and go"""
     alpha, bravo = cluster.alpha, cluster.bravo
@@ -406,4 +430,4 @@ def as_an_agent_does(cluster):
         raise Failed("adjust did not bring back what the file says")
 
 
-main(without_a_file, as_an_agent_does, twice, wrong_moment, paused, suspended, adjusted, one_after_the_other, no_device, own_address, generations, shell_status, degraded, mib=32)
+main(without_a_file, as_an_agent_does, twice, wrong_moment, paused, skipped, suspended, adjusted, one_after_the_other, no_device, own_address, generations, shell_status, degraded, mib=32)
