@@ -9,8 +9,7 @@ namespace {
 
 constexpr std::size_t kKindBytes = 120;
 constexpr std::size_t kExampleBytes = 200;
-constexpr std::size_t kLongNumber =
-    3;  // a process, a port; volumes and resources have shorter ones
+constexpr std::size_t kLongNumber = 3;  // a process, a port; a volume has a shorter one
 constexpr const char* kWithoutRoom = "";
 
 bool is_digit(char c) {
@@ -29,15 +28,17 @@ std::size_t end_of_run(std::string_view text, std::size_t from, Test test) {
     return from;
 }
 
+// A number that belongs to a word is part of a name: drbd100, r1000.
 void add_object(std::string_view text, std::string& kind) {
     for (std::size_t at = 0; at < text.size();) {
         const std::size_t end = end_of_run(text, at, is_digit);
-        if (end - at >= kLongNumber) {
+        const bool of_name = at > 0 && is_word(text[at - 1]);
+        if (end - at >= kLongNumber && !of_name) {
             kind += '#';
-            at = end;
         } else {
-            kind += text[at++];
+            kind += text.substr(at, std::max<std::size_t>(end - at, 1));
         }
+        at = std::max(end, at + 1);
     }
 }
 

@@ -102,6 +102,8 @@ TEST(LogLimit, AKindIsATextWithoutItsNumbersAndQuotedWords) {
                       "block drbd1: disk( UpToDate -> Diskless )"));
     EXPECT_FALSE(same("block drbd1: x", "block drbd2: x"));
     EXPECT_FALSE(same("drbd r0: x", "drbd r1: x"));
+    EXPECT_FALSE(same("block drbd100: x", "block drbd101: x"));
+    EXPECT_FALSE(same("drbd r1000: x", "drbd r1001: x"));
     EXPECT_LE(base::kind_of_line(std::string(100000, 'x')).size(), 240U);
     EXPECT_LE(base::kind_of_line(std::string(100000, 'x') + ": y").size(), 240U);
     EXPECT_EQ(base::kind_of_line("an open 'quote"), "an open 'quote");
