@@ -327,6 +327,7 @@ private:
         if (split_brain()) {
             say("Split-Brain detected but unresolved, dropping connection!", true);
             out_.handlers.emplace_back("split-brain");
+            out_.split_brain = true;
             return false;
         }
         return true;

@@ -118,7 +118,8 @@ struct SyncPolicy {
 // Outcome of section 5.4. `conn` is Connected, WFBitMapS or WFBitMapT when the nodes go on
 // together.
 struct SyncDecision {
-    bool refused = false;  // StandAlone
+    bool refused = false;      // StandAlone
+    bool split_brain = false;  // refused for that: both have changed, and nobody knows who is right
     ConnState conn = ConnState::Connected;
     bool full = false;  // all bits are to be set first
     Comparison comparison;

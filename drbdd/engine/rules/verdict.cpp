@@ -83,9 +83,28 @@ private:
             peer_disk_ = DiskState::Diskless;
             out_.tell_state_first = true;
         } else {
-            refuse(base::ErrorCode::State,
-                   out_.decision->log.empty() ? "refused" : out_.decision->log.back().text);
+            std::string why =
+                out_.decision->log.empty() ? "refused" : out_.decision->log.back().text;
+            if (out_.decision->split_brain) {
+                why += " " + way_out(theirs);
+            }
+            refuse(base::ErrorCode::State, std::move(why));
         }
+    }
+
+    // For the person who has to choose: which node has what, and the commands that end it.
+    std::string way_out(const SyncSide& theirs) const {
+        const auto side = [](const SyncSide& data, const char* whose) {
+            return base::format("%s (%s, %s) has changed %llu KiB",
+                                whose,
+                                name(data.role),
+                                name(data.disk),
+                                base::ull(data.dirty_bits * 4));
+        };
+        return side(own_.data, "This node") + ", " + side(theirs, "the peer") +
+               ". On the node whose changes are to be lost: 'drbdadm secondary RES', "
+               "'drbdadm connect --discard-my-data RES'; on the other one, if it is StandAlone: "
+               "'drbdadm connect RES'";
     }
 
     // --- What the disks allow, whatever the identifiers say ---

@@ -228,7 +228,11 @@ TEST(Verdict, UnrelatedDataAndSplitBrainsAreRefused) {
     pair.own.data.ids = {kB, kA, {}};
     pair.told.data->ids = {kC, kA, {}};
     const Verdict verdict = pair.judged();
-    expect_refused(verdict, base::ErrorCode::State, "Split-Brain");
+    expect_refused(verdict,
+                   base::ErrorCode::State,
+                   "Split-Brain detected but unresolved, dropping connection!");
+    expect_refused(verdict, base::ErrorCode::State, "This node (Secondary, UpToDate) has changed");
+    expect_refused(verdict, base::ErrorCode::State, "'drbdadm connect --discard-my-data RES'");
     EXPECT_EQ(verdict.decision->handlers.back(), "split-brain");
 }
 
