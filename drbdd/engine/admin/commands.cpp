@@ -64,9 +64,9 @@ bool Commands::must_wait(const Running& running) const {
         if (&earlier == &running) {
             return false;
         }
-        const bool joins =
-            command.joins_an_earlier_one() && typeid(*earlier.command) == typeid(command);
-        if ((!earlier.answered || joins) && earlier.command->scope().overlaps(command.scope())) {
+        const Command& other = *earlier.command;
+        const bool joins = command.joins_an_earlier_one() && typeid(other) == typeid(command);
+        if ((!earlier.answered || joins) && other.scope().overlaps(command.scope())) {
             return true;
         }
     }

@@ -10,10 +10,10 @@ struct Field {
     std::uint32_t mask;
 };
 
-constexpr Field kRole{0, 3};
-constexpr Field kConn{4, 31};
-constexpr Field kDisk{9, 15};
-constexpr Field kPeerDisk{13, 15};
+constexpr Field kRoleField{0, 3};
+constexpr Field kConnField{4, 31};
+constexpr Field kDiskField{9, 15};
+constexpr Field kPeerDiskField{13, 15};
 
 template <typename State>
 void put(MaskedWord& word, const Field& field, const std::optional<State>& state) {
@@ -27,10 +27,10 @@ void put(MaskedWord& word, const Field& field, const std::optional<State>& state
 
 MaskedWord to_wire(const StateRequest& request) {
     MaskedWord word;
-    put(word, kRole, request.role);
-    put(word, kConn, request.conn);
-    put(word, kDisk, request.disk);
-    put(word, kPeerDisk, request.pdsk);
+    put(word, kRoleField, request.role);
+    put(word, kConnField, request.conn);
+    put(word, kDiskField, request.disk);
+    put(word, kPeerDiskField, request.pdsk);
     return word;
 }
 
