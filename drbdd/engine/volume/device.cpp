@@ -245,7 +245,9 @@ void Device::finish_attach() {
                  base::format("Marked additional %llu KB as out-of-sync based on AL.",
                               static_cast<unsigned long long>(attacher_.marked_kib())));
     }
-    const bool peer_outdated = superblock.has(meta::kMdPeerOutDated);
+    // What it says of the peer is older than what we have heard since: that one has gone on.
+    const bool peer_went_on = lineage_.other_data_exposed(superblock.current_uuid);
+    const bool peer_outdated = superblock.has(meta::kMdPeerOutDated) && !peer_went_on;
     disk_when_attached_ = disk_by_flags(superblock.has(meta::kMdConsistent),
                                         superblock.has(meta::kMdWasUpToDate),
                                         peer_outdated,
