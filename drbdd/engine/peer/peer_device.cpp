@@ -81,7 +81,6 @@ void PeerDevice::send_parameters() {
     announce(proto::Command::State, encoded(proto::State{to_wire(state)}));
 }
 
-// The kernel's answers with them when it knew that we had no disk.
 void PeerDevice::forget_unstored_ids() {
     std::erase_if(announcements_, [this](const Announcement& announcement) {
         const bool ids = announcement.command == proto::Command::Uuids ||
@@ -90,6 +89,7 @@ void PeerDevice::forget_unstored_ids() {
     });
 }
 
+// The kernel's answers with them when it knew that we had no disk.
 void PeerDevice::announce_attached() {
     ids_awaited_ =
         connection_.has(proto::kFeatureExplicitFlush) || told_own_disk_ == DiskState::Diskless;
