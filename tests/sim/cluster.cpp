@@ -231,6 +231,7 @@ RequestNumber Cluster::issue(Node node, Op op, std::uint64_t sector, std::uint64
                  op,
                  io.fua,
                  world_.now(),
+                 world_.now(),
                  lineage.mark(),
                  oracles_->history(io.volume).shared_lineage(node)};
     host(node).step(std::move(request));
@@ -399,8 +400,11 @@ void Cluster::check_patience() {
         return;
     }
     next_patience_check_ = world_.now() + 100ms;
-    for (const auto& [id, request] : open_) {
-        if (world_.now() - request.issued > request_limit) {
+    for (auto& [id, request] : open_) {
+        if (suspended(request.node, request.volume)) {
+            request.waits_since = world_.now();  // patience begins again when the I/O goes on
+        }
+        if (world_.now() - request.waits_since > request_limit) {
             return world_.fail(base::format("request %llu of %s (op %d) is not answered",
                                             static_cast<unsigned long long>(id),
                                             name(request.node),

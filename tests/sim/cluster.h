@@ -238,6 +238,7 @@ private:
         engine::AppRequest::Op op = engine::AppRequest::Op::Read;
         bool fua = false;
         io::Instant issued{};
+        io::Instant waits_since{};  // or the last moment at which a command held it back
         std::uint64_t flush_mark = 0;
         std::shared_ptr<Lineage> lineage;  // that it was made on
     };
@@ -257,6 +258,7 @@ private:
         bool answered = false;  // with "still running"
     };
 
+    bool suspended(Node node, std::size_t volume);
     void check_suspension(Node node, const OpenRequest& request, int error);
     engine::ResourceSettings make_settings() const;
     RequestNumber issue(

@@ -27,22 +27,27 @@ void Cluster::on_write_acked(Node node, RequestNumber id, const OpenRequest& req
     request.lineage->acked(id, request.fua);
 }
 
-// A request fails for want of data only: not on a node whose own disk is good.
+// A request fails for want of data only: not on a node whose own disk has been good since it was
+// made (what failed before the disk came back may be answered later).
 void Cluster::check_failure(Node node, const OpenRequest& request, int error) {
     const engine::VolumeState state = host(node).status().volumes.at(request.volume).state;
     const bool writes = request.op != Op::Read;
-    if (error == EIO && state.role == Role::Primary && state.disk == DiskState::UpToDate &&
+    if (error == EIO && oracles_->had_disk_since(node, request.volume, request.issued) &&
+        state.role == Role::Primary && state.disk == DiskState::UpToDate &&
         disk(node, request.volume).errors_given() == 0 &&
         (writes || state.conn < ConnState::Connected)) {
         world_.fail(std::string(name(node)) + " fails a request although its disk is good");
     }
 }
 
+bool Cluster::suspended(Node node, std::size_t volume) {
+    const Suspension one{node, volume, host(node).incarnation()};
+    return std::find(suspensions_.begin(), suspensions_.end(), one) != suspensions_.end();
+}
+
 // Who is not Primary is refused at once.
 void Cluster::check_suspension(Node node, const OpenRequest& request, int error) {
-    const Suspension one{node, request.volume, host(node).incarnation()};
-    if (error != EROFS &&
-        std::find(suspensions_.begin(), suspensions_.end(), one) != suspensions_.end()) {
+    if (error != EROFS && suspended(node, request.volume)) {
         world_.fail(std::string(name(node)) + " answers a request although its I/O is suspended");
     }
 }

@@ -261,6 +261,30 @@ TEST(SimDiskFailure, ASourceKeepsWhatAFailedFlushHasOnlyLeftInTheCache) {
     });
 }
 
+// The flush of an attach fails: what it had marked by the log is shown by the cache alone, so the
+// next attach must not take it for stored and wipe the log.
+TEST(SimDiskFailure, AnAttachWritesAgainWhatAFailedOneHadMarked) {
+    over_seeds(20, [](std::uint64_t seed) {
+        TestCluster cluster(with_seed(seed));
+        cluster.start_in_sync();
+        cluster.promote(Node::Alice);
+        cluster.cut_link();
+        cluster.run_for(20s);
+        cluster.random_writes(Node::Alice, 40, 100ms);
+        cluster.run_for(50ms + seed * 1ms);
+        cluster.kill(Node::Alice);
+        cluster.disk(Node::Alice).lose_next_flush();
+        cluster.start(Node::Alice, false);
+        EXPECT_EQ(cluster.disk_state(Node::Alice), DiskState::Diskless);
+        ASSERT_TRUE(cluster.attach(Node::Alice).ok());
+        cluster.run_for(5s);
+        cluster.power_cut(Node::Alice);  // all that differs is still marked, or in the log
+        cluster.start(Node::Alice);
+        cluster.heal_link();
+        cluster.check_convergence();
+    });
+}
+
 // The same without a crash: the application sees that its flush fails, and the disk is attached
 // again.
 TEST(SimDiskFailure, ALonePrimaryMakesGoodWhatAFailedFlushMayHaveLost) {

@@ -44,6 +44,44 @@ TEST(SimExternalMetadata, ANewDiskIsSyncedAsAWhole) {
     });
 }
 
+// The larger disk is new and comes while the peer is there, or while it is still being read.
+TEST(SimExternalMetadata, ALargerDiskThatIsAttachedLaterFitsIntoThePeers) {
+    over_seeds(12, [](std::uint64_t seed) {
+        ClusterOptions options = with_seed(seed);
+        options.external_metadata = {true, false};
+        TestCluster cluster(options);
+        cluster.start_fresh();
+        cluster.connect_both();
+        ASSERT_TRUE(cluster.run_until(
+            [&] { return cluster.conn(Node::Alice) == ConnState::Connected; }, 30s));
+        ASSERT_TRUE(cluster.promote(Node::Bob, true).ok());
+        ASSERT_TRUE(cluster.run_until_in_sync());
+        const std::uint64_t sectors = cluster.status(Node::Bob).size_sectors;
+        ASSERT_TRUE(cluster.detach(Node::Alice).ok());
+        cluster.replace_disk(Node::Alice);
+        EXPECT_TRUE(cluster.attach(Node::Alice).ok());
+        ASSERT_TRUE(cluster.run_until_in_sync());
+        EXPECT_EQ(cluster.status(Node::Alice).size_sectors, sectors);
+        cluster.check_convergence();
+    });
+}
+
+TEST(SimExternalMetadata, ASlowAttachKeepsTheSizeThatWasAgreed) {
+    over_seeds(40, [](std::uint64_t seed) {
+        ClusterOptions options = with_seed(seed);
+        options.external_metadata = {true, false};
+        options.link.low_latency = 50ms;  // a handshake takes a while too
+        options.link.high_latency = 150ms;
+        options.latency.low = 100ms;
+        options.latency.high = 100ms + seed * 20ms;
+        TestCluster cluster(options);
+        cluster.start_in_sync();
+        EXPECT_EQ(cluster.status(Node::Alice).out_of_sync_bits, 0u);
+        EXPECT_EQ(cluster.status(Node::Alice).size_sectors, cluster.status(Node::Bob).size_sectors);
+        EXPECT_TRUE(cluster.violation().empty());
+    });
+}
+
 // The activity log and the bitmap are found where they were written.
 TEST(SimExternalMetadata, ACrashedPrimaryIsRepairedByItsLog) {
     over_seeds(20, [](std::uint64_t seed) {

@@ -79,6 +79,9 @@ void Oracles::look_for_more_to_copy(Node node,
     const std::uint64_t errors = hosts_[index(node)]->volume(volume).disk->errors_given();
     const bool failed = std::exchange(v.errors[index(node)], errors) != errors;
     v.may_copy_more = v.may_copy_more || full || spoiled || lost_disk || resized || failed;
+    if (now.state.disk != DiskState::UpToDate) {
+        n.without_disk_at = world_.now();
+    }
     n.out_of_sync = now.out_of_sync_bits;
     n.size_sectors = now.size_sectors != 0 ? now.size_sectors : n.size_sectors;
 }

@@ -48,6 +48,10 @@ public:
     // All differing blocks are covered; else the violation is reported.
     void check_coverage(std::size_t volume);
 
+    bool had_disk_since(Node node, std::size_t volume, io::Instant then) const {
+        return volumes_[volume].nodes[index(node)].without_disk_at < then;
+    }
+
     std::uint64_t resyncs_begun() const { return resyncs_begun_; }
 
 private:
@@ -62,7 +66,8 @@ private:
         std::uint64_t size_sectors = 0;
         bool was_power_cut = false;
         bool log_counts = false;
-        io::Instant log_counted_at{};  // on disk it counts a moment longer
+        io::Instant log_counted_at{};   // on disk it counts a moment longer
+        io::Instant without_disk_at{};  // the last moment at which its copy was not good
     };
 
     struct PerVolume {

@@ -53,6 +53,33 @@ TEST(SimResync, BitmapSyncCopiesOnlyWhatChanged) {
     });
 }
 
+// The bits that it cleared would come back from a disk that lost its cache, and be copied again.
+TEST(SimResync, APowerCutLongAfterItsEndCopiesNothingAgain) {
+    over_seeds(10, [](std::uint64_t seed) {
+        TestCluster cluster(with_seed(seed));
+        cluster.start_in_sync();
+        cluster.promote(Node::Alice);
+        make_differences(cluster, 20);
+        cluster.heal_link();
+        ASSERT_TRUE(cluster.run_until_in_sync());
+        cluster.run_for(5s);
+        const Node victim = seed % 2 == 0 ? Node::Bob : Node::Alice;
+        if (victim == Node::Alice) {
+            cluster.demote(Node::Alice);
+        }
+        cluster.run_for(5s);
+        const std::uint64_t received = cluster.status(Node::Bob).received_sectors;
+        cluster.power_cut(victim);
+        cluster.run_for(1s);
+        cluster.start(victim);
+        ASSERT_TRUE(cluster.run_until_in_sync());
+        EXPECT_EQ(cluster.status(Node::Alice).received_sectors +
+                      cluster.status(Node::Bob).received_sectors -
+                      (victim == Node::Bob ? 0 : received),
+                  0u);
+    });
+}
+
 TEST(SimResync, ApplicationWritesGoOnDuringIt) {
     over_seeds(10, [](std::uint64_t seed) {
         TestCluster cluster(with_seed(seed));

@@ -36,6 +36,7 @@ void PeerDevice::start() {
     silent_until_ = core_.now + kVolumeUnknownAfter;
     sequence_ = 0;
     peer_ids_.reset();
+    told_sizes_.reset();
     peer_flags_ = 0;
     told_disk_ = told_own_disk_ = DiskState::DUnknown;
     peer_dirty_bits_ = 0;
@@ -48,6 +49,7 @@ void PeerDevice::on_connection_lost() {
     leave_resync();
     announcements_.clear();
     given_up_.clear();
+    told_sizes_.reset();
     left_handshake_ = false;
     if (request_pending_) {
         request_pending_ = false;

@@ -137,6 +137,9 @@ public:
     // Of the peer's disk, as it last told; 0: nothing yet.
     std::uint32_t block_bytes() const { return peer_block_bytes_; }
 
+    // What of a disk that offers so many sectors has room on the peer's, as far as that was told.
+    std::uint64_t fitting_size(std::uint64_t own) const;
+
     std::optional<ResyncProgress> progress(io::Instant now) const;
 
 private:
@@ -161,7 +164,7 @@ private:
     void commit(const VolumeState& before, const Verdict& verdict);
     void name_generation(const VolumeState& before, const VolumeState& peer, DiskState peer_disk);
     base::Result<bool> end_of_resync(const VolumeState& peer, DiskState& peer_disk);
-    base::Result<std::uint64_t> agree_on_size(const proto::Sizes& packet) const;
+    std::uint64_t agreed_size(const proto::Sizes& packet, std::uint64_t own) const;
     void note_block_size(const proto::Sizes& packet);
     base::Result<void> follow_growth(std::uint64_t sectors, const proto::Sizes& packet);
     void resync_what_was_added();
@@ -202,7 +205,8 @@ private:
     std::uint64_t peer_dirty_bits_ = 0;
     std::uint64_t sent_dirty_bits_ = 0;
     std::uint64_t peer_max_bio_ = 0;
-    std::uint32_t peer_block_bytes_ = 0;  // kept over connections: users keep to it
+    std::optional<proto::Sizes> told_sizes_;  // on this connection
+    std::uint32_t peer_block_bytes_ = 0;      // kept over connections: users keep to it
 
     bool request_pending_ = false;
     StateRequest request_{};

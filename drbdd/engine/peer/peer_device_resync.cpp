@@ -200,7 +200,7 @@ void PeerDevice::finish_as_source() {
     next.conn = ConnState::Connected;
     next.pdsk = DiskState::UpToDate;
     device_.change_state(next);
-    device_.store.write_bitmap();
+    device_.store.settle_bitmap();
     connection_.on_peer_in_sync();
 }
 
@@ -312,7 +312,7 @@ void PeerDevice::finish_as_target() {
         next.disk = next.pdsk = DiskState::UpToDate;
     }
     device_.change_state(next);
-    device_.store.write_bitmap();
+    device_.store.settle_bitmap();
     announce_state();
     core_.emit(RunHandler{device_.number(), "after-resync-target"});
 }

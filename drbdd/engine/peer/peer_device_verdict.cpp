@@ -30,8 +30,7 @@ base::Result<void> PeerDevice::on_sync_param(const proto::SyncParam89& packet) {
     return {};
 }
 
-base::Result<std::uint64_t> PeerDevice::agree_on_size(const proto::Sizes& packet) const {
-    const std::uint64_t own = device_.own_max_sectors();
+std::uint64_t PeerDevice::agreed_size(const proto::Sizes& packet, std::uint64_t own) const {
     if (own == 0) {
         return packet.c_size != 0 ? packet.c_size
                                   : (packet.u_size != 0 ? packet.u_size : packet.d_size);
@@ -54,6 +53,10 @@ base::Result<std::uint64_t> PeerDevice::agree_on_size(const proto::Sizes& packet
     return size;
 }
 
+std::uint64_t PeerDevice::fitting_size(std::uint64_t own) const {
+    return told_sizes_ ? std::min(own, agreed_size(*told_sizes_, own)) : own;
+}
+
 // A node without a disk has nothing to tell.
 void PeerDevice::note_block_size(const proto::Sizes& packet) {
     const std::uint32_t bytes = packet.logical_block_size;
@@ -74,25 +77,23 @@ base::Result<void> PeerDevice::on_sizes(const proto::Sizes& packet) {
         }
     }
     peer_max_bio_ = packet.max_bio_size;
+    told_sizes_ = packet;
     note_block_size(packet);
-    const base::Result<std::uint64_t> agreed = agree_on_size(packet);
-    if (!agreed) {
-        return agreed.error();
-    }
+    // A disk that is still being attached has no say yet: see fitting_size().
+    const bool diskless = device_.state().disk < DiskState::Negotiating;
+    const std::uint64_t agreed = agreed_size(packet, diskless ? 0 : device_.own_max_sectors());
     const std::uint64_t current = device_.size_sectors();
-    const bool diskless = device_.own_max_sectors() == 0;
-    if (*agreed != 0 && *agreed < current &&
+    if (agreed != 0 && agreed < current &&
         (diskless ? device_.state().role == Role::Primary
                   : device_.state().disk >= DiskState::Outdated)) {
-        return refusal(base::format("The peer's disk size is too small! (%llu < %llu sectors)",
-                                    ull(*agreed),
-                                    ull(current)));
+        return refusal(base::format(
+            "The peer's disk size is too small! (%llu < %llu sectors)", ull(agreed), ull(current)));
     }
     const bool may_size = !left_handshake_ || current == 0;
-    if (may_size && *agreed != 0 && *agreed != current) {
-        device_.set_size(*agreed);
-    } else if (!may_size && *agreed > current && (packet.c_size == 0 || packet.c_size > current)) {
-        return follow_growth(*agreed, packet);
+    if (may_size && agreed != 0 && agreed != current) {
+        device_.set_size(agreed);
+    } else if (!may_size && agreed > current && (packet.c_size == 0 || packet.c_size > current)) {
+        return follow_growth(agreed, packet);
     }
     if (left_handshake_ && packet.c_size == 0) {
         announce_sizes();  // asked for

@@ -299,13 +299,23 @@ void Attacher::on_bitmap_chunk(base::ConstBytes bytes) {
     }
 }
 
+// The page is written even if it has all these bits already: a flush of an earlier attach may have
+// failed, and then a read still shows what no power cut would leave there.
+void Attacher::mark_active(base::AlExtent extent) {
+    bitmap_.set_touched(base::Sector{extent.value * base::kSectorsPerAlExtent},
+                        base::kSectorsPerAlExtent * base::kSectorBytes);
+    const std::uint64_t page = extent.value * base::kBitsPerAlExtent / Bitmap::kBitsPerPage;
+    if (page < bitmap_.pages()) {
+        bitmap_.mark_page_changed(page);
+    }
+}
+
 // Only now: whatever happens meanwhile must not write a bitmap that has not been read.
 void Attacher::on_bitmap_read() {
     store_.open(layout_, superblock_, settings_.md_flushes);
     const std::uint64_t before = bitmap_.count();
     for (const base::AlExtent extent : active_) {
-        bitmap_.set_touched(base::Sector{extent.value * base::kSectorsPerAlExtent},
-                            base::kSectorsPerAlExtent * base::kSectorBytes);
+        mark_active(extent);
     }
     marked_kib_ = (bitmap_.count() - before) * base::kBytesPerBit / 1024;
     if (bitmap_.bits() != meta::bitmap_bits(base::Sector{size_sectors_})) {

@@ -77,6 +77,7 @@ private:
     void on_log();
     void prepare_bitmap();
     void on_bitmap_chunk(base::ConstBytes bytes);
+    void mark_active(base::AlExtent extent);
     void on_bitmap_read();
     bool choose_size();
     void write_clean_superblock();

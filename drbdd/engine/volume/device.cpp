@@ -253,16 +253,23 @@ void Device::finish_attach() {
                                         peer_outdated,
                                         core_.settings.fencing);
     if (const auto in_use = lineage_.forbids_attach(superblock.current_uuid, state_)) {
-        const std::string why = "Can only attach to data with current UUID=" + base::hex64(*in_use);
-        attacher_.abort(kErrDataNotCurrent, why);
-        disk_failed(true, why);
-        return;
+        return refuse_disk(kErrDataNotCurrent,
+                           "Can only attach to data with current UUID=" + base::hex64(*in_use));
+    }
+    // The peer may have told its disk's size long before ours was read.
+    const std::uint64_t fitting = peer.fitting_size(attacher_.size_sectors());
+    if (fitting < attacher_.size_sectors() && disk_when_attached_ >= DiskState::Outdated) {
+        return refuse_disk(kErrDiskTooSmall,
+                           base::format("The peer's disk size is too small! (%llu < %llu sectors)",
+                                        base::ull(fitting),
+                                        base::ull(attacher_.size_sectors())));
     }
     GenerationIds next = ids();
     next.current =
         (next.current & ~kUuidPrimaryBit) | (state_.role == Role::Primary ? kUuidPrimaryBit : 0);
     store.set_ids(next);
-    size_sectors_ = attacher_.size_sectors();
+    size_sectors_ = fitting;
+    bitmap.resize(base::Sector{size_sectors_}, true);
     if (superblock.la_size_sectors != size_sectors_ || attacher_.all_bits_set_needed()) {
         superblock.la_size_sectors = size_sectors_;
         store.start_full_sync(attacher_.all_bits_set_needed());
@@ -299,6 +306,11 @@ void Device::begin_detach() {
     }
     draining_ = true;
     core_.progress = true;
+}
+
+void Device::refuse_disk(int code, const std::string& why) {
+    attacher_.abort(code, why);
+    disk_failed(true, why);
 }
 
 void Device::leave() {
@@ -554,7 +566,7 @@ void Device::set_size(std::uint64_t sectors, NewBits bits) {
              base::format("size = %llu KB", static_cast<unsigned long long>(sectors / 2)));
     const bool grows = sectors > size_sectors_;
     size_sectors_ = sectors;
-    if (attached()) {
+    if (state_.disk >= DiskState::Negotiating) {
         bitmap.resize(base::Sector{sectors}, bits == NewBits::Set);
         store.superblock().la_size_sectors = sectors;
         if (grows) {

@@ -189,6 +189,7 @@ private:
     void finish_detach();
     void remember_exposed_data();
     void advance_detach();
+    void refuse_disk(int code, const std::string& why);
     void leave();
 
     Core& core_;

@@ -27,6 +27,7 @@ void MetaStore::open(const meta::Layout& layout,
     flags_on_disk_ = superblock.flags;
     was_alone_ = superblock.has(meta::kMdPrimaryInd) && !superblock.has(meta::kMdConnectedInd);
     pages_done_ = pages_wanted_;
+    settling_.reset();
     want_all_pages_ = false;
     want_pages_.clear();
     run_.clear();
@@ -77,6 +78,10 @@ void MetaStore::advance() {
     advance_full_sync();
     advance_log();
     advance_pages();
+    if (settling_ && pages_done_ >= *settling_) {
+        settling_.reset();
+        touch();  // a flush goes before each superblock
+    }
     advance_superblock();
 }
 

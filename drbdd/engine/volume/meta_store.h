@@ -21,6 +21,7 @@
 #include "meta/superblock.h"
 
 #include <cstdint>
+#include <optional>
 #include <set>
 #include <vector>
 
@@ -73,6 +74,10 @@ public:
     Ticket write_bitmap();  // all pages that have changed by the time the writing starts
 
     bool bitmap_written(Ticket ticket) const { return !open_ || pages_done_ >= ticket; }
+
+    // The same, and then a flush: without one a power cut, however much later, brings the bits of a
+    // resync back that ended long ago, and all of them are copied again.
+    void settle_bitmap() { settling_ = write_bitmap(); }
 
     // Sets all bits, or only rewrites what has changed, under the protection of the FULL_SYNC flag:
     // a crash in between counts as "all bits set".
@@ -137,6 +142,7 @@ private:
     Ticket pages_wanted_ = 0;
     Ticket pages_running_ = 0;
     Ticket pages_done_ = 0;
+    std::optional<Ticket> settling_;
     bool want_all_pages_ = false;
     std::set<std::uint64_t> want_pages_;
 
