@@ -81,6 +81,10 @@ inline void put_be64(Bytes out, std::size_t offset, std::uint64_t value) {
     detail::store(out, offset, detail::swap(value));
 }
 
+inline void put_le32(Bytes out, std::size_t offset, std::uint32_t value) {
+    detail::store(out, offset, value);
+}
+
 inline void put_le64(Bytes out, std::size_t offset, std::uint64_t value) {
     detail::store(out, offset, value);
 }

@@ -29,7 +29,7 @@ root=$work/root
 base=(systemd-sysv udev dbus lvm2 netcat-openbsd ifupdown iproute2 iputils-ping kmod procps e2fsprogs less man-db bash-completion rsyslog)
 database=(mariadb-server)
 # Named by the package of drbdd; here so that `apt install ./drbdd.deb` works without a network.
-libraries=(libssl3 liburing2 libfuse3-3 libnbd0 libmnl0 libstdc++6)
+libraries=(libssl3 liburing2 libisal2 libxxhash0 libfuse3-3 libnbd0 libmnl0 libstdc++6)
 # What haresources may start besides: Debian's agents, NFS, a director of LVS.
 services=(resource-agents nfs-kernel-server ldirectord ipvsadm psmisc)
 
