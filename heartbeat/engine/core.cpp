@@ -179,6 +179,7 @@ void Core::on_node_restarted(Node& node) {
     }
     takeover.forget_refutation();
     takeover.partner_heard();
+    takeover.on_partner_restarted();
     standby.on_partner_gone();
     outdating.on_partner_restarted();
     holdings.on_partner_restarted();

@@ -108,6 +108,12 @@ bool Group::any(ResourceState state_of_one) const {
     return std::find(resources.begin(), resources.end(), state_of_one) != resources.end();
 }
 
+bool Group::has_resource(std::string_view word) const {
+    return std::any_of(config.words.begin(),
+                       config.words.end(),
+                       [word](const config::ResourceWord& each) { return each.text == word; });
+}
+
 ResourceState verdict_of_status(const AgentDone& done) {
     if (done.end != AgentEnd::exited || done.exit_code == kLsbUnknown ||
         done.exit_code == kCannotExecute || done.exit_code == kCommandNotFound ||

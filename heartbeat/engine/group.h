@@ -44,11 +44,13 @@ struct Group {
     unsigned failures = 0;  // starts that failed since it last ran, or a person said "repaired"
     Time failed_at{};       // the last of them
     bool offered = false;   // the partner has had its turn
+    bool doubtful = false;  // an agent that nobody waited for has ended: it is looked at again
 
     const std::string& key() const { return config.key(); }
 
     bool all(ResourceState state_of_all) const;
     bool any(ResourceState state_of_one) const;
+    bool has_resource(std::string_view word) const;
 };
 
 Group make_group(const config::ResourceGroup& config, const std::string& node);

@@ -192,6 +192,9 @@ void Groups::begin_group() {
     }
     current_->retries = 0;
     current_->giving_up = false;
+    if (current_->kind != Kind::look) {
+        group().doubtful = false;  // from here on it is at work
+    }
     if (current_->kind == Kind::give || current_->kind == Kind::restart) {
         begin_giving();
     } else {
@@ -270,8 +273,8 @@ void Groups::run_agent(AgentOperation operation) {
 }
 
 void Groups::on_agent_done(const AgentDone& done) {
-    if (core_.stragglers.on_done(done.job)) {
-        on_straggler_gone();
+    if (const auto straggler = core_.stragglers.on_done(done.job)) {
+        on_straggler_gone(*straggler);
         return;
     }
     if (!current_ || done.job == 0 || done.job != job_) {
@@ -372,6 +375,7 @@ void Groups::next_to_take() {
 }
 
 void Groups::end_look() {
+    group().doubtful = false;
     if (group().any(ResourceState::running)) {
         // The group ran here, so what has lost its agent since then may run as well.
         for (const std::size_t resource : current_->without_agent) {
@@ -575,7 +579,9 @@ Time Groups::next() const {
     return soonest;
 }
 
-bool Groups::clear_failures(std::string_view key) {
+// In legacy mode a hold says of no group by itself that it is ours: the partner may still stop it.
+bool Groups::clear_failures(std::string_view key, bool alone) {
+    const bool asks = core_.legacy() && !alone && core_.legacy_mode.partner_may_hold();
     bool any = false;
     for (std::size_t i = 0; i < groups_.size(); ++i) {
         Group& group = groups_[i];
@@ -584,6 +590,15 @@ bool Groups::clear_failures(std::string_view key) {
         }
         any = any || group.failures > 0;
         group.failures = 0;
+        if (asks && !group.wanted) {
+            any = any || group.state == GroupState::failed || group.recheck.is_set();
+            if (group.recheck.is_set()) {
+                group.recheck.set(core_.now);
+            } else if (idle(i)) {
+                drop(i);
+            }
+            continue;
+        }
         const bool ours = has(core_.holdings.hold(), group.local ? Hold::local : Hold::foreign);
         const bool down = group.state == GroupState::failed || group.state == GroupState::blocked ||
                           group.state == GroupState::stopped;
@@ -594,6 +609,9 @@ bool Groups::clear_failures(std::string_view key) {
             any = true;
             group.recheck.set(core_.now);
         }
+    }
+    if (asks) {
+        core_.legacy_mode.want_ours();
     }
     return any;
 }
@@ -618,7 +636,7 @@ bool Groups::gives_up(std::size_t index) const {
 
 bool Groups::idle(std::size_t index) const {
     const Group& group = groups_[index];
-    return !at_work(index) && !core_.stragglers.at_work_on(group) &&
+    return !at_work(index) && !group.doubtful && !core_.stragglers.at_work_on(group) &&
            !group.any(ResourceState::running) && !group.any(ResourceState::starting) &&
            !group.any(ResourceState::stopping);
 }

@@ -79,8 +79,9 @@ public:
 
     void found_is_settled() { found_ = Hold::none; }
 
-    // A person says that what is wrong has been repaired. True if anything was wrong.
-    bool clear_failures(std::string_view key);
+    // A person says that what is wrong has been repaired. True if anything was wrong. `alone`: the
+    // partner is dead, and held nothing.
+    bool clear_failures(std::string_view key, bool alone = false);
     void on_partner_stable();  // it may have more luck with what failed here
 
     // Nothing of the group runs here, as far as is known, and nobody is at work on it.
@@ -129,7 +130,7 @@ private:
     void run_agent(AgentOperation operation);
     void hold(AgentOperation operation, Time limit);
     void handle_done(const AgentDone& done);
-    void on_straggler_gone();
+    void on_straggler_gone(const EarlierAgent& gone);
 
     bool held() const { return held_.has_value(); }
 

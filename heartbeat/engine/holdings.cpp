@@ -389,6 +389,15 @@ void Holdings::on_partner_restarted() {
     failback_pause_ = failback_from_ = Time{0};  // a new life, a new try
 }
 
+// Nothing is acquired before it says what it holds: after its takeover, or when it hears us again.
+void Holdings::on_told_dead() {
+    if (other_known_) {
+        unknown_since_ = core_.now;
+    }
+    other_stable_ = core_.legacy();
+    other_known_ = false;
+}
+
 void Holdings::on_partner_proven() {
     const bool asking = phase_ == Phase::starting || phase_ == Phase::both_starting ||
                         phase_ == Phase::received || phase_ == Phase::stable;
@@ -476,6 +485,10 @@ void Holdings::on_looked_again() {
 void Holdings::resolve_found() {
     const Hold found = without(core_.groups.found(), hold_);
     if (found_resolved_ || !looked_ || core_.shutdown.running()) {
+        return;
+    }
+    if (core_.isolation.isolated()) {
+        core_.isolation.on_found();
         return;
     }
     const bool alone = core_.joining.done() && !core_.members.partner_alive();

@@ -33,6 +33,7 @@ public:
     // not hear it. `both_restart`: an original with which nothing is to be settled.
     void on_partner_returned(bool healed, bool in_full_swing, bool both_restart);
     void on_partner_restarted();
+    void on_told_dead();       // we hold nothing, and it may soon hold anything
     void on_partner_proven();  // from now on it is believed: what it said before was not
     void on_looked();          // what runs at our start is known
     void on_looked_again();    // ... or is, only now

@@ -134,11 +134,17 @@ void Isolation::check() {
         limit_shutdown();
         return;
     }
-    const bool holding = core_.holdings.hold() != Hold::none || core_.groups.anything_up();
-    if (isolated_ || !holding || quorate() || blip()) {
+    if (isolated_ || quorate() || blip()) {
         return;
     }
     isolated_ = true;
+    const bool holding = core_.holdings.hold() != Hold::none || core_.groups.anything_up();
+    if (holding) {
+        stop_everything();
+    }
+}
+
+void Isolation::stop_everything() {
     core_.journal.decide("Isolated: the resources are stopped here",
                          fact("answers", answers_since(core_.now - window())) +
                              fact("needed", core_.settings.policy.quorum_ping) +
@@ -149,6 +155,7 @@ void Isolation::check() {
     limit_.set(core_.now + time_to_stop());
     core_.standby.on_partner_gone();  // what is under way with it is dropped below
     core_.holdings.give_everything_up();
+    core_.groups.found_is_settled();  // it is stopped with the rest
     core_.groups.abandon();
     core_.groups.kill_agent();
     // Ends at once where nothing runs: the limit is none for a node that has nothing to stop.
@@ -157,6 +164,17 @@ void Isolation::check() {
     if (!core_.takeover.pending() && core_.members.partner()->state == NodeState::dead) {
         core_.takeover.on_partner_dead(*core_.members.partner());
     }
+}
+
+void Isolation::on_found() {
+    if (core_.groups.found() == Hold::none) {
+        return;
+    }
+    core_.groups.found_is_settled();
+    if (!limit_.is_set()) {
+        limit_.set(core_.now + time_to_stop());
+    }
+    core_.groups.give_what_runs(Purpose::isolation);
 }
 
 void Isolation::on_released() {

@@ -20,6 +20,7 @@ public:
     void on_ping_answer();
     void on_node_dead();
     void on_partner_status();
+    void on_found();  // something that runs here, which nobody knew when it began
     void on_released();
     void ended();  // the partner is back, or a takeover begins
 
@@ -47,6 +48,7 @@ private:
     bool watched() const;
     Time window() const;
     void check();
+    void stop_everything();
     void limit_shutdown();
     void reconsider();
 

@@ -18,9 +18,24 @@ void Legacy::on_communication_up() {
     if (!core_.legacy() || core_.shutdown.running() || !core_.members.partner_alive()) {
         return;  // alone: the takeover of the dead partner takes ours, too
     }
+    leave_what_runs_at_home();
     for (const std::size_t index : core_.groups.indexes(Hold::local)) {
         ask(core_.groups.all()[index].key());
     }
+}
+
+// What was kept over a restart of this daemon, although its home lives and is in full swing: it
+// was started there while the nodes did not hear each other, or will be asked for once more.
+void Legacy::leave_what_runs_at_home() {
+    if (core_.members.partner()->state != NodeState::active ||
+        !has(core_.groups.wanted(), Hold::foreign)) {
+        return;
+    }
+    core_.journal.alarm(AlarmKind::dual_claim,
+                        "Node " + core_.members.partner()->name +
+                            " was at work when we came up: its groups are stopped here");
+    core_.groups.give(Purpose::conflict, core_.groups.indexes(Hold::foreign));
+    core_.holdings.replace(core_.groups.wanted());
 }
 
 void Legacy::ask(const std::string& key) {
@@ -139,12 +154,20 @@ void Legacy::on_partner_returned(bool in_full_swing) {
     want_ours();
 }
 
+bool Legacy::partner_may_hold() const {
+    return core_.takeover.pending() || !core_.joining.done() || core_.isolation.isolated() ||
+           (core_.members.partner_alive() && !core_.holdings.other_left());
+}
+
 void Legacy::want_ours() {
+    if (!up_) {
+        return;  // then each is asked for
+    }
     for (const std::size_t index : core_.groups.indexes(Hold::local)) {
         const Group& group = core_.groups.all()[index];
         if (!group.wanted && core_.members.partner_alive()) {
             ask(group.key());
-        } else if (!group.wanted) {
+        } else if (!group.wanted && !partner_may_hold()) {
             core_.groups.take(Purpose::legacy_take, {index});
         }
     }

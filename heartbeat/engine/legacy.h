@@ -29,10 +29,13 @@ public:
     // it has taken over what is at home there.
     void on_partner_returned(bool in_full_swing);
     void on_replaced();  // haresources was read anew
+    // It may run, or still stop, what we have asked it for.
+    bool partner_may_hold() const;
     // Our groups that do not run here are asked for, or started if we are alone.
     void want_ours();
 
 private:
+    void leave_what_runs_at_home();
     void ask(const std::string& key);
     void respond(std::string_view key, bool owned);
     void settle();

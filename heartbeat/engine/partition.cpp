@@ -201,7 +201,11 @@ void Partition::on_takeover_notice(const Node& from, const wire::Message& messag
 // It starts what we run: nothing is waited for, not even agents that are at work.
 void Partition::taken_for_dead(const Node& from, const std::string& facts) {
     const bool idle = core_.holdings.claimed() == Hold::none && !core_.groups.busy();
-    if (core_.shutdown.running() || idle) {
+    if (core_.shutdown.running()) {
+        return;
+    }
+    if (idle) {
+        core_.holdings.on_told_dead();
         return;
     }
     core_.journal.alarm(

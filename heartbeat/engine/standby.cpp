@@ -91,11 +91,17 @@ std::string Standby::give(Hold which, bool failed) {
                        std::string(word_of(which)) + "]");
     which_ = which;
     failed_here_ = failed;
-    id_ = to_hex(core_.start.generation) + "." + to_hex(++number_);
+    id_ = new_identity();
     phase_ = StandbyPhase::me;
     timer_.set(core_.now + kReplyLimit);
     ask("me");
     return {};
+}
+
+// Both nodes may have the same generation, so who gives belongs to it.
+std::string Standby::new_identity() {
+    const bool lesser = core_.settings.node < core_.members.partner()->name;
+    return to_hex(core_.start.generation) + "." + to_hex(++number_) + (lesser ? ".1" : ".2");
 }
 
 void Standby::on_ask(const Node& from, const wire::Message& message) {

@@ -64,6 +64,7 @@ public:
 
 private:
     bool can_take_part() const;
+    std::string new_identity();
 
     struct Offer {
         Hold which = Hold::none;

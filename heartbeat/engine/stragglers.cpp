@@ -37,8 +37,15 @@ bool Stragglers::add_stuck(const EarlierAgent& agent) {
     return true;
 }
 
-bool Stragglers::on_done(JobId job) {
-    return std::erase_if(agents_, [job](const Agent& each) { return each.agent.job == job; }) > 0;
+std::optional<EarlierAgent> Stragglers::on_done(JobId job) {
+    const auto found = std::find_if(
+        agents_.begin(), agents_.end(), [job](const Agent& each) { return each.agent.job == job; });
+    if (found == agents_.end()) {
+        return std::nullopt;
+    }
+    EarlierAgent agent = std::move(found->agent);
+    agents_.erase(found);
+    return agent;
 }
 
 bool Stragglers::known(JobId job) const {
@@ -69,12 +76,9 @@ bool Stragglers::stuck(const std::string& resource) const {
 }
 
 bool Stragglers::at_work_on(const Group& group) const {
-    const auto& words = group.config.words;
     return std::any_of(agents_.begin(), agents_.end(), [&](const Agent& each) {
         return each.agent.operation != AgentOperation::status &&
-               std::any_of(words.begin(), words.end(), [&](const config::ResourceWord& word) {
-                   return word.text == each.agent.resource;
-               });
+               group.has_resource(each.agent.resource);
     });
 }
 
@@ -90,17 +94,20 @@ void Groups::hold(AgentOperation operation, Time limit) {
     }
 }
 
-// What it has done to its resource is asked for.
-void Groups::on_straggler_gone() {
+// What it has done to its resource is asked for; until that is known the group may run.
+void Groups::on_straggler_gone(const EarlierAgent& gone) {
     if (held() && !core_.stragglers.hinder(word().text, *held_)) {
         held_limit_.clear();
         run_agent(*std::exchange(held_, std::nullopt));
     }
     for (std::size_t i = 0; i < groups_.size(); ++i) {
         Group& group = groups_[i];
+        const bool looks = !group.wanted && !at_work(i) && !core_.shutdown.running();
+        group.doubtful = group.doubtful || (looks && gone.operation != AgentOperation::status &&
+                                            group.has_resource(gone.resource));
         if (group.recheck.is_set()) {
             group.recheck.set(core_.now);
-        } else if (!group.wanted && !at_work(i) && !core_.shutdown.running()) {
+        } else if (looks) {
             look_again(i);
         }
     }

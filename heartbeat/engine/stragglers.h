@@ -6,6 +6,7 @@
 #include "heartbeat/engine/effects.h"
 #include "heartbeat/engine/group.h"
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -20,8 +21,8 @@ public:
     void start();
     // This one has been killed, and goes on. True: it is news.
     bool add_stuck(const EarlierAgent& agent);
-    // True if the job was one of them.
-    bool on_done(JobId job);
+    // The job, if it was one of them.
+    std::optional<EarlierAgent> on_done(JobId job);
     bool known(JobId job) const;
     // Stops go on: they are what is wanted.
     void kill();

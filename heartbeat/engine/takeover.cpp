@@ -68,7 +68,7 @@ void Takeover::on_partner_dead(const Node& node) {
         core_.journal.info("Node " + node.name + " held nothing: no fencing is needed.");
         announce_fencing("unneeded");
         if (all_ours) {
-            core_.groups.clear_failures("");
+            core_.groups.clear_failures("", true);
             return;
         }
     }
@@ -88,6 +88,13 @@ void Takeover::on_partner_left() {
     core_.journal.decide("Taking over: the partner has stopped its resources and leaves",
                          fact("hold", word_of(core_.holdings.hold())));
     go_on();
+}
+
+void Takeover::on_partner_restarted() {
+    if (left_) {
+        cancel("node " + core_.members.partner()->name + " has started again");
+        left_ = false;
+    }
 }
 
 bool Takeover::cancel(const std::string& why, bool same_life) {

@@ -21,6 +21,8 @@ public:
 
     void on_partner_dead(const Node& node);
     void on_partner_left();  // "shutdone": its resources are stopped
+    // The goodbye of its earlier life is worth nothing any more.
+    void on_partner_restarted();
     // True if a takeover was under consideration and is now off.
     // `same_life`: because the partner is heard, and has not restarted.
     bool cancel(const std::string& why, bool same_life = false);

@@ -44,6 +44,24 @@ TEST(StorageVerdict, WithTheHeartbeatGoneThePeerIsUnreachable) {
     });
 }
 
+// The replication is cut when a Primary crashes. Its group goes home when it is back, but not to
+// old data: who has gone on alone refuses to be outdated.
+TEST(StorageVerdict, WhoWentOnAloneKeepsTheGroupUntilTheOtherHasItsWrites) {
+    Options options;
+    options.storage_must_not_split = true;
+    over_seeds(10, options, [](Cluster& cluster) {
+        cluster.start_both();
+        cluster.storage().set_link(false);
+        cluster.power_cut(Node::A, 15s);
+        ASSERT_TRUE(cluster.run_until([&] { return cluster.holder(0) == Node::B; }, 30s));
+        cluster.run_for(120s);
+        EXPECT_EQ(cluster.holder(0), Node::B);
+        EXPECT_EQ(cluster.storage().disk(Node::A), DiskState::Outdated);
+        cluster.heal();
+        EXPECT_TRUE(cluster.settle(300s)) << cluster.unsettled();
+    });
+}
+
 TEST(Agents, AGroupThatDoesNotStartIsHandedOver) {
     over_seeds(10, {}, [](Cluster& cluster) {
         cluster.machine(Node::A).ailments()["mysqld"].start_fails = 1;

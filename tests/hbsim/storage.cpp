@@ -1,5 +1,7 @@
 #include "tests/hbsim/storage.h"
 
+#include <utility>
+
 namespace hbsim {
 
 Storage::Storage(World& world, std::string resource, FencePeer fence_peer)
@@ -16,6 +18,12 @@ std::string Storage::promote(Node node) {
     }
     if (own.connected && own.peer_primary) {
         return "the peer is Primary";
+    }
+    if (!own.connected && own.doubtful) {
+        if (!std::exchange(own.asked, true)) {
+            fence_peer_(node);
+        }
+        return "the local data are only Consistent";
     }
     own.primary = true;
     side(other(node)).peer_primary = side(other(node)).connected;
@@ -34,8 +42,8 @@ std::string Storage::demote(Node node) {
 
 int Storage::outdate(Node node) {
     Side& own = side(node);
-    if (own.primary) {
-        return 17;
+    if (own.primary || own.wrote_alone) {
+        return 17;  // also who has writes that the peer lacks: `drbdadm outdate` refuses
     }
     if (own.disk == DiskState::Inconsistent) {
         return 5;
@@ -66,6 +74,7 @@ void Storage::power_off(Node node) {
                   .connected = false,
                   .peer_primary = false,
                   .wrote_alone = side(node).wrote_alone,
+                  .doubtful = side(node).doubtful || !side(node).wrote_alone,
                   .disk = side(node).disk};
     const std::uint64_t sync = ++sync_number_;  // one that runs stops
     world_.after(peer_timeout, [this, node, sync] {
@@ -115,9 +124,17 @@ void Storage::on_fence_peer_done(Node node, int exit_code) {
     constexpr int kInconsistent = 3;
     constexpr int kOutdated = 4;
     constexpr int kUnreachable = 5;
+    constexpr int kPrimary = 6;
     Side& own = side(node);
     const bool goes_on =
         exit_code == kInconsistent || exit_code == kOutdated || exit_code == kUnreachable;
+    own.doubtful = own.doubtful && !goes_on;
+    own.asked = false;
+    if (exit_code == kPrimary && own.doubtful && !own.connected) {
+        own.doubtful = false;
+        own.disk = DiskState::Outdated;
+        world_.trace(name(node), "storage: " + resource_ + " has outdated itself");
+    }
     own.wrote_alone = own.wrote_alone || (goes_on && own.primary && !own.connected);
     if (side(Node::A).wrote_alone && side(Node::B).wrote_alone && !split_) {
         split_ = true;
@@ -139,6 +156,7 @@ void Storage::try_to_connect() {
         return;
     }
     a.connected = b.connected = true;
+    a.doubtful = b.doubtful = false;
     a.peer_primary = b.primary;
     b.peer_primary = a.primary;
     world_.trace("storage", resource_ + " is connected");

@@ -58,6 +58,8 @@ private:
         bool connected = true;      // as this side sees it
         bool peer_primary = false;  // likewise, while connected
         bool wrote_alone = false;   // since the sides were last the same
+        bool doubtful = false;      // Consistent: it was off since then, the peer may have gone on
+        bool asked = false;         // ... and its fence-peer handler is at work
         DiskState disk = DiskState::UpToDate;
     };
 
