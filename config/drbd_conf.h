@@ -213,6 +213,7 @@ base::Result<ResourceSettings> settings_for(const DrbdConf& conf,
 // Sets what `options` say, which check_value() has found good, and leaves the rest as it is.
 void apply_options(NetSettings& net, const Options& options);
 void apply_options(DiskSettings& disk, const Options& options);
+void apply_options(ResourceSettings& resource, const Options& options);  // those of `options`
 
 // For how long to wait for the peer, also where the resource cannot be run.
 StartupSettings startup_of(const DrbdConf& conf, const ResourceConf& resource);

@@ -221,7 +221,7 @@ std::span<const OptionSpec> disk_options() {
 
 std::span<const OptionSpec> resource_options() {
     static const OptionSpec kOptions[] = {
-        moot(text("cpu-mask", kMaxCpuMask), "", "the operating system places the threads"),
+        text("cpu-mask", kMaxCpuMask),
         only(choice("on-no-data-accessible", kOnNoData), "io-error"),
         // Of 9 alone.
         moot(boolean("auto-promote"), "no", "promote with 'drbdadm primary', as in 8.4"),

@@ -327,18 +327,23 @@ void Parser::parse_global_statement(GlobalConf& global) {
     const auto number = [&](std::uint32_t min, std::uint32_t max) {
         return take_number(keyword.text, min, max);
     };
+    constexpr std::string_view kQuick = "the daemon answers every command within a second";
     if (keyword.is("disable-ip-verification")) {
         global.disable_ip_verification = true;
     } else if (keyword.is("udev-always-use-vnr")) {
         global.udev_always_use_vnr = true;
     } else if (keyword.is("minor-count")) {
         global.minor_count = number(1, 255);
+        warn_of_global(keyword, "", "there is no limit but that of the minors, 1048575");
     } else if (keyword.is("dialog-refresh")) {
         global.dialog_refresh = number(0, 600);
+        warn_of_global(keyword, "", "wait-con-int has no dialog that would be drawn again");
     } else if (keyword.is("cmd-timeout-short")) {
         global.cmd_timeout_short = number(0, 900);
+        warn_of_global(keyword, "", kQuick);
     } else if (keyword.is("cmd-timeout-medium")) {
         global.cmd_timeout_medium = number(0, 900);
+        warn_of_global(keyword, "", kQuick);
     } else if (keyword.is("cmd-timeout-long")) {
         global.cmd_timeout_long = number(0, 900);
     } else if (keyword.is("usage-count")) {
@@ -347,10 +352,22 @@ void Parser::parse_global_statement(GlobalConf& global) {
             fail_expected("yes | no | ask", value);
         }
         global.usage_count = value.text;
+        if (!value.is("no")) {
+            warn_of_global(keyword, value.text, "nothing is ever reported to anybody");
+        }
     } else {
         fail_expected(kGlobalStatement, keyword);
     }
     expect(';');
+}
+
+void Parser::warn_of_global(const Token& keyword, std::string_view value, std::string_view why) {
+    if (!stopped_) {
+        out_.warnings.push_back(
+            prefix(place_of(keyword)) + "WARN: option '" + keyword.text +
+            (value.empty() ? "" : " " + std::string(value)) +
+            "' of section 'global' is accepted and has no effect here: " + std::string(why));
+    }
 }
 
 void Parser::parse_common(const Token& keyword) {

@@ -70,6 +70,7 @@ private:
     void require_module(const Token& keyword);
     void parse_global(const Token& keyword);
     void parse_global_statement(GlobalConf& global);
+    void warn_of_global(const Token& keyword, std::string_view value, std::string_view why);
     void parse_common(const Token& keyword);
     void parse_resource(const Token& keyword);
     void parse_resource_statement(ResourceConf& resource);

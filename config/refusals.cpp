@@ -26,8 +26,10 @@ std::string refused_options(Section section, const Layers& layers) {
                                     return last_of(*nearer, option.name) != nullptr;
                                 });
             const OptionSpec* spec = hidden ? nullptr : find_option(section, option.name);
-            const std::string why =
-                spec == nullptr ? "" : check_support(*spec, section, option.value);
+            std::string why = spec == nullptr ? "" : check_support(*spec, section, option.value);
+            if (spec != nullptr && spec->name == "cpu-mask" && !processors_of(option.value)) {
+                why = "Invalid cpu-mask.";
+            }
             text += why.empty() ? "" : prefix(option.place) + why + "\n";
         }
     }
@@ -88,9 +90,6 @@ std::string refusals_of(const DrbdConf& conf, const ResourceConf& resource, cons
         for (const std::string& line : owner->refusals) {
             text += line + "\n";
         }
-    }
-    if (!host.stacked_on.empty()) {
-        text += not_supported(host.place, "'stacked-on-top-of'");
     }
     text += refused_connection(resource, host, common.net);
     text += refused_options(Section::Options, {&common.options, &resource.options, &host.options});

@@ -87,4 +87,29 @@ std::string to_string(const Address& address) {
            std::to_string(address.port);
 }
 
+std::optional<std::vector<unsigned>> processors_of(std::string_view mask) {
+    constexpr unsigned kMaxProcessors = 1024;
+    std::vector<unsigned> numbers;
+    unsigned first = 0;
+    for (auto digit = mask.rbegin(); digit != mask.rend(); ++digit) {
+        if (*digit == ',') {
+            continue;
+        }
+        const std::size_t value =
+            std::string_view("0123456789abcdef")
+                .find(static_cast<char>(*digit >= 'A' && *digit <= 'F' ? *digit - 'A' + 'a'
+                                                                       : *digit));
+        if (value == std::string_view::npos) {
+            return std::nullopt;
+        }
+        for (unsigned bit = 0; bit < 4 && first + bit < kMaxProcessors; ++bit) {
+            if ((value >> bit & 1) != 0) {
+                numbers.push_back(first + bit);
+            }
+        }
+        first += 4;
+    }
+    return numbers;
+}
+
 }  // namespace config

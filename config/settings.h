@@ -119,6 +119,7 @@ struct StartupSettings {
     Seconds wfc_timeout{0};  // 0: for ever, in all three
     Seconds degr_wfc_timeout{0};
     Seconds outdated_wfc_timeout{0};
+    bool stacked_timeouts = false;  // they count for a stacked resource too
     bool wait_after_sb = false;
 
     bool operator==(const StartupSettings&) const = default;
@@ -175,7 +176,14 @@ void for_each_startup_option(Startup& startup, Visit&& visit) {
     visit("wfc-timeout", startup.wfc_timeout);
     visit("degr-wfc-timeout", startup.degr_wfc_timeout);
     visit("outdated-wfc-timeout", startup.outdated_wfc_timeout);
+    visit("stacked-timeouts", startup.stacked_timeouts);
     visit("wait-after-sb", startup.wait_after_sb);
+}
+
+// Of the resource itself: its section `options`.
+template <typename Resource, typename Visit>
+void for_each_resource_option(Resource& resource, Visit&& visit) {
+    visit("cpu-mask", resource.cpu_mask);
 }
 
 enum class AddressFamily { Ipv4, Ipv6 };
@@ -194,6 +202,10 @@ Address canonical(Address address);
 
 // "ipv4:10.9.9.1:7788", "ipv6:[fd00::1]:7788": the form of drbdsetup's arguments.
 std::string to_string(const Address& address);
+
+// The numbers of the processors in a mask of hexadecimal digits, commas between them or not, with
+// those of the first ones last; nothing if it is no mask. Bits beyond the 1024th are left out.
+std::optional<std::vector<unsigned>> processors_of(std::string_view mask);
 
 // One volume on this node.
 struct VolumeSettings {
@@ -216,6 +228,7 @@ struct ResourceSettings {
     std::string peer;         // the other host's name in the file
     Address address;
     Address peer_address;
+    std::string cpu_mask;  // hexadecimal; empty: all processors
     NetSettings net;
     StartupSettings startup;
     std::vector<VolumeSettings> volumes;          // ascending by number, at least one

@@ -192,6 +192,10 @@ void apply_options(DiskSettings& disk, const Options& options) {
     for_each_disk_option(disk, reader(Section::Disk, {&options}));
 }
 
+void apply_options(ResourceSettings& resource, const Options& options) {
+    for_each_resource_option(resource, reader(Section::Options, {&options}));
+}
+
 StartupSettings startup_of(const DrbdConf& conf, const ResourceConf& resource) {
     StartupSettings startup;
     const ResourceConf* common = common_of(conf, resource);
@@ -235,6 +239,11 @@ base::Result<ResourceSettings> settings_for(const DrbdConf& conf,
     settings.peer_address = canonical(link->peer_address);
     for_each_net_option(settings.net, reader(Section::Net, link->net));
     settings.startup = startup_of(conf, resource);
+    for_each_resource_option(
+        settings,
+        reader(
+            Section::Options,
+            {&host->options, &resource.options, common != nullptr ? &common->options : nullptr}));
 
     // The names of algorithms are compared, here and by our partner.
     std::transform(settings.net.cram_hmac_alg.begin(),

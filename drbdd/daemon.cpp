@@ -193,6 +193,9 @@ config::ResourceSettings Daemon::Entry::settings() const {
 // --- up and down --------------------------------------------------------------------------------
 
 control::Outcome Daemon::conflict(const config::ResourceSettings& settings) const {
+    if (!config::processors_of(settings.cpu_mask)) {
+        return failed(err::kCpuMask);
+    }
     for (const auto& [name, entry] : resources_) {
         if (name == settings.name) {
             continue;
@@ -410,6 +413,10 @@ void Daemon::run_on(Entry& entry, const control::Request& request, Done done) {
     }
     if (request.command == Command::Options && !request.settings) {
         done(failed(err::kInvalidRequest, "options needs the settings of the resource"));
+        return;
+    }
+    if (request.settings && !config::processors_of(request.settings->cpu_mask)) {
+        done(failed(err::kCpuMask));
         return;
     }
     const engine::VolumeNumber volume{request.volume.value_or(0)};

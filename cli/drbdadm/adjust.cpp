@@ -148,6 +148,14 @@ int run_step(Context& context,
              config::ResourceSettings& settings) {
     const Target of_volume = volume_target(target, step.volume);
     switch (step.kind) {
+        case Kind::ResourceOptions:
+            settings.cpu_mask = wanted.cpu_mask;
+            return change_options(context,
+                                  target,
+                                  settings,
+                                  target.resource->name,
+                                  "drbdsetup resource-options " + target.resource->name +
+                                      " --set-defaults" + resource_option_words(context, target));
         case Kind::Detach:
             return detach(context, of_volume);
         case Kind::Attach:
@@ -230,13 +238,16 @@ std::vector<AdjustStep> adjust_steps(const config::ResourceSettings& running,
                                      const control::ResourceStatus& status,
                                      const AdjustScope& scope) {
     std::vector<AdjustStep> steps;
+    if (running.cpu_mask != wanted.cpu_mask) {
+        steps.push_back({Kind::ResourceOptions, 0});
+    }
     for (std::size_t index = 0; scope.disk && index < wanted.volumes.size(); ++index) {
         const config::VolumeSettings& volume = wanted.volumes[index];
         add_disk_steps(steps, running.volumes[index], volume, is_attached(status, volume.number));
     }
     // What one volume takes may be what another one had.
     std::stable_partition(steps.begin(), steps.end(), [](const AdjustStep& step) {
-        return step.kind == Kind::Detach;
+        return step.kind == Kind::ResourceOptions || step.kind == Kind::Detach;
     });
     if (scope.net) {
         const bool stand_alone =

@@ -15,10 +15,18 @@
 namespace drbdadm {
 
 struct AdjustStep {
-    enum class Kind : std::uint8_t { Detach, Attach, DiskOptions, Disconnect, Connect, NetOptions };
+    enum class Kind : std::uint8_t {
+        ResourceOptions,
+        Detach,
+        Attach,
+        DiskOptions,
+        Disconnect,
+        Connect,
+        NetOptions
+    };
 
     Kind kind = Kind::Attach;
-    std::uint16_t volume = 0;  // of the first three
+    std::uint16_t volume = 0;  // Detach, Attach, DiskOptions
 
     bool operator==(const AdjustStep&) const = default;
 };

@@ -108,14 +108,18 @@ int net_options(Context& context, const Target& target) {
                   });
 }
 
-// None of them changes what a running resource does here; one that would is refused by its name.
 int resource_options(Context& context, const Target& target) {
     return change(context,
                   target,
                   Section::Options,
                   target.resource->name,
                   "drbdsetup resource-options " + target.resource->name,
-                  [](config::ResourceSettings&) {});
+                  [&](config::ResourceSettings& settings) {
+                      if (context.line.set_defaults) {
+                          settings.cpu_mask.clear();
+                      }
+                      config::apply_options(settings, context.line.options);
+                  });
 }
 
 }  // namespace drbdadm

@@ -217,15 +217,21 @@ int run_drbdmeta(Context& context,
     }
     argv[0] = context.line.drbdmeta.empty() ? cli::find_program("drbdmeta") : context.line.drbdmeta;
     cli::ChildOptions child_options;
+    const std::uint32_t given =
+        context.conf.global ? context.conf.global->cmd_timeout_long.value_or(0) : 0;
     if (limited) {
         child_options.limit = kMetaTime;
+    } else if (given != 0) {
+        child_options.limit = std::chrono::seconds(given);
     }
     const cli::ChildResult child = cli::run_child(argv, child_options);
     if (child.end == cli::ChildResult::End::NotStarted) {
         return fail(cli::kExitUsage, "cannot run '" + argv[0] + "': " + std::strerror(child.error));
     }
     if (child.end == cli::ChildResult::End::TimedOut) {
-        return fail(cli::kExitUsage, "Command '" + words + "' did not terminate within 1 second");
+        return fail(cli::kExitUsage,
+                    "Command '" + words + "' did not terminate within " +
+                        (limited ? "1 second" : std::to_string(given) + " seconds"));
     }
     if (child.exit >= 10) {
         fail(child.exit,

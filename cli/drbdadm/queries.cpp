@@ -13,6 +13,8 @@ namespace drbdadm {
 
 namespace {
 
+constexpr config::Seconds kStackedWait{20};
+
 // The state of the target's resource; nothing after saying why there is none, with `exit` set.
 std::optional<control::ResourceStatus> find_status(Context& context,
                                                    const Target& target,
@@ -109,12 +111,24 @@ bool read_timeout(const std::optional<std::string>& text, config::Seconds& timeo
     return true;
 }
 
+// Of a stacked resource, unless it says that its own count: its peer is far away, and may be so for
+// long.
+config::StartupSettings startup_for(const Context& context, const Target& target) {
+    config::StartupSettings timeouts = config::startup_of(context.conf, *target.resource);
+    if (!target.host->stacked_on.empty() && !timeouts.stacked_timeouts) {
+        timeouts.wfc_timeout = kStackedWait;
+        timeouts.degr_wfc_timeout = kStackedWait;
+        timeouts.outdated_wfc_timeout = kStackedWait;
+    }
+    return timeouts;
+}
+
 int wait(Context& context, const Target& target, cli::WaitFor what) {
     const std::string words = words_of(context, target) + timeout_words(context, target);
     if (only_printed(context, words)) {
         return 0;
     }
-    config::StartupSettings timeouts = config::startup_of(context.conf, *target.resource);
+    config::StartupSettings timeouts = startup_for(context, target);
     const CommandLine& line = context.line;
     timeouts.wait_after_sb = timeouts.wait_after_sb || line.wait_after_sb;
     if (!read_timeout(line.wfc_timeout, timeouts.wfc_timeout) ||
@@ -135,6 +149,14 @@ int wait(Context& context, const Target& target, cli::WaitFor what) {
     return cli::wait_for(watcher, *resource, volume_of(target).number, what, timeouts);
 }
 
+// The device below, which is the disk of a stacked one.
+std::string stacking_of(const config::HostConf& host, const config::VolumeConf& volume) {
+    const std::string below = host.stacked_on.empty() ? "" : volume.disk;
+    const std::size_t digits = below.find_last_not_of("0123456789") + 1;
+    return "_stacked_on_device=" + below +
+           "\n_stacked_on_minor=" + (below.empty() ? "" : below.substr(digits)) + "\n";
+}
+
 // The resource's head, and a block for each of its volumes.
 std::string sh_status_of(const control::Snapshot* snapshot,
                          const config::ResourceConf& resource,
@@ -145,11 +167,11 @@ std::string sh_status_of(const control::Snapshot* snapshot,
             running = &snapshot->resources[i];
         }
     }
-    std::string text = "_conf_res_name=" + resource.name +
-                       "\n_conf_file_line=" + resource.place.file + ":" +
-                       std::to_string(resource.place.line) +
-                       "\n\n_stacked_on=\n_stacked_on_device=\n_stacked_on_minor=\n";
+    std::string text =
+        "_conf_res_name=" + resource.name + "\n_conf_file_line=" + resource.place.file + ":" +
+        std::to_string(resource.place.line) + "\n\n_stacked_on=" + host.stacked_on + "\n";
     for (const config::VolumeConf& volume : host.volumes) {
+        text += stacking_of(host, volume);
         const control::DeviceStatus* device =
             running == nullptr ? nullptr : find_device(*running, volume.number);
         text += "_conf_volume=" + std::to_string(volume.number) + "\n";

@@ -61,7 +61,16 @@ std::vector<std::string> known_secrets(const config::DrbdConf& conf) {
         look(conf.common->net);
     }
     for (const config::ResourceConf& resource : conf.resources) {
+        if (resource.common != nullptr) {
+            look(resource.common->net);  // of its template
+        }
         look(resource.net);
+        for (const config::MeshConf& mesh : resource.meshes) {
+            look(mesh.net);
+        }
+        for (const config::ConnectionConf& connection : resource.connections) {
+            look(connection.net);
+        }
     }
     return texts;
 }

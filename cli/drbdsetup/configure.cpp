@@ -91,6 +91,7 @@ int new_resource(const Arguments& arguments, cli::Client& client) {
     settings.name = name;
     settings.node = cli::host_name();
     settings.peer = "peer";
+    config::apply_options(settings, arguments.options);
     return send(client, Command::NewResource, std::move(settings), name);
 }
 
@@ -257,13 +258,20 @@ int net_options(const Arguments& arguments, cli::Client& client) {
     return send(client, Command::Options, std::move(*settings), by_addresses ? "??" : *name);
 }
 
-// None of them changes what a running resource does here; one that would is refused.
 int resource_options(const Arguments& arguments, cli::Client& client) {
     int exit = 0;
     if (!are_good(arguments, config::Section::Options)) {
         return cli::kExitUsage;
     }
-    return find_settings(client, arguments.operands[0], exit) ? 0 : exit;
+    auto settings = find_settings(client, arguments.operands[0], exit);
+    if (!settings) {
+        return exit;
+    }
+    if (arguments.set_defaults) {
+        settings->cpu_mask.clear();
+    }
+    config::apply_options(*settings, arguments.options);
+    return send(client, Command::Options, std::move(*settings), arguments.operands[0]);
 }
 
 int del_minor(const Arguments& arguments, cli::Client& client) {

@@ -129,7 +129,13 @@ void add_volume(std::string& out, const config::VolumeSettings& volume, bool def
 }  // namespace
 
 std::string show_text(const config::ResourceSettings& settings, bool stand_alone, bool defaults) {
-    std::string out = "resource " + settings.name + " {\n    options {\n    }\n";
+    std::string out = "resource " + settings.name + " {\n    options {\n";
+    print_options(OptionPrinter(out, 8, config::Section::Options, defaults),
+                  settings,
+                  [](const auto& resource, auto&& visit) {
+                      config::for_each_resource_option(resource, visit);
+                  });
+    out += "    }\n";
     const bool connected = !stand_alone && !settings.peer_address.ip.empty();
     if (connected) {
         out += "    net {\n";

@@ -121,6 +121,7 @@ inline constexpr int kDiskConfigured = 124;
 inline constexpr int kNetConfigured = 125;
 inline constexpr int kMinorInvalid = 127;
 inline constexpr int kNoDisk = 138;
+inline constexpr int kCpuMask = 143;
 inline constexpr int kPermission = 152;
 inline constexpr int kResourceNotKnown = 158;
 inline constexpr int kResourceInUse = 159;

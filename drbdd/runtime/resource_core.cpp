@@ -2,6 +2,7 @@
 
 #include "drbdd/runtime/clock.h"
 #include "drbdd/runtime/engine_settings.h"
+#include "drbdd/runtime/processors.h"
 #include "drbdd/runtime/settings_in_force.h"
 
 #include <boost/asio/post.hpp>
@@ -434,6 +435,9 @@ bool ResourceCore::is_for_our_volumes(const config::ResourceSettings& wanted,
 // not last.
 void ResourceCore::put_in_force(config::ResourceSettings settings) {
     const auto made = std::make_shared<config::ResourceSettings>(std::move(settings));
+    if (made->cpu_mask != settings_->cpu_mask) {
+        run_on_processors(*made, surroundings_.log);
+    }
     settings_ = made;
     transport_.change_settings(transport_settings());
     command(engine::ChangeSettings{engine_settings(*made)}, [this, made](const AdminReply&) {

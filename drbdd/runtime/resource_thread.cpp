@@ -2,6 +2,7 @@
 
 #include "base/guarded.h"
 #include "base/require.h"
+#include "drbdd/runtime/processors.h"
 
 #include <boost/asio/post.hpp>
 
@@ -84,6 +85,7 @@ void ResourceThread::run(const config::ResourceSettings& settings, Started& star
 
 base::Result<void> ResourceThread::serve(const config::ResourceSettings& settings,
                                          Started& started) {
+    run_on_processors(settings, surroundings_.log);  // its helpers inherit it
     // The ring belongs to the thread that makes it.
     auto ring = Ring::create(context_);
     if (!ring) {

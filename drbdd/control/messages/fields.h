@@ -85,6 +85,7 @@ void fields(ipc::Is<ResourceSettings> auto& settings, auto&& visit) {
     visit("peer", settings.peer);
     visit("address", settings.address);
     visit("peer-address", settings.peer_address);
+    for_each_resource_option(settings, visit);
     visit("net", settings.net);
     visit("startup", settings.startup);
     visit("volumes", settings.volumes);

@@ -35,6 +35,12 @@ protected:
     control::ResourceStatus status = sample_r0();
 };
 
+TEST_F(Adjust, ChangesTheProcessorsFirst) {
+    wanted.cpu_mask = "3";
+    wanted.volumes[0].disk = "/dev/other";
+    EXPECT_EQ(steps(), (Steps{{Kind::ResourceOptions, 0}, {Kind::Detach, 0}, {Kind::Attach, 0}}));
+}
+
 TEST_F(Adjust, DoesNothingWhereNothingDiffers) {
     EXPECT_EQ(steps(), Steps{});
 }

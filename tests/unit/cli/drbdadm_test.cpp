@@ -495,6 +495,63 @@ TEST_F(DrbdadmRunning, AdjustBringsUpWhatIsNotThere) {
     EXPECT_EQ(daemon.requests(), (std::vector<std::string>{"show r0", "up r0 settings"}));
 }
 
+// Written into a template, or into what a connection has of its own.
+TEST_F(Drbdadm, SecretsAreKnownWhereverTheyStand) {
+    const std::string extra = daemon.run_dir() + "/template";
+    std::ofstream(extra) << "common { net { cram-hmac-alg sha1; shared-secret \"of all\"; } }";
+    std::ofstream(config) << "resource r0 { template-file \"" + extra +
+                                 "\"; device minor 0; disk /dev/a; meta-disk internal;\n"
+                                 "on alpha { address 10.9.9.1:1; } on beta { address 10.9.9.2:1; "
+                                 "} }\nresource r1 { device minor 1; disk /dev/b; meta-disk "
+                                 "internal;\non alpha { address 10.9.9.1:2; } on beta { address "
+                                 "10.9.9.2:2; }\nconnection { host alpha; host beta; net { "
+                                 "shared-secret \"replace-me\"; } } }";
+    std::filesystem::permissions(extra, std::filesystem::perms(0644));
+    EXPECT_NE(adm("-d up r0").out.find("--shared-secret=***"), std::string::npos);
+    EXPECT_NE(adm("-d up r1").out.find("--shared-secret=***"), std::string::npos);
+    const std::string err = adm("up all").err;
+    EXPECT_NE(err.find(extra + ":1: every user of this machine can read the shared secret"),
+              std::string::npos)
+        << err;
+    EXPECT_NE(err.find(config + ":5: the shared secret is that of the sample"), std::string::npos)
+        << err;
+}
+
+// A drbdmeta that does not come back is given up after the time of the file.
+TEST_F(Drbdadm, TheLongTimeoutIsThatOfDrbdmeta) {
+    const std::string slow = daemon.run_dir() + "/slow";
+    std::ofstream(slow) << "#!/bin/sh\nexec sleep 30\n";
+    std::filesystem::permissions(slow, std::filesystem::perms(0755));
+    std::ofstream(config) << "global { cmd-timeout-long 1; disable-ip-verification; }\n"
+                             "resource r1 { device minor 5; disk /dev/c; meta-disk internal;\n"
+                             "on alpha { address 10.9.9.1:2; } on beta { address 10.9.9.2:2; } }";
+    const Outcome result = adm("--drbdmeta=" + slow + " create-md r1");
+    EXPECT_EQ(result.exit, 20);
+    EXPECT_EQ(result.err,
+              "Command 'drbdmeta 5 v08 /dev/c internal create-md' did not terminate within 1 "
+              "seconds\n");
+}
+
+TEST_F(Drbdadm, AStackedResourceSaysWhatItStandsOn) {
+    std::ofstream(config) << "global { disable-ip-verification; }\n"
+                             "resource r1 { device minor 5; disk /dev/c; meta-disk internal;\n"
+                             "on alpha { address 10.9.9.1:2; } on beta { address 10.9.9.2:2; } }\n"
+                             "resource up { stacked-on-top-of r1 { device minor 6; address "
+                             "10.9.9.9:3; }\non gamma { device minor 6; disk /dev/d; meta-disk "
+                             "internal; address 10.9.9.3:3; } }";
+    EXPECT_NE(adm("sh-status")
+                  .out.find("_stacked_on=r1\n_stacked_on_device=/dev/drbd5\n"
+                            "_stacked_on_minor=5\n_conf_volume=0\n_minor=6\n"),
+              std::string::npos);
+    EXPECT_EQ(adm("-S up all").exit, 0);
+    EXPECT_EQ(daemon.requests().back(), "up up settings");
+    EXPECT_EQ(adm("-S -d up all").out,
+              "drbdsetup new-resource up\ndrbdsetup new-minor up 6 0\n"
+              "drbdmeta 6 v08 /dev/drbd5 internal apply-al\n"
+              "drbdsetup attach 6 /dev/drbd5 /dev/drbd5 internal\n"
+              "drbdsetup connect up ipv4:10.9.9.9:3 ipv4:10.9.9.3:3\n");
+}
+
 TEST_F(Drbdadm, ShStatusIsForEval) {
     std::ofstream(config) << "resource r9 { device minor 9; disk /dev/x; meta-disk internal;\n"
                              "on alpha { address 10.9.9.1:1; } on beta { address 10.9.9.2:1; } }\n"

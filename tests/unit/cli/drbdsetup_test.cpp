@@ -296,6 +296,10 @@ TEST_F(DrbdsetupConfigures, OptionsOfWhatRuns) {
     EXPECT_EQ(asked.volumes[1].options.c_plan_ahead, config::Deciseconds(0));
     EXPECT_EQ(asked.volumes[0].options, config::DiskSettings());
     EXPECT_EQ(ask({"resource-options", "r0", "--cpu-mask=3"}).exit, 0);
+    EXPECT_EQ(asked.cpu_mask, "3");
+    settings.cpu_mask = "3";
+    EXPECT_EQ(ask({"resource-options", "r0", "--set-defaults"}).exit, 0);
+    EXPECT_EQ(asked.cpu_mask, "");
     EXPECT_EQ(ask({"resource-options", "r0", "--on-no-data=suspend-io"}).exit, 20);
     EXPECT_EQ(ask({"net-options", "10.9.9.1", "10.9.9.3", "--timeout=50"}).exit, 10);
     EXPECT_EQ(ask({"net-options", "r0", "0", "--timeout=5000"}).exit, 20);

@@ -57,9 +57,6 @@ std::vector<std::string> verdicts(const config::LoadedConf& loaded,
                                   std::vector<config::ResourceSettings>& all) {
     std::vector<std::string> refusals;
     for (const config::ResourceConf& resource : loaded.conf.resources) {
-        if (resource.is_stacked("alpha")) {
-            continue;
-        }
         const auto got = config::settings_for(loaded.conf, resource, "alpha");
         refusals.push_back(got ? "" : got.error().text);
         all.push_back(got ? *got : config::ResourceSettings{});

@@ -181,8 +181,7 @@ INSTANTIATE_TEST_SUITE_P(
         Refusal{"v16-mysql-ha-84",
                 "v16-mysql-ha-84.conf:10: option 'data-integrity-alg' of section 'net'" REFUSED
                 " with the value 'md5'\n"},
-        Refusal{"v18-stacked-84",
-                "lower runs\nv18-stacked-84.conf:9: 'stacked-on-top-of'" REFUSED "\n"},
+        Refusal{"v18-stacked-84", "lower runs\nupper runs\n"},
         Refusal{"v21-dual-primary-84",
                 "v21-dual-primary-84.conf:3: option 'allow-two-primaries' of section 'net'" REFUSED
                 " with the value 'yes': only 'no' is\n"

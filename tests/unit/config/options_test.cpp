@@ -111,13 +111,50 @@ TEST(Options, ThatSafetyDoesNotDependOnAreWarnedOf) {
                                      "net { on-congestion pull-ahead; }",
                                      "net { congestion-fill 1M; }",
                                      "net { congestion-extents 500; }",
-                                     "options { cpu-mask 3; }",
                                      "syncer { cpu-mask 3; verify-alg md5; after r7; }"}) {
         const config::LoadedConf loaded = load(resource(inside));
         EXPECT_EQ(joined(loaded.errors), "") << inside;
         EXPECT_EQ(refusal(loaded), "") << inside;
         EXPECT_EQ(joined(loaded.warnings).find("f:2: WARN: option '"), 0u) << inside;
     }
+}
+
+TEST(Options, TheCpuMaskNamesProcessors) {
+    using Numbers = std::vector<unsigned>;
+    EXPECT_EQ(config::processors_of(""), Numbers{});
+    EXPECT_EQ(config::processors_of("5"), (Numbers{0, 2}));
+    EXPECT_EQ(config::processors_of("1,00000000"), (Numbers{32}));
+    EXPECT_EQ(config::processors_of("aF"), (Numbers{0, 1, 2, 3, 5, 7}));
+    EXPECT_EQ(config::processors_of(std::string(255, 'f'))->size(), 1020u);
+    EXPECT_EQ(config::processors_of(std::string(300, 'f'))->size(), 1024u);
+    for (const char* bad : {"0x3", "g", "3 4", "-1"}) {
+        EXPECT_FALSE(config::processors_of(bad)) << bad;
+    }
+    EXPECT_EQ(settings(load(resource("options { cpu-mask 3; }"))).cpu_mask, "3");
+    const config::LoadedConf bad = load(resource("options { cpu-mask 0x3; }"));
+    EXPECT_EQ(joined(bad.errors), "");  // everything but up works
+    EXPECT_EQ(refusal(bad), "f:2: Invalid cpu-mask.");
+}
+
+// What has no meaning here is said, each once.
+TEST(Options, OfGlobalWithoutAnEffectAreWarnedOf) {
+    const config::LoadedConf loaded = load(
+        "global { minor-count 5; dialog-refresh 1; cmd-timeout-short 1; cmd-timeout-medium 2;\n"
+        "cmd-timeout-long 3; usage-count ask; udev-always-use-vnr; disable-ip-verification; }\n" +
+        resource(""));
+    const auto warned = [](const std::string& what) {
+        return "WARN: option '" + what +
+               "' of section 'global' is accepted and has no effect here: ";
+    };
+    const std::string quick = "the daemon answers every command within a second\n";
+    EXPECT_EQ(
+        joined(loaded.warnings),
+        "f:1: " + warned("minor-count") +
+            "there is no limit but that of the minors, 1048575\nf:1: " + warned("dialog-refresh") +
+            "wait-con-int has no dialog that would be drawn again\nf:1: " +
+            warned("cmd-timeout-short") + quick + "f:1: " + warned("cmd-timeout-medium") + quick +
+            "f:2: " + warned("usage-count ask") + "nothing is ever reported to anybody\n");
+    EXPECT_EQ(joined(load("global { usage-count no; }\n" + resource("")).warnings), "");
 }
 
 TEST(Options, ThatNobodyKnowsAreASyntaxError) {

@@ -220,8 +220,16 @@ TEST(DrbdConf, KnowsWhereAStackedResourceIs) {
     EXPECT_FALSE(loaded.conf.resources.at(1).is_stacked("alpha"));
     ASSERT_NE(upper.find_host("alpha"), nullptr);
     EXPECT_EQ(upper.find_host("alpha")->volumes.at(0).disk, "/dev/drbd0");
-    EXPECT_EQ(config::settings_for(loaded.conf, upper, "alpha").error().text,
-              "f:1: 'stacked-on-top-of' is known but not supported by this version of drbdd");
+    const auto settings = config::settings_for(loaded.conf, upper, "alpha");
+    ASSERT_TRUE(settings) << settings.error().text;
+    EXPECT_EQ(settings->volumes.at(0).disk, "/dev/drbd0");
+    EXPECT_EQ(settings->volumes.at(0).meta_disk, "");
+    EXPECT_EQ(settings->address.ip, "10.9.9.9");
+    EXPECT_EQ(settings->peer, "gamma");
+    const auto there = config::settings_for(loaded.conf, upper, "gamma");
+    ASSERT_TRUE(there) << there.error().text;
+    EXPECT_EQ(there->volumes.at(0).disk, "/dev/z");
+    EXPECT_EQ(there->peer_address.ip, "10.9.9.9");
 }
 
 // What Debian installs beside a DRBD of the kernel.
