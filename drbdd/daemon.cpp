@@ -391,6 +391,7 @@ void Daemon::run_on(Entry& entry, const control::Request& request, Done done) {
                                      Command::Invalidate,
                                      Command::InvalidateRemote,
                                      Command::NewCurrentUuid,
+                                     Command::Resize,
                                      Command::PauseSync,
                                      Command::ResumeSync,
                                      Command::SuspendIo,
@@ -455,6 +456,13 @@ void Daemon::run_on(Entry& entry, const control::Request& request, Done done) {
                 return;
             case Command::NewCurrentUuid:
                 core.command(engine::NewCurrentUuid{volume, request.clear_bitmap}, answer);
+                return;
+            case Command::Resize:
+                core.command(engine::Resize{volume,
+                                            request.size_sectors,
+                                            request.assume_peer_has_space,
+                                            request.assume_clean},
+                             answer);
                 return;
             case Command::PauseSync:
             case Command::ResumeSync:

@@ -3,6 +3,7 @@
 #include "cli/common/child.h"
 #include "cli/common/outcome.h"
 #include "cli/drbdadm/calls.h"
+#include "cli/drbdadm/grown_disk.h"
 
 #include <algorithm>
 #include <cstdio>
@@ -155,8 +156,13 @@ int up(Context& context, const Target& target) {
     if (!failures || failures->empty()) {
         failures = std::vector<control::Failure>{{target.resource->name, reply->code, reply->text}};
     }
+    std::erase_if(*failures, [&](control::Failure& failure) {
+        const config::VolumeConf* volume = volume_of_step(target, failure.object);
+        return volume != nullptr && moved_metadata(context, *volume, failure.code) &&
+               attach(context, {target.resource, target.host, volume}) == 0;
+    });
     print_failures(target, *failures);
-    return 1;
+    return failures->empty() ? 0 : 1;
 }
 
 // What is not there is down already.
@@ -185,7 +191,10 @@ int attach(Context& context, const Target& target) {
     if (exit != 0 || context.line.dry_run) {
         return exit;
     }
-    const base::Result<control::Reply> reply = context.client.call(std::move(request));
+    base::Result<control::Reply> reply = context.client.call(control::Request(request));
+    if (reply && moved_metadata(context, *target.volume, reply->code)) {
+        reply = context.client.call(std::move(request));
+    }
     if (!reply) {
         return fail_to_ask(reply.error());
     }
@@ -301,6 +310,43 @@ int pause_sync(Context& context, const Target& target) {
 
 int resume_sync(Context& context, const Target& target) {
     return execute_on_minor(context, target, request_for(Command::ResumeSync, target), "");
+}
+
+// To the `size` of the command line, or that of the file, or all that both disks have.
+int resize(Context& context, const Target& target) {
+    control::Request request = request_for(Command::Resize, target);
+    std::string words;
+    for (const std::string& option : context.line.for_drbdsetup) {
+        words += " " + option;
+        request.assume_peer_has_space |= option == "--assume-peer-has-space";
+        request.assume_clean |= option == "--assume-clean";
+    }
+    if (!context.line.dry_run) {
+        if (const int exit = add_settings(context, target, request); exit != 0) {
+            return exit;
+        }
+        for (const config::VolumeSettings& volume : request.settings->volumes) {
+            if (volume.number == target.volume->number) {
+                request.size_sectors = volume.options.size_sectors;
+            }
+        }
+        request.settings.reset();
+    }
+    for (const config::Option& option : context.line.options) {
+        const config::Number number = config::parse_number(option.value, 's');
+        if (number.problem != config::Number::Problem::None) {
+            return fail(cli::kExitBadName, "drbdadm: resize: '" + option.value + "' is no size");
+        }
+        request.size_sectors = number.value;
+    }
+    if (request.size_sectors != 0) {
+        words += " --size=" + std::to_string(request.size_sectors) + "s";
+    }
+    const int exit = execute_on_minor(context, target, request, words);
+    if (context.line.dry_run) {
+        only_printed(context, "drbdsetup check-resize " + minor_of(*target.volume));
+    }
+    return exit;
 }
 
 int suspend_io(Context& context, const Target& target) {

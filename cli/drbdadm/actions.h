@@ -21,6 +21,7 @@ int invalidate(Context& context, const Target& target);
 int invalidate_remote(Context& context, const Target& target);
 int new_current_uuid(Context& context, const Target& target);
 int pause_sync(Context& context, const Target& target);
+int resize(Context& context, const Target& target);
 int suspend_io(Context& context, const Target& target);
 int resume_io(Context& context, const Target& target);
 int resume_sync(Context& context, const Target& target);

@@ -87,7 +87,7 @@ constexpr CommandSpec kCommands[] = {
     {"dump-xml", Scope::Resource, nullptr, {}, true},
     {"hidden-commands", Scope::Resource, nullptr, {}, true},
     {"set-gi", Scope::Volume, meta_command, kTakesForce},
-    {"resize", Scope::Volume, refused, "size assume-peer-has-space assume-clean"},
+    {"resize", Scope::Volume, resize, "size assume-peer-has-space assume-clean"},
     {"check-resize", Scope::Volume, check_resize, kTakesForce},
     {"verify", Scope::Volume, refused, "start stop"},
     {"pause-sync", Scope::Volume, pause_sync},

@@ -19,7 +19,6 @@ constexpr std::string_view kTwoNodes = "a resource has two nodes and one connect
 constexpr std::string_view kNoProxy = "there is no DRBD Proxy to run";
 
 constexpr Refusal kRefusals[] = {
-    {"resize", "the size of a device is that of its disk when it is attached"},
     {"verify", "it has no online verify"},
     {"new-peer", kTwoNodes},
     {"del-peer", kTwoNodes},
@@ -44,7 +43,6 @@ std::string_view why_refused(std::string_view command) {
 
 int refused(Context& context, const Target& target) {
     const std::string& command = context.line.command;
-    const bool sizes = command == "resize" || command == "check-resize";
     const std::string minor = minor_of(*target.volume);
     if (context.line.dry_run) {
         std::string options;
@@ -54,10 +52,7 @@ int refused(Context& context, const Target& target) {
         for (const config::Option& option : context.line.options) {
             options += " --" + option.name + "=" + option.value;
         }
-        only_printed(context, "drbdsetup " + (sizes ? "resize" : command) + " " + minor + options);
-        if (sizes) {
-            only_printed(context, "drbdsetup check-resize " + minor);
-        }
+        only_printed(context, "drbdsetup " + command + " " + minor + options);
         return 0;
     }
     return fail(cli::kExitBadName,
@@ -66,8 +61,14 @@ int refused(Context& context, const Target& target) {
                     std::string(why_refused(command)));
 }
 
+// Of a resource that is down the metadata move; of one that is up the daemon moves them.
 int check_resize(Context& context, const Target& target) {
-    return context.line.dry_run ? refused(context, target) : meta_command(context, target);
+    if (context.line.dry_run) {
+        only_printed(context, "drbdsetup resize " + minor_of(*target.volume));
+        only_printed(context, "drbdsetup check-resize " + minor_of(*target.volume));
+        return 0;
+    }
+    return meta_command(context, target);
 }
 
 }  // namespace drbdadm

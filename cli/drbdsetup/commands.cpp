@@ -94,16 +94,21 @@ int show_gi(const Arguments& arguments, cli::Client& client) {
 
 // --- Changing something ---
 
+control::Request about(const Device& device, Command command) {
+    control::Request request;
+    request.command = command;
+    request.resource = device.resource.name;
+    request.volume = device.device.volume;
+    return request;
+}
+
 int change_device(Command command, const Arguments& arguments, cli::Client& client) {
     int exit = 0;
     const std::optional<Device> found = find_device(client, arguments.operands[0], exit);
     if (!found) {
         return exit;
     }
-    control::Request request;
-    request.command = command;
-    request.resource = found->resource.name;
-    request.volume = found->device.volume;
+    control::Request request = about(*found, command);
     request.force = arguments.force;
     request.clear_bitmap = arguments.clear_bitmap;
     return execute(client, std::move(request), std::to_string(found->device.minor));
@@ -153,6 +158,32 @@ int pause_sync(const Arguments& arguments, cli::Client& client) {
 
 int resume_sync(const Arguments& arguments, cli::Client& client) {
     return change_device(Command::ResumeSync, arguments, client);
+}
+
+int resize(const Arguments& arguments, cli::Client& client) {
+    const auto size = config::parse_number(arguments.size.value_or("0"), 's');
+    if (size.problem != config::Number::Problem::None) {
+        std::fprintf(stderr,
+                     "resize: '%s' is no size: a number of sectors, or one with a unit (10G)\n",
+                     arguments.size->c_str());
+        return cli::kExitUsage;
+    }
+    int exit = 0;
+    const std::optional<Device> found = find_device(client, arguments.operands[0], exit);
+    if (!found) {
+        return exit;
+    }
+    control::Request request = about(*found, Command::Resize);
+    request.size_sectors = size.value;
+    request.assume_peer_has_space = arguments.assume_peer_has_space;
+    request.assume_clean = arguments.assume_clean;
+    return execute(client, std::move(request), std::to_string(found->device.minor));
+}
+
+// Of an attached disk the daemon itself keeps the place of its metadata.
+int check_resize(const Arguments& arguments, cli::Client& client) {
+    int exit = 0;
+    return find_device(client, arguments.operands[0], exit) ? 0 : exit;
 }
 
 int suspend_io(const Arguments& arguments, cli::Client& client) {
@@ -359,6 +390,8 @@ constexpr CommandSpec kCommands[] = {
     {"new-current-uuid", "C", "MINOR", new_current_uuid},
     {"pause-sync", "", "MINOR", pause_sync},
     {"resume-sync", "", "MINOR", resume_sync},
+    {"resize", "zHA", "MINOR", resize},
+    {"check-resize", "", "MINOR", check_resize},
     {"suspend-io", "", "MINOR", suspend_io},
     {"resume-io", "", "MINOR", resume_io},
     {"outdate", "", "MINOR", outdate},
@@ -375,15 +408,11 @@ struct Refusal {
     std::string_view why;
 };
 
-constexpr std::string_view kFixedSize =
-    "the size of a device is that of its disk when it is attached";
 constexpr std::string_view kOnePeer =
     "a resource has one peer: 'drbdsetup connect RES LOCAL PEER' has its address and options";
 
 // Of the original's, 8.4 and 9.
 constexpr Refusal kRefusals[] = {
-    {"resize", kFixedSize},
-    {"check-resize", kFixedSize},
     {"verify", "it has no online verify"},
     {"events", "its successor events2 tells more"},
     {"peer-device-options", "they are options of disk-options here"},

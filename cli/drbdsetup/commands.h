@@ -26,6 +26,9 @@ struct Arguments {
     bool force = false;
     bool discard_my_data = false;
     bool clear_bitmap = false;
+    bool assume_peer_has_space = false;  // the next three: of resize
+    bool assume_clean = false;
+    std::optional<std::string> size;
     bool show_defaults = false;
     bool set_defaults = false;
     config::Options options;  // those of a section of drbd.conf

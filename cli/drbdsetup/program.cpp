@@ -42,6 +42,8 @@ constexpr option kOptions[] = {
     {"set-defaults", no_argument, nullptr, 'S'},
     {"discard-my-data", no_argument, nullptr, 'Y'},
     {"clear-bitmap", no_argument, nullptr, 'C'},
+    {"assume-peer-has-space", no_argument, nullptr, 'H'},
+    {"assume-clean", no_argument, nullptr, 'A'},
     {"run-dir", required_argument, nullptr, kRunDir},
     {"version", no_argument, nullptr, 'V'},
     {"help", no_argument, nullptr, 'h'},
@@ -50,6 +52,9 @@ constexpr option kOptions[] = {
 // Those and the options of the sections of drbd.conf that the command takes.
 std::vector<option> options_for(const CommandSpec* spec) {
     std::vector<option> all(std::begin(kOptions), std::end(kOptions));
+    if (spec == nullptr || !spec->section) {
+        all.push_back({"size", required_argument, nullptr, 'z'});  // else one of those of a section
+    }
     if (spec != nullptr && spec->section) {
         for (const config::OptionSpec& known : config::options_of(*spec->section)) {
             const bool is_bool = known.kind == config::OptionSpec::Kind::Bool;
@@ -119,6 +124,15 @@ bool take_option(Words& words, int code) {
             return true;
         case 'C':
             arguments.clear_bitmap = true;
+            return true;
+        case 'H':
+            arguments.assume_peer_has_space = true;
+            return true;
+        case 'A':
+            arguments.assume_clean = true;
+            return true;
+        case 'z':
+            arguments.size = optarg;
             return true;
         case 'w':
             arguments.timeouts.wait_after_sb = true;

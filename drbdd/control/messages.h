@@ -24,6 +24,8 @@
 // invalidate    yes       yes      -                             -
 // invalidate-remote, pause-sync, resume-sync, suspend-io, resume-io: as invalidate
 // new-current-uuid yes    yes      clear-bitmap: bool            -
+// resize        yes       yes      size (sectors, 0: all there is), assume-peer-has-space: bool,
+//                                  assume-clean: bool            -
 // options       yes       -        settings                      -
 // show          yes       -        -                             ResourceSettings
 // down          yes       -        -                             -
@@ -88,6 +90,7 @@ enum class Command {
     Invalidate,
     InvalidateRemote,
     NewCurrentUuid,
+    Resize,
     PauseSync,
     ResumeSync,
     SuspendIo,
@@ -141,6 +144,9 @@ struct Request {
     bool force = false;
     bool discard_my_data = false;
     bool clear_bitmap = false;
+    bool assume_peer_has_space = false;
+    bool assume_clean = false;
+    std::uint64_t size_sectors = 0;
     bool now = false;
     std::optional<config::ResourceSettings> settings;
 };

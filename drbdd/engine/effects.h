@@ -30,6 +30,12 @@ struct AbandonDisk {
     VolumeNumber volume;
 };
 
+// Looks at the size of the device again; answered by DiskMeasured, unless the device is closed or
+// abandoned first.
+struct MeasureDisk {
+    VolumeNumber volume;
+};
+
 struct CompleteApp {
     RequestId id;
     int error = 0;   // 0 or errno
@@ -107,6 +113,7 @@ struct StatusChanged {};
 using Effect = std::variant<SubmitDisk,
                             CloseDisk,
                             AbandonDisk,
+                            MeasureDisk,
                             CompleteApp,
                             StartListening,
                             StopListening,

@@ -179,6 +179,16 @@ struct PeerSuspect {};
 // 200 ms is enough.
 struct PeerDead {};
 
+// Takes into use what the disk has gained (MeasureDisk tells how much), and asks the peer to do the
+// same: the device grows to what both have. Without a peer it does so only where it may be assumed
+// that the peer's disk has the room.
+struct Resize {
+    VolumeNumber volume;
+    std::optional<std::uint64_t> size_sectors{};  // of the device from now on; 0: what there is
+    bool assume_peer_has_space = false;
+    bool assume_clean = false;  // what is added is the same on both, or nobody's
+};
+
 struct Down {};  // disconnect and detach everything; the answer comes when all disks are closed
 
 // In force at once: what the peer has to know of them is told to it. Authentication counts from the
@@ -202,11 +212,18 @@ using AdminCommand = std::variant<Attach,
                                   PeerSuspect,
                                   PeerDead,
                                   Down,
-                                  ChangeSettings>;
+                                  ChangeSettings,
+                                  Resize>;
 
 struct Admin {
     AdminId id;
     AdminCommand command;
+};
+
+// The answer to MeasureDisk.
+struct DiskMeasured {
+    VolumeNumber volume;
+    io::DiskGeometry geometry;
 };
 
 // A handler that was started with `report` has ended; without a configured handler at once, with 0.
@@ -221,6 +238,7 @@ struct Tick {};  // time has passed; due when next_deadline() is reached, allowe
 
 using Event = std::variant<AppRequest,
                            DiskDone,
+                           DiskMeasured,
                            SocketConnected,
                            SocketAccepted,
                            SocketClosed,

@@ -60,6 +60,10 @@ void Resource::dispatch(Event event) {
                 Device* device = volumes_.find(e.volume);
                 REQUIRE(device != nullptr);
                 device->on_disk_done(e);
+            } else if constexpr (std::is_same_v<T, DiskMeasured>) {
+                Device* device = volumes_.find(e.volume);
+                REQUIRE(device != nullptr);
+                device->resizer.on_measured(e.geometry);
             } else if constexpr (std::is_same_v<T, SocketConnected>) {
                 connection_.on_connected(e.socket);
             } else if constexpr (std::is_same_v<T, SocketAccepted>) {

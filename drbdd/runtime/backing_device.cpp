@@ -173,6 +173,23 @@ base::Result<void> measure(BackingDevice& device, const DeviceRole& role) {
     return {};
 }
 
+std::uint64_t bytes_of(const FileDescriptor& fd) {
+    struct stat info {};
+
+    std::uint64_t bytes = 0;
+    if (::fstat(fd.get(), &info) != 0) {
+        return 0;
+    }
+    if (!S_ISBLK(info.st_mode)) {
+        return static_cast<std::uint64_t>(info.st_size);
+    }
+    return ::ioctl(fd.get(), BLKGETSIZE64, &bytes) == 0 ? bytes : 0;
+}
+
+FileDescriptor duplicate(int fd) {
+    return FileDescriptor(::fcntl(fd, F_DUPFD_CLOEXEC, 0));
+}
+
 base::Result<BackingDevice> open_device(const std::string& path, const DeviceRole& role) {
     struct stat info {};
 

@@ -70,6 +70,11 @@ inline base::Result<BackingDevice> open_backing_device(const std::string& path) 
 // Looks at the size, and all else of the geometry, once more.
 base::Result<void> measure(BackingDevice& device, const DeviceRole& role);
 
+// The size of an open device by now, in bytes; 0: it could not be told.
+std::uint64_t bytes_of(const FileDescriptor& fd);
+// Another descriptor of the same opening; errno is its error.
+FileDescriptor duplicate(int fd);
+
 // The lock that drbdmeta asks for, too, on these bytes (length 0: up to the end). 0 or errno.
 int claim_bytes(const BackingDevice& device, std::uint64_t start, std::uint64_t length);
 void release_bytes(const BackingDevice& device, std::uint64_t start, std::uint64_t length);

@@ -139,6 +139,7 @@ private:
     void perform(engine::CloseDisk& effect);
     void perform(engine::CompleteApp& effect);
     void perform(engine::AbandonDisk& effect);
+    void perform(engine::MeasureDisk& effect);
     void perform(engine::AdminDone& effect);
     void perform(engine::AdminStillRunning& effect);
     void perform(engine::RunHandler& effect);

@@ -172,6 +172,31 @@ void ResourceCore::perform(engine::AbandonDisk& effect) {
     disk->abandon([this, &target, disk] { on_abandoned_idle(target, disk); });
 }
 
+// A file system over a network may let us wait.
+void ResourceCore::perform(engine::MeasureDisk& effect) {
+    VolumeUnit& target = unit(effect.volume);
+    REQUIRE(target.disk != nullptr);
+    ++disk_jobs_;
+    const auto fd = std::make_shared<FileDescriptor>(duplicate(target.disk->fd()));
+    const auto bytes = std::make_shared<std::uint64_t>(0);
+    on_worker(
+        *target.disk_worker,
+        [fd, bytes] {
+            *bytes = bytes_of(*fd);
+            *fd = FileDescriptor{};
+        },
+        [this, &target, disk = target.disk.get(), bytes] {
+            --disk_jobs_;
+            if (target.disk.get() == disk) {  // else it was closed meanwhile
+                io::DiskGeometry geometry = disk->geometry();
+                geometry.size_bytes = *bytes != 0 ? *bytes : geometry.size_bytes;
+                disk->grow(std::max(geometry.size_bytes, disk->geometry().size_bytes));
+                on_event(engine::DiskMeasured{{target.identity.volume}, geometry});
+            }
+            look_whether_free();
+        });
+}
+
 // What has completed and was not told to the engine yet.
 void ResourceCore::forget_completions_of(engine::VolumeNumber volume) {
     const auto stale = [volume](engine::Event& event) {

@@ -33,6 +33,10 @@ public:
 
     io::DiskGeometry geometry() const override { return device_.geometry; }
 
+    int fd() const { return device_.fd.get(); }
+
+    void grow(std::uint64_t size_bytes) { device_.geometry.size_bytes = size_bytes; }
+
     const std::string& path() const { return device_.path; }
 
     void submit(const io::DiskOp& op) override;

@@ -141,6 +141,53 @@ def suspended(cluster):
     cluster.compare()
 
 
+def grow(cluster, nodes, mib):
+    for node in nodes:
+        path = cluster.disks[node.name][0]
+        os.truncate(path, os.path.getsize(path) + (mib << 20))
+
+
+def sectors(node):
+    return node.status()["devices"][0]["size"] * 2
+
+
+def resized(cluster):
+    """grows under load when both disks have grown, and not when one has; what is added is copied; a disk that grew meanwhile comes up"""
+    alpha, bravo = cluster.alpha, cluster.bravo
+    cluster.up(primary=alpha)
+    before = sectors(alpha)
+    writer = NumberedWriter(alpha.nbd(), 4096, seed=7)
+    writer.start()
+    until(lambda: len(writer.acked) > 200, 20, "writes")
+    grow(cluster, [alpha], 16)
+    expect(alpha, "resize", "r0")
+    if sectors(alpha) != before or sectors(bravo) != before:
+        raise Failed(f"the device grew although bravo's disk has not: {sectors(alpha)}")
+    grow(cluster, [bravo], 16)
+    expect(alpha, "-d", "resize", "r0", out="drbdsetup resize 0\ndrbdsetup check-resize 0\n")
+    expect(alpha, "resize", "r0")
+    until(lambda: sectors(alpha) == sectors(bravo) > before + (15 << 11), 20, "the new size")
+    alpha.wait_in_sync()
+    writer.stop()
+    end = sectors(alpha) * 512
+    alpha.write_random([before * 512 - 4096, before * 512, end - 4096])
+    cluster.compare()
+    cluster.down()
+    grow(cluster, [alpha, bravo], 8)
+    for node in cluster.nodes:
+        node.drbdadm("up", "r0")
+    alpha.wait_in_sync()
+    if sectors(alpha) * 512 != end:
+        raise Failed(f"{sectors(alpha)} sectors after a restart, {end} bytes before")
+    expect(alpha, "resize", "r0", code=10, err=["0: Failure: (131) Need one Primary node to resize."])
+    expect(bravo, "primary", "r0")
+    expect(bravo, "resize", "0", program="drbdsetup")
+    until(lambda: sectors(alpha) * 512 > end, 20, "the new size")
+    bravo.wait_in_sync()
+    bravo.write_random([end - 4096, end, sectors(bravo) * 512 - 4096])
+    cluster.compare()
+
+
 def adjusted(cluster):
     """adjust does what differs from the file, and only that; `up` of a running resource takes no harm from a changed file"""
     alpha, bravo = cluster.alpha, cluster.bravo
@@ -430,4 +477,4 @@ def as_an_agent_does(cluster):
         raise Failed("adjust did not bring back what the file says")
 
 
-main(without_a_file, as_an_agent_does, twice, wrong_moment, paused, skipped, suspended, adjusted, one_after_the_other, no_device, own_address, generations, shell_status, degraded, mib=32)
+main(without_a_file, as_an_agent_does, twice, wrong_moment, paused, skipped, suspended, resized, adjusted, one_after_the_other, no_device, own_address, generations, shell_status, degraded, mib=32)

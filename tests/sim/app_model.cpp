@@ -36,7 +36,7 @@ std::optional<Stamp> read_stamp(base::ConstBytes bytes, std::uint64_t sector) {
 Lineage::SectorState& Lineage::state_of(std::uint64_t sector) {
     SectorState& state = sectors_[sector];
     if (state.recent.empty()) {
-        const Candidate fresh{kZeroes, 0, 0, 0, true, true};
+        const Candidate fresh{sector < grown_at_ ? kZeroes : kAnything, 0, 0, 0, true, true};
         state.recent.push_back(fresh);
         state.possible.push_back(fresh);
     }
@@ -135,7 +135,7 @@ std::string Lineage::read_done(std::uint64_t read, base::ConstBytes bytes) {
     for (std::size_t i = 0; i < entry.legal.size(); ++i) {
         const std::uint64_t sector = entry.sector + i;
         const auto stamp = read_stamp(bytes.subspan(i * kSectorBytes, kSectorBytes), sector);
-        if (!stamp || !entry.legal[i].contains(*stamp)) {
+        if (!entry.legal[i].contains(kAnything) && (!stamp || !entry.legal[i].contains(*stamp))) {
             return base::format("a read of sector %llu returned stamp %llx, legal: %llx%s",
                                 static_cast<unsigned long long>(sector),
                                 static_cast<unsigned long long>(stamp.value_or(~0ull)),
@@ -147,9 +147,9 @@ std::string Lineage::read_done(std::uint64_t read, base::ConstBytes bytes) {
 }
 
 bool Lineage::may_hold(const SectorState& state, std::optional<Stamp> stamp) {
-    return stamp && std::any_of(state.recent.begin(), state.recent.end(), [&](const Candidate& c) {
-               return c.stamp == *stamp;
-           });
+    return std::any_of(state.recent.begin(), state.recent.end(), [&](const Candidate& c) {
+        return c.stamp == kAnything || (stamp && c.stamp == *stamp);
+    });
 }
 
 bool Lineage::is_recent(std::uint64_t sector, std::optional<Stamp> stamp) const {

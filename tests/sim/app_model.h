@@ -10,6 +10,7 @@
 #include "base/bytes.h"
 #include "base/units.h"
 
+#include <algorithm>
 #include <cstdint>
 #include <functional>
 #include <map>
@@ -25,6 +26,7 @@ inline constexpr std::size_t kSectorBytes = 512;
 using Stamp = std::uint64_t;
 
 inline constexpr Stamp kZeroes = 0;
+inline constexpr Stamp kAnything = ~std::uint64_t{1};  // of a sector that nobody has written yet
 
 // Fills one sector so that any byte of it tells that it belongs to this stamp and sector.
 void fill_sector(base::Bytes sector_bytes, std::uint64_t sector, Stamp stamp);
@@ -52,6 +54,9 @@ public:
     // A read is issued; later its answer is checked. The text says what is wrong, or is empty.
     void read_issued(std::uint64_t read, base::Sector sector, std::uint64_t sectors);
     std::string read_done(std::uint64_t read, base::ConstBytes bytes);
+
+    // From here on lies what a device has gained: until it is written it holds anything.
+    void has_grown_at(std::uint64_t sector) { grown_at_ = std::min(grown_at_, sector); }
 
     void read_failed(std::uint64_t read) { reads_.erase(read); }
 
@@ -111,6 +116,7 @@ private:
     void end(std::uint64_t write, bool acked, bool durable);
     SectorState& state_of(std::uint64_t sector);
 
+    std::uint64_t grown_at_ = ~std::uint64_t{0};
     std::uint64_t clock_ = 1;
     std::map<std::uint64_t, SectorState> sectors_;
     std::map<std::uint64_t, Write> writes_;

@@ -119,6 +119,7 @@ void Cluster::start(Node node, bool connect_too) {
         host(node).start(own_settings[index(node)].value_or(settings));
         std::vector<engine::AdminId> attaches;
         for (std::size_t i = 0; i < options_.volumes; ++i) {
+            move_metadata_to_end(node, i);
             attaches.push_back(admin_begin(
                 node, engine::Attach{{static_cast<std::uint16_t>(i)}, disk(node, i).geometry()}));
         }
@@ -161,6 +162,7 @@ AdminResult Cluster::admin(Node node, engine::AdminCommand command) {
 }
 
 AdminResult Cluster::attach(Node node, std::size_t volume) {
+    move_metadata_to_end(node, volume);
     return admin(
         node, engine::Attach{{static_cast<std::uint16_t>(volume)}, disk(node, volume).geometry()});
 }
@@ -175,6 +177,27 @@ AdminResult Cluster::invalidate(Node node, std::size_t volume) {
 
 AdminResult Cluster::invalidate_remote(Node node, std::size_t volume) {
     return admin(node, engine::InvalidateRemote{{static_cast<std::uint16_t>(volume)}});
+}
+
+void Cluster::grow_disk(Node node, std::uint64_t bytes, std::size_t volume) {
+    host(node).grow_disk(volume, disk(node, volume).geometry().size_bytes + bytes);
+}
+
+void Cluster::move_metadata_to_end(Node node, std::size_t volume) {
+    Host::Volume& side = host(node).volume(volume);
+    if (side.attached || side.disk->outstanding() != 0) {
+        return;
+    }
+    host(node).settle_layout(volume);
+    if (side.new_layout && side.layout == *side.old_layout) {
+        move_metadata(*side.disk, *side.old_layout, *side.new_layout);
+        host(node).settle_layout(volume);
+        oracles_->metadata_moved(node, volume);
+    }
+}
+
+AdminResult Cluster::resize(Node node, std::size_t volume) {
+    return admin(node, engine::Resize{{static_cast<std::uint16_t>(volume)}});
 }
 
 AdminResult Cluster::suspend_io(Node node, bool suspended, std::size_t volume) {

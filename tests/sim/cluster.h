@@ -98,6 +98,12 @@ public:
 
     // From its answer on nothing is told to applications until it is taken back, or the process
     // ends.
+    // By so many bytes, as their owner does it.
+    void grow_disk(Node node, std::uint64_t bytes, std::size_t volume = 0);
+    // Of a disk that is not attached, where they are still at the old end: as drbdadm before an
+    // attach.
+    void move_metadata_to_end(Node node, std::size_t volume = 0);
+    AdminResult resize(Node node, std::size_t volume = 0);
     AdminResult suspend_io(Node node, bool suspended, std::size_t volume = 0);
 
     AdminResult down(Node node) { return admin(node, engine::Down{}); }

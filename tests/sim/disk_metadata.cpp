@@ -4,6 +4,8 @@
 #include "meta/activity_log.h"
 #include "meta/recovery.h"
 
+#include <algorithm>
+
 namespace sim {
 
 void create_metadata(SimDisk& disk,
@@ -37,6 +39,38 @@ std::optional<meta::Superblock> read_superblock(const SimDisk& disk, const meta:
         return std::nullopt;
     }
     return *superblock;
+}
+
+void move_metadata(SimDisk& disk, const meta::Layout& from, const meta::Layout& to) {
+    meta::Superblock superblock = *read_superblock(disk, from);
+    std::vector<std::uint8_t> bitmap(from.bitmap_sectors * base::kSectorBytes);
+    disk.peek(from.bitmap_sector, bitmap);
+    std::vector<std::uint8_t> log(from.al_sectors * base::kSectorBytes);
+    disk.peek(from.al_sector, log);
+    const auto plan = meta::plan_recovery(superblock, log);
+    REQUIRE(plan);
+    for (const base::AlExtent extent : plan->mark) {
+        const std::uint64_t first = extent.value * base::kBitsPerAlExtent / 8;
+        for (std::uint64_t i = first; i < first + base::kBitsPerAlExtent / 8; ++i) {
+            if (i < bitmap.size()) {
+                bitmap[i] = 0xff;
+            }
+        }
+    }
+    disk.poke(to.bitmap_sector, bitmap);
+    std::vector<std::uint8_t> block(meta::kBlockBytes);
+    meta::initialized_block(block);
+    for (std::uint64_t s = 0; s < to.al_sectors; s += meta::kSectorsPerBlock) {
+        disk.poke({to.al_sector.value + s}, block);
+    }
+    superblock = meta::recovered(superblock);
+    superblock.md_size_sectors = static_cast<std::uint32_t>(to.md_size_sectors);
+    superblock.al_offset = to.al_offset;
+    superblock.bm_offset = to.bm_offset;
+    meta::encode(superblock, block);
+    disk.poke(to.superblock_sector, block);
+    std::fill(block.begin(), block.end(), std::uint8_t{0});
+    disk.poke(from.superblock_sector, block);
 }
 
 DirtOnDisk::DirtOnDisk(const SimDisk& disk, const meta::Layout& layout) {

@@ -21,6 +21,10 @@ void create_metadata(SimDisk& disk,
 
 std::optional<meta::Superblock> read_superblock(const SimDisk& disk, const meta::Layout& layout);
 
+// What `drbdmeta check-resize` does with internal metadata that a disk that has grown still has at
+// its old end: what the log says goes into the bitmap, and all of it to the new end.
+void move_metadata(SimDisk& disk, const meta::Layout& from, const meta::Layout& to);
+
 // All that says "may differ" on the disk of a node that is not running: bitmap, full-sync flag and,
 // if the node was Primary, the activity log.
 class DirtOnDisk {

@@ -1,6 +1,7 @@
 #include "tests/sim/host.h"
 
 #include "base/require.h"
+#include "tests/sim/disk_metadata.h"
 
 #include <algorithm>
 #include <cerrno>
@@ -33,6 +34,9 @@ std::uint64_t digest(const std::vector<std::uint8_t>& bytes) {
     return hash;
 }
 
+// What the data's device may gain.
+constexpr std::uint64_t kRoomToGrow = 64u << 20;
+
 // External metadata lies behind the data (SimDisk), from a whole block on.
 meta::Layout layout_on(const io::DiskGeometry& geometry, std::uint32_t al_stripes) {
     if (!geometry.meta) {
@@ -42,7 +46,8 @@ meta::Layout layout_on(const io::DiskGeometry& geometry, std::uint32_t al_stripe
         {meta::Placement::Kind::FlexibleExternal}, geometry.meta->size_bytes, al_stripes);
     meta::limit_to_device(layout, geometry.size_bytes);
     const base::Sector start{(geometry.size_bytes + meta::kBlockBytes - 1) / meta::kBlockBytes *
-                             meta::kSectorsPerBlock};
+                                 meta::kSectorsPerBlock +
+                             kRoomToGrow / base::kSectorBytes};
     for (base::Sector* sector :
          {&layout.superblock_sector, &layout.al_sector, &layout.bitmap_sector}) {
         *sector = *sector + start;
@@ -77,8 +82,51 @@ void Host::add_volume(io::DiskGeometry geometry, std::uint32_t al_stripes) {
     volumes_.push_back(std::move(volume));
 }
 
+void Host::grow_disk(std::size_t i, std::uint64_t size_bytes) {
+    Volume& volume = volumes_.at(i);
+    io::DiskGeometry geometry = volume.disk->geometry();
+    REQUIRE(size_bytes >= geometry.size_bytes);
+    world_.trace.add(world_.now(), node_, "disk-grows volume bytes", i, size_bytes);
+    volume.disk->grow(size_bytes);
+    volume.has_grown = true;
+    if (geometry.meta) {
+        volume.layout.usable_sectors = size_bytes / base::kSectorBytes;
+        return;
+    }
+    settle_layout(i);
+    finish_move(volume);
+    volume.old_layout = volume.layout;  // wherever the disk ended when they were written
+    volume.new_layout = *meta::internal_layout(size_bytes, volume.al_stripes);
+}
+
+void Host::settle_layout(std::size_t i) {
+    Volume& volume = volumes_.at(i);
+    if (!volume.new_layout) {
+        return;
+    }
+    volume.layout =
+        read_superblock(*volume.disk, *volume.new_layout) ? *volume.new_layout : *volume.old_layout;
+    std::vector<std::uint8_t> old_block(meta::kBlockBytes);
+    volume.disk->peek_stable(volume.old_layout->superblock_sector, old_block);
+    if (!meta::decode_superblock(old_block)) {
+        finish_move(volume);  // the process has wiped the old place, the last thing of all
+    }
+}
+
+void Host::finish_move(Volume& volume) {
+    if (volume.new_layout && volume.layout == *volume.new_layout) {
+        volume.disk->set_metadata_start({volume.layout.usable_sectors});
+        volume.old_layout.reset();
+        volume.new_layout.reset();
+    }
+}
+
 void Host::start(const engine::ResourceSettings& settings) {
     REQUIRE(engine_ == nullptr);
+    for (std::size_t i = 0; i < volumes_.size(); ++i) {
+        settle_layout(i);
+        finish_move(volumes_[i]);  // what is left at the old place is nobody's any more
+    }
     ++incarnation_;
     world_.trace.add(world_.now(), node_, "process-starts", incarnation_);
     const std::uint64_t seed = world_.prng.next();
@@ -240,6 +288,9 @@ void Host::trace_event(const engine::Event& event) {
                 e.id.value,
                 static_cast<std::uint64_t>(e.error));
         },
+        [&](const engine::DiskMeasured& e) {
+            add("> disk-measured volume bytes", e.volume.value, e.geometry.size_bytes);
+        },
         [&](const engine::SocketConnected& e) { add("> connected", e.socket.value); },
         [&](const engine::SocketAccepted& e) { add("> accepted", e.socket.value); },
         [&](const engine::SocketClosed& e) {
@@ -339,6 +390,7 @@ public:
         if (!volume.attached) {
             return host_.world_.fail("disk operation after CloseDisk");
         }
+        host_.settle_layout(e.volume.value);
         volume.disk->submit(e.op);
     }
 
@@ -360,6 +412,19 @@ public:
         }
         volume.attached = false;
         volume.disk->close();
+    }
+
+    // The system is asked: that takes a moment.
+    void operator()(engine::MeasureDisk& e) {
+        trace("< measure-disk", e.volume.value);
+        Host& host = host_;
+        const std::uint64_t asked_by = host.incarnation_;
+        host.world_.after(host.world_.prng.below(20) * 1ms, [&host, asked_by, volume = e.volume] {
+            const Volume& side = host.volumes_.at(volume.value);
+            if (host.running() && host.incarnation_ == asked_by && side.attached) {
+                host.step(engine::DiskMeasured{volume, side.disk->geometry()});
+            }
+        });
     }
 
     void operator()(engine::CompleteApp& e) {

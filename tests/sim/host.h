@@ -55,6 +55,11 @@ public:
         std::unique_ptr<SimDisk> disk;
         meta::Layout layout;
         std::uint32_t al_stripes = 1;
+        // Of a disk that has grown: where internal metadata were, and where they are to be. What is
+        // in force, and `layout`, is what somebody would find who looked now.
+        std::optional<meta::Layout> old_layout;
+        std::optional<meta::Layout> new_layout;
+        bool has_grown = false;
         bool attached = false;  // between Attach and CloseDisk or AbandonDisk
     };
 
@@ -63,6 +68,11 @@ public:
 
     // The disks, before the first start.
     void add_volume(io::DiskGeometry geometry, std::uint32_t al_stripes = 1);
+
+    // Like one that was enlarged by its owner; the engine is not told.
+    void grow_disk(std::size_t volume, std::uint64_t size_bytes);
+    // Looks where the metadata of a disk are that has grown.
+    void settle_layout(std::size_t volume);
 
     // A new process: engine without disks and connections.
     void start(const engine::ResourceSettings& settings);
@@ -142,6 +152,7 @@ private:
     void process_gone();
     void schedule_tick();
     void open_disk(std::size_t volume);
+    static void finish_move(Volume& volume);
     std::optional<Promises::Side> side_of(std::size_t volume) const;
 
     World& world_;

@@ -43,6 +43,12 @@ Oracles::Oracles(World& world,
     }
 }
 
+void Oracles::metadata_moved(Node node, std::size_t volume) {
+    volumes_[volume].nodes[index(node)].dirt.reset();
+    volumes_[volume].may_copy_more = true;  // what the log said is in the bitmap now
+    look_at_disks(volume);
+}
+
 void Oracles::disk_replaced(Node node, std::size_t volume) {
     PerVolume& v = volumes_[volume];
     v.armed = false;
@@ -108,13 +114,44 @@ void Oracles::check_amount(Node source, std::size_t volume) {
     }
 }
 
+// What was metadata is data when the device has grown, and has never been the same on both.
+void Oracles::note_room(std::size_t volume, std::set<std::uint64_t>& changed) {
+    PerVolume& v = volumes_[volume];
+    const auto blocks = [&](Node node) {
+        const Host::Volume& side = hosts_[index(node)]->volume(volume);
+        const auto superblock =
+            side.has_grown ? read_superblock(*side.disk, side.layout) : std::nullopt;
+        return (superblock ? superblock->la_size_sectors : side.layout.usable_sectors) / 8;
+    };
+    const std::uint64_t now = std::min(blocks(Node::Alice), blocks(Node::Bob));
+    const std::uint64_t before = std::exchange(v.data_blocks, now);
+    if (before == 0 || before == now) {
+        return;
+    }
+    v.differing.erase(v.differing.lower_bound(now), v.differing.end());
+    for (const Node node : kNodes) {
+        v.history.lineage(node).has_grown_at(std::min(before, now) * 8);
+        for (const std::uint64_t block :
+             hosts_[index(node)]->volume(volume).disk->blocks_ever_written()) {
+            if (block >= before && block < now) {
+                changed.insert(block);
+            }
+        }
+        v.nodes[index(node)].dirt.reset();
+    }
+}
+
 // Keeps the set of differing blocks and the picture of the metadata up to date.
 void Oracles::look_at_disks(std::size_t volume) {
     PerVolume& v = volumes_[volume];
     std::set<std::uint64_t> changed;
     for (const Node node : kNodes) {
+        hosts_[index(node)]->settle_layout(volume);
+    }
+    note_room(volume, changed);
+    for (const Node node : kNodes) {
         Host::Volume& side = hosts_[index(node)]->volume(volume);
-        const std::uint64_t data_blocks = side.layout.usable_sectors / 8;
+        const std::uint64_t data_blocks = v.data_blocks;
         bool metadata_changed = false;
         for (const std::uint64_t block : side.disk->take_changed_blocks()) {
             if (block < data_blocks) {

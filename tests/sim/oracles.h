@@ -27,6 +27,8 @@ public:
     // A disk was prepared or replaced outside the engine's knowledge: nothing is promised about
     // its differences until the next full sync.
     void disk_replaced(Node node, std::size_t volume);
+    // By another program, while the disk was not attached.
+    void metadata_moved(Node node, std::size_t volume);
 
     // Administrators may destroy data on purpose (discard-my-data, policies, invalidate, --force).
     void allow_data_loss() { data_loss_allowed_ = true; }
@@ -76,6 +78,7 @@ private:
 
         std::array<PerNode, 2> nodes;
         std::set<std::uint64_t> differing;
+        std::uint64_t data_blocks = 0;  // that both disks have before their metadata
         bool armed = false;  // the pair has been in sync since the disks were last replaced
         bool in_sync = false;
         // Something since the last time that the two were the same lets a resync copy more than
@@ -89,6 +92,7 @@ private:
     };
 
     void look_at_disks(std::size_t volume);
+    void note_room(std::size_t volume, std::set<std::uint64_t>& changed);
     void look_at_uuid_on_disk(Node node, std::size_t volume);
     void note_lost_flushes(Node node, std::size_t volume);
     void look_at_status(Node node);

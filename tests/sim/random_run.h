@@ -59,6 +59,7 @@ private:
     void act_on_frozen(Node node);
     void act_on_full_sync();
     void act_on_pause(Node node);
+    void act_on_size();
     void act_on_settings();
     void act_on_clients();
     void act_on_disk_widely();
@@ -98,6 +99,7 @@ private:
     std::size_t any_volume() { return chance_.below(volumes_); }
 
     static constexpr std::uint64_t kSmallDevice = 8u << 20;
+    static constexpr std::uint64_t kMostGain = 24u << 20;  // of a disk that grows
 
     Variant variant_;
     Space space_;

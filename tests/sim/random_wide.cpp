@@ -142,6 +142,8 @@ void RandomRun::act_widely() {
         act_on_full_sync();
     } else if (kind < 84) {
         act_on_pause(node);
+    } else if (kind < 85) {
+        act_on_size();
     } else if (kind < 86) {
         act_on_settings();
     } else if (kind < 89) {
@@ -190,6 +192,23 @@ void RandomRun::act_on_pause(Node node) {
         cluster_.suspend_io(node, paused, volume);
     } else {
         cluster_.pause_sync(node, paused, volume);
+    }
+}
+
+// Disks grow, mostly both; not every node is told, and none is asked what it was doing.
+void RandomRun::act_on_size() {
+    const std::size_t volume = any_volume();
+    const std::uint64_t gain = (1 + chance_.below(6)) << 20;
+    const Node first = any_node();
+    const bool alone = chance_.chance(0.3);
+    for (const Node node : kNodes) {
+        if ((!alone || node == first) && chance_.chance(0.8) &&
+            cluster_.disk(node, volume).geometry().size_bytes < options_.device_bytes + kMostGain) {
+            cluster_.grow_disk(node, gain, volume);
+        }
+    }
+    if (answers(first) && chance_.chance(0.8)) {
+        cluster_.resize(first, volume);
     }
 }
 

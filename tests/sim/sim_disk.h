@@ -90,6 +90,11 @@ public:
 
     std::uint64_t errors_given() const { return errors_given_; }
 
+    // The data's device becomes longer. Internal metadata are wherever the engine has them.
+    void grow(std::uint64_t size_bytes) { geometry_.size_bytes = size_bytes; }
+
+    void set_metadata_start(base::Sector start) { metadata_start_ = start; }
+
     // Behind the last one, of the metadata too.
     base::Sector end() const;
 

@@ -13,11 +13,11 @@ namespace control {
 namespace {
 
 // clang-format off
-constexpr std::array<std::string_view, 25> kCommands = {
+constexpr std::array<std::string_view, 26> kCommands = {
     "version",           "new-resource",     "up",         "attach",      "detach",
     "connect",           "disconnect",       "primary",    "secondary",   "invalidate",
-    "invalidate-remote", "new-current-uuid", "pause-sync", "resume-sync", "suspend-io",
-    "resume-io",         "outdate",          "peer-suspect", "peer-dead", "options",
+    "invalidate-remote", "new-current-uuid", "resize",     "pause-sync",  "resume-sync",
+    "suspend-io",        "resume-io",         "outdate",          "peer-suspect", "peer-dead", "options",
     "show",              "down",             "status",     "events2",     "quit"};
 // clang-format on
 
@@ -94,6 +94,11 @@ std::string to_line(const Request& request) {
     flag("force", request.force);
     flag("discard-my-data", request.discard_my_data);
     flag("clear-bitmap", request.clear_bitmap);
+    flag("assume-peer-has-space", request.assume_peer_has_space);
+    flag("assume-clean", request.assume_clean);
+    if (request.size_sectors != 0) {
+        options["size"] = request.size_sectors;
+    }
     flag("now", request.now);
     if (request.settings) {
         options["settings"] = to_json(*request.settings);
@@ -152,6 +157,12 @@ base::Result<Request> parse_request(std::string_view line) {
             reader.read(item.value(), request.discard_my_data, "discard-my-data");
         } else if (item.key() == "clear-bitmap") {
             reader.read(item.value(), request.clear_bitmap, "clear-bitmap");
+        } else if (item.key() == "assume-peer-has-space") {
+            reader.read(item.value(), request.assume_peer_has_space, "assume-peer-has-space");
+        } else if (item.key() == "assume-clean") {
+            reader.read(item.value(), request.assume_clean, "assume-clean");
+        } else if (item.key() == "size") {
+            reader.read(item.value(), request.size_sectors, "size");
         } else if (item.key() == "now") {
             reader.read(item.value(), request.now, "now");
         } else if (item.key() == "settings") {

@@ -148,5 +148,6 @@ std::unique_ptr<Command> make(Node& node, const PeerSuspect& what);
 std::unique_ptr<Command> make(Node& node, const PeerDead& what);
 std::unique_ptr<Command> make(Node& node, const Down& what);
 std::unique_ptr<Command> make(Node& node, const ChangeSettings& what);
+std::unique_ptr<Command> make(Node& node, const Resize& what);
 
 }  // namespace engine

@@ -36,7 +36,7 @@ void PeerDevice::start() {
     silent_until_ = core_.now + kVolumeUnknownAfter;
     sequence_ = 0;
     peer_ids_.reset();
-    told_sizes_.reset();
+    forget_growth();
     peer_flags_ = 0;
     told_disk_ = told_own_disk_ = DiskState::DUnknown;
     peer_dirty_bits_ = 0;
@@ -49,7 +49,7 @@ void PeerDevice::on_connection_lost() {
     leave_resync();
     announcements_.clear();
     given_up_.clear();
-    told_sizes_.reset();
+    forget_growth();
     left_handshake_ = false;
     if (request_pending_) {
         request_pending_ = false;
@@ -101,14 +101,24 @@ void PeerDevice::announce_attached() {
 }
 
 void PeerDevice::announce_sizes(std::uint16_t flags) {
+    send_sizes(device_.size_sectors(), flags);
+}
+
+void PeerDevice::send_sizes(std::uint64_t c_size, std::uint16_t flags) {
     if (!connection_.up()) {
         return;
     }
     proto::Sizes sizes;
     const bool disk = device_.state().disk >= DiskState::Negotiating;
-    sizes.d_size = disk ? device_.own_max_sectors() : 0;
+    // Room that the device does not use is not shown to a kernel: it would take it into use in the
+    // next handshake, and leave what is added different on both nodes.
+    const bool hides_room =
+        device_.size_sectors() != 0 && !connection_.has(proto::kFeatureExplicitFlush);
+    sizes.d_size = !disk        ? 0
+                   : hides_room ? std::min(device_.size_sectors(), device_.own_max_sectors())
+                                : device_.own_max_sectors();
     sizes.u_size = disk ? device_.settings().disk.size_sectors : 0;
-    sizes.c_size = device_.size_sectors();
+    sizes.c_size = c_size;
     sizes.max_bio_size = proto::kMaxDataBytes;
     sizes.dds_flags = flags;
     sizes.has_limits = connection_.has(proto::kFeatureWsame);
@@ -290,6 +300,12 @@ void PeerDevice::advance() {
     }
     if (finish_ != Finish::None && !device_.state().syncing()) {
         finish_ = Finish::None;  // a disk failed before the end was agreed on
+    }
+    if (asked_to_grow_ && !device_.resizer.measuring() && !device_.resizer.running()) {
+        answer_growth();
+    }
+    if (growth_ && !device_.resizer.running()) {
+        finish_growth();
     }
     advance_starting_sync();
     advance_bitmaps();

@@ -137,6 +137,12 @@ public:
     // Of the peer's disk, as it last told; 0: nothing yet.
     std::uint32_t block_bytes() const { return peer_block_bytes_; }
 
+    // The peer is to look at its disk, and to tell whether the device can grow.
+    void ask_for_growth(bool assume_clean);
+
+    // The device grows together with the peer's, or the peer is asked.
+    bool growing() const { return growth_asked_ || growth_.has_value() || asked_to_grow_; }
+
     // What of a disk that offers so many sectors has room on the peer's, as far as that was told.
     std::uint64_t fitting_size(std::uint64_t own) const;
 
@@ -166,7 +172,12 @@ private:
     base::Result<bool> end_of_resync(const VolumeState& peer, DiskState& peer_disk);
     std::uint64_t agreed_size(const proto::Sizes& packet, std::uint64_t own) const;
     void note_block_size(const proto::Sizes& packet);
-    base::Result<void> follow_growth(std::uint64_t sectors, const proto::Sizes& packet);
+    bool may_grow() const;
+    void grow(std::uint64_t sectors, const proto::Sizes& packet);
+    void answer_growth();
+    void finish_growth();
+    void forget_growth();
+    void send_sizes(std::uint64_t c_size, std::uint16_t flags);
     void resync_what_was_added();
     void advance_bitmaps();
     void advance_starting_sync();
@@ -206,7 +217,17 @@ private:
     std::uint64_t sent_dirty_bits_ = 0;
     std::uint64_t peer_max_bio_ = 0;
     std::optional<proto::Sizes> told_sizes_;  // on this connection
-    std::uint32_t peer_block_bytes_ = 0;      // kept over connections: users keep to it
+
+    struct Growth {
+        bool grows = false;       // else only its metadata move
+        std::uint16_t flags = 0;  // proto::SizesFlag
+    };
+
+    std::optional<Growth> growth_;        // under way on this node
+    bool grown_apart_ = false;            // the sizes were not the same when the handshake began
+    bool growth_asked_ = false;           // of the peer
+    bool asked_to_grow_ = false;          // by the peer; our disk is being measured
+    std::uint32_t peer_block_bytes_ = 0;  // kept over connections: users keep to it
 
     bool request_pending_ = false;
     StateRequest request_{};

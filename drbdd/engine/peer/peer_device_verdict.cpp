@@ -79,50 +79,116 @@ base::Result<void> PeerDevice::on_sizes(const proto::Sizes& packet) {
     peer_max_bio_ = packet.max_bio_size;
     told_sizes_ = packet;
     note_block_size(packet);
+    if (left_handshake_ && packet.d_size != 0 && device_.attached()) {
+        device_.want_size(packet.u_size);  // the peer's administrator has the last word
+    }
     // A disk that is still being attached has no say yet: see fitting_size().
     const bool diskless = device_.state().disk < DiskState::Negotiating;
     const std::uint64_t agreed = agreed_size(packet, diskless ? 0 : device_.own_max_sectors());
     const std::uint64_t current = device_.size_sectors();
-    if (agreed != 0 && agreed < current &&
+    const bool named =
+        left_handshake_ && packet.u_size == agreed && device_.state().conn == ConnState::Connected;
+    if (agreed != 0 && agreed < current && !named &&
         (diskless ? device_.state().role == Role::Primary
                   : device_.state().disk >= DiskState::Outdated)) {
         return refusal(base::format(
             "The peer's disk size is too small! (%llu < %llu sectors)", ull(agreed), ull(current)));
     }
     const bool may_size = !left_handshake_ || current == 0;
+    growth_asked_ = false;
+    const bool ours = connection_.has(proto::kFeatureExplicitFlush);
+    if (!left_handshake_) {
+        grown_apart_ = ours && current != 0 && packet.c_size != 0 && packet.c_size != current;
+    }
+    if (may_size && ours && agreed > current && packet.c_size == current) {
+        return {};  // room on both; the kernel takes it into use without being told to
+    }
     if (may_size && agreed != 0 && agreed != current) {
         device_.set_size(agreed);
-    } else if (!may_size && agreed > current && (packet.c_size == 0 || packet.c_size > current)) {
-        return follow_growth(agreed, packet);
-    }
-    if (left_handshake_ && packet.c_size == 0) {
-        announce_sizes();  // asked for
+    } else if (!may_size && agreed < current && agreed != 0) {
+        device_.set_size(agreed);  // by the peer's administrator, who named it
+    } else if (!may_size && packet.c_size == 0) {
+        asked_to_grow_ = true;  // our disk may have grown, too
+        if (device_.attached() && !device_.detaching()) {
+            device_.resizer.measure();
+        }
+    } else if (!may_size && agreed > current && packet.c_size > current) {
+        if (!may_grow()) {
+            return base::Error{base::ErrorCode::Invalid,
+                               "the peer resizes the device during a resync"};
+        }
+        grow(agreed, packet);
     }
     return {};
 }
 
-// An administrator has resized the device at the peer, which took from our last P_SIZES that we
-// have the room: it goes ahead, and expects us to do the same (3.5). Room alone, as a larger disk
-// that is attached brings it, changes nothing.
-base::Result<void> PeerDevice::follow_growth(std::uint64_t sectors, const proto::Sizes& packet) {
-    const VolumeState& state = device_.state();
-    if (state.conn != ConnState::Connected || device_.store.full_sync_running()) {
-        return base::Error{base::ErrorCode::Invalid, "the peer resizes the device during a resync"};
-    }
+// --- Growth, asked for by an administrator of either node (3.5) ---
+
+void PeerDevice::ask_for_growth(bool assume_clean) {
+    growth_asked_ = true;
+    announce_uuids();
+    const std::uint16_t flags = assume_clean ? proto::kSizesNoResync : 0;
+    send_sizes(0, flags);
+}
+
+bool PeerDevice::may_grow() const {
+    return device_.state().conn == ConnState::Connected && !device_.store.full_sync_running() &&
+           !device_.resizer.running() && !growth_;
+}
+
+// The peer's device has become larger, which knows from our P_SIZES that we have the room: we
+// follow. Room alone, as a larger disk that is attached brings it, changes nothing.
+void PeerDevice::grow(std::uint64_t sectors, const proto::Sizes& packet) {
+    const std::uint64_t current = device_.size_sectors();
     const bool clean = (packet.dds_flags & proto::kSizesNoResync) != 0;
+    if (sectors > current) {
+        device_.log_line(
+            base::LogLevel::Info,
+            base::format("resized together with the peer from %llu to %llu sectors%s",
+                         ull(current),
+                         ull(sectors),
+                         clean ? "; what is added is vouched for (assume-clean)" : ""));
+    }
+    growth_ = Growth{sectors > current, packet.dds_flags};
+    if (const auto started = device_.resizer.start(sectors, !clean); !started) {
+        device_.log_line(base::LogLevel::Error, started.error().text);
+        growth_->grows = false;
+    }
+    if (!device_.resizer.running()) {
+        finish_growth();
+    }
+}
+
+// The peer's administrator wants the device to grow. Our disk has been looked at: the metadata go
+// to its end also where the device can't grow, since the peer's disk has no room.
+void PeerDevice::answer_growth() {
+    asked_to_grow_ = false;
+    core_.progress = true;
+    if (!told_sizes_ || !device_.attached() || device_.detaching() || !may_grow()) {
+        announce_sizes();
+        return;
+    }
+    const proto::Sizes asked = *told_sizes_;
+    grow(std::max(device_.size_sectors(), agreed_size(asked, device_.max_after_move())), asked);
+}
+
+void PeerDevice::finish_growth() {
+    const Growth growth = *std::exchange(growth_, std::nullopt);
+    const VolumeState& state = device_.state();
     const bool disks = state.disk >= DiskState::Inconsistent &&
                        state.pdsk >= DiskState::Inconsistent && state.pdsk != DiskState::DUnknown;
-    device_.log_line(base::LogLevel::Info,
-                     base::format("the peer resizes the device from %llu to %llu sectors%s",
-                                  ull(device_.size_sectors()),
-                                  ull(sectors),
-                                  clean ? "; it vouches for what is added (assume-clean)" : ""));
-    device_.set_size(sectors, clean ? Device::NewBits::Clear : Device::NewBits::Set);
-    announce_sizes(packet.dds_flags);
-    if (disks && !clean) {
+    core_.progress = true;
+    announce_sizes(growth.flags);
+    if (growth.grows && disks && (growth.flags & proto::kSizesNoResync) == 0 &&
+        state.conn == ConnState::Connected) {
         resync_what_was_added();
     }
-    return {};
+}
+
+void PeerDevice::forget_growth() {
+    told_sizes_.reset();
+    growth_.reset();
+    growth_asked_ = asked_to_grow_ = grown_apart_ = false;
 }
 
 void PeerDevice::on_uuids(const proto::Uuids& packet) {
@@ -306,7 +372,8 @@ SyncPolicy PeerDevice::sync_policy() const {
             net.rr_conflict,
             net.always_asbp,
             connection_.resolve_conflicts(),
-            connection_.has(proto::kFeatureWsame)};
+            connection_.has(proto::kFeatureWsame),
+            grown_apart_};
 }
 
 // In DRBD's words; what follows for our identifiers and our bitmap.

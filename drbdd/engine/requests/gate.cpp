@@ -39,6 +39,8 @@ const char* name(GateReason reason) {
             return "bitmap-is-sent";
         case GateReason::Attaching:
             return "attaching";
+        case GateReason::Resizing:
+            return "resizing";
         case GateReason::TooManyUnconfirmed:
             return "too-many-unconfirmed";
         case GateReason::SocketFull:

@@ -21,6 +21,7 @@ enum class GateReason : std::uint8_t {
     HandshakeOpen,  // a handshake or a full sync that begins decides first where the data are
     BitmapLeaves,   // a picture of the bitmap is being sent
     Attaching,
+    Resizing,            // the metadata move to the disk's new end
     TooManyUnconfirmed,  // writes that the peer has not confirmed as durable
     SocketFull,
 };

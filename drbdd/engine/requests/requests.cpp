@@ -578,6 +578,9 @@ bool Requests::idle() const {
 }
 
 std::optional<GateReason> Requests::held_back_by() const {
+    if (device_.log.closed() && device_.log.any_waiting()) {
+        return GateReason::Resizing;
+    }
     const bool waits = !waiting_.empty() || !logged_.empty() || !waiting_flushes_.empty();
     return waits ? gate.closed_by() : std::nullopt;
 }

@@ -275,6 +275,7 @@ public:
             return refuse("To resolve this both sides have to support at least feature WSAME");
         }
         override_by_disks();
+        copy_what_was_added();
         if (split_brain() && !resolve_split_brain()) {
             return refuse("");
         }
@@ -311,6 +312,18 @@ private:
             result_ = full ? CompareResult::SourceFull : CompareResult::Source;
         }
         say(base::format("Becoming sync %s due to disk states.", own_bad ? "target" : "source"));
+    }
+
+    // Nobody has written: the Primary's, or anybody's, is as good as the other's.
+    void copy_what_was_added() {
+        if (result_ != CompareResult::NoSync || !policy_.grown_apart ||
+            own_.disk <= DiskState::Inconsistent || peer_.disk <= DiskState::Inconsistent) {
+            return;
+        }
+        const bool from_us =
+            own_.role != peer_.role ? own_.role == Role::Primary : policy_.resolve_conflicts;
+        result_ = from_us ? CompareResult::Source : CompareResult::Target;
+        say("The device has grown on one node alone: what was added is copied.");
     }
 
     bool resolve_split_brain() {

@@ -113,6 +113,9 @@ struct SyncPolicy {
     bool always_asbp = false;
     bool resolve_conflicts = false;
     bool wsame_agreed = true;
+    // The device has grown on one node alone, and does now on the other: what was added is marked,
+    // and is to be copied. The kernel leaves it as it is.
+    bool grown_apart = false;
 };
 
 // Outcome of section 5.4. `conn` is Connected, WFBitMapS or WFBitMapT when the nodes go on

@@ -8,7 +8,20 @@
 namespace engine {
 
 void ActivityLog::reset(std::uint32_t slots) {
-    REQUIRE(references_ == 0 && queued_.empty() && holding_.empty());
+    REQUIRE(queued_.empty());
+    closed_ = false;
+    empty(slots);
+}
+
+void ActivityLog::reopen() {
+    REQUIRE(closed_ && idle());
+    closed_ = false;
+    empty(slots());
+    pump();
+}
+
+void ActivityLog::empty(std::uint32_t slots) {
+    REQUIRE(references_ == 0 && holding_.empty());
     slots_.assign(slots, Slot{});
     by_extent_.clear();
     unused_.clear();
@@ -29,7 +42,7 @@ std::uint32_t ActivityLog::most_extents() const {
 }
 
 void ActivityLog::age() {
-    if (transaction_running_ || !queued_.empty() || !holding_.empty()) {
+    if (closed_ || transaction_running_ || !queued_.empty() || !holding_.empty()) {
         return;
     }
     for (auto it = unused_.begin(); it != unused_.end();) {
@@ -55,7 +68,7 @@ void ActivityLog::request(std::uint64_t key, base::AlExtent first, base::AlExten
     const Waiter waiter{key, first.value, last.value};
     // One that must wait for a slot stops all that come after it; one that only waits for the
     // running transaction stops nobody.
-    if ((queued_.empty() || transaction_running_) && try_hold(waiter)) {
+    if (!closed_ && (queued_.empty() || transaction_running_) && try_hold(waiter)) {
         holds(waiter);
     } else {
         queued_.push_back(waiter);
@@ -88,7 +101,7 @@ std::vector<std::uint64_t> ActivityLog::take_ready() {
 // Gives references to the queued ones, in their order, until one has to wait for a slot or for room
 // in the next transaction.
 void ActivityLog::pump() {
-    while (!queued_.empty() && try_hold(queued_.front())) {
+    while (!closed_ && !queued_.empty() && try_hold(queued_.front())) {
         holds(queued_.front());
         queued_.pop_front();
     }
@@ -173,7 +186,7 @@ const std::vector<ActivityLog::Change>& ActivityLog::begin_transaction() {
     transaction_running_ = true;
     // Those that need no new slot do not have to wait for those that do.
     std::erase_if(queued_, [this](const Waiter& waiter) {
-        const bool held = try_hold(waiter);
+        const bool held = !closed_ && try_hold(waiter);
         if (held) {
             holds(waiter);
         }

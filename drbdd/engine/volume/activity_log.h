@@ -64,6 +64,22 @@ public:
     // It is on stable storage: the changes are the set.
     void commit();
 
+    // From now on all that ask wait, also those that would find their extents active, until
+    // reopen().
+    void close() { closed_ = true; }
+
+    bool closed() const { return closed_; }
+
+    // Nobody holds a reference or is about to, and no transaction runs. What ended before is known
+    // to be the same on both nodes, or is marked.
+    bool idle() const {
+        return references_ == 0 && holding_.empty() && ready_.empty() && changing_.empty() &&
+               !transaction_running_;
+    }
+
+    // With an empty set, as the log on disk is by now. Those that waited go on.
+    void reopen();
+
     // The disk is gone: forgets all references, waiters and a running transaction.
     void abandon();
 
@@ -94,6 +110,7 @@ private:
     bool all_committed(const Waiter& waiter) const;
     void hold(std::uint16_t slot);
     void pump();
+    void empty(std::uint32_t slots);
 
     std::vector<Slot> slots_;
     std::unordered_map<std::uint32_t, std::uint16_t> by_extent_;  // new_extent -> slot
@@ -106,6 +123,7 @@ private:
     std::size_t free_ = 0;  // of those in unused_: slots without an extent
     std::vector<Change> changing_;
     bool transaction_running_ = false;
+    bool closed_ = false;
     std::uint64_t references_ = 0;
     std::uint32_t tr_number_ = 0;
     std::uint32_t context_start_ = 0;

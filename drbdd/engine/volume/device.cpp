@@ -25,6 +25,7 @@ Device::Device(Core& core,
     : disk(core, settings.number),
       log(&core.work),
       store(core, disk, bitmap, log),
+      resizer(core, *this),
       requests(core, *this),
       peer(core, *this, connection),
       peer_ranges(&core.work),
@@ -371,6 +372,7 @@ void Device::disk_failed(bool metadata, const std::string& what) {
     peer.announce_state();
     peer.forget_unstored_ids();
     store.close();
+    resizer.on_disk_lost();
     log.abandon();
     requests.on_disk_lost();
     peer_writes_.on_disk_lost(*this);
@@ -536,6 +538,16 @@ void Device::on_disk_ended(const DiskTicket& ticket, int error) {
                 store.on_disk_done(ticket);
             }
             break;
+        case DiskUser::MetaMove:
+            if (error != 0) {
+                disk_failed(true,
+                            base::format("the metadata can't be moved: errno %d at sector %llu",
+                                         error,
+                                         base::ull(ticket.op.sector.value)));
+            } else if (disk.accepts()) {
+                resizer.move().on_disk_done();
+            }
+            break;
         case DiskUser::Attach:
             attacher_.on_disk_done(ticket, error);
             break;
@@ -543,10 +555,14 @@ void Device::on_disk_ended(const DiskTicket& ticket, int error) {
 }
 
 std::uint64_t Device::own_max_sectors() const {
-    if (!store.is_open()) {
-        return 0;
-    }
-    const std::uint64_t usable = store.layout().usable_sectors;
+    return store.is_open() ? as_wanted(store.layout().usable_sectors) : 0;
+}
+
+std::uint64_t Device::max_after_move() const {
+    return as_wanted(resizer.room());
+}
+
+std::uint64_t Device::as_wanted(std::uint64_t usable) const {
     const std::uint64_t wanted = settings_.disk.size_sectors;
     return wanted != 0 ? std::min(usable, wanted) : usable;
 }
@@ -577,6 +593,14 @@ void Device::set_size(std::uint64_t sectors, NewBits bits) {
         }
     }
     core_.emit(VolumeChanged{number()});
+}
+
+void Device::on_moved(std::uint64_t sectors) {
+    if (sectors != size_sectors_) {
+        log_line(base::LogLevel::Info, base::format("size = %llu KB", base::ull(sectors / 2)));
+        size_sectors_ = sectors;
+        core_.emit(VolumeChanged{number()});
+    }
 }
 
 void Device::mark_out_of_sync(base::Sector sector, std::uint64_t bytes) {
@@ -622,6 +646,7 @@ void Device::advance() {
             "Can only attach to data with current UUID=" + base::hex64(lineage_.exposed_uuid()));
         refuse_attached_ = false;
     }
+    resizer.advance();
     store.advance();
     for (const std::uint64_t key : log.take_ready()) {
         if ((key & kPeerLogKey) != 0) {

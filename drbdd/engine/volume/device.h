@@ -13,6 +13,7 @@
 #include "drbdd/engine/volume/bitmap.h"
 #include "drbdd/engine/volume/local_disk.h"
 #include "drbdd/engine/volume/meta_store.h"
+#include "drbdd/engine/volume/resizer.h"
 
 #include <cstdint>
 #include <memory>
@@ -141,8 +142,16 @@ public:
 
     // What is added is out of sync, unless somebody vouches for it.
     void set_size(std::uint64_t sectors, NewBits bits = NewBits::Set);
+    // The same, after the metadata have moved: the new size is in them.
+    void on_moved(std::uint64_t sectors);
+
+    // `size` of the configuration, from now on; 0: none.
+    void want_size(std::uint64_t sectors) { settings_.disk.size_sectors = sectors; }
+
     // The largest size that this node can offer; 0 without a disk.
     std::uint64_t own_max_sectors() const;
+    // The same, once its metadata have moved to the end of the disk.
+    std::uint64_t max_after_move() const;
 
     // What users are told to keep to: the larger one of both disks' sectors. Any multiple of 512
     // works, at the price of reading the rest of the block.
@@ -165,6 +174,7 @@ public:
     Bitmap bitmap;
     ActivityLog log;
     MetaStore store;
+    Resizer resizer;
     Requests requests;
     PeerDevice peer;
     Ranges<std::uint64_t> peer_ranges;  // the peer's writes on their way to the disk
@@ -189,6 +199,7 @@ private:
     void finish_detach();
     void remember_exposed_data();
     void advance_detach();
+    std::uint64_t as_wanted(std::uint64_t usable) const;
     void refuse_disk(int code, const std::string& why);
     void leave();
 

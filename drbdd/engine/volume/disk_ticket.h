@@ -17,6 +17,7 @@ enum class DiskUser : std::uint8_t {
     ResyncRead,
     ResyncWrite,
     MetaStore,
+    MetaMove,
     Attach,
 };
 

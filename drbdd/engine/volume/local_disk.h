@@ -35,6 +35,8 @@ public:
 
     const io::DiskGeometry& geometry() const { return geometry_; }
 
+    void grow(std::uint64_t size_bytes) { geometry_.size_bytes = size_bytes; }
+
     // No new operation is to be submitted by anyone (failed or being detached).
     void refuse_new() { refusing_ = true; }
 

@@ -1,5 +1,6 @@
 #include "drbdd/engine/volume/meta_store.h"
 
+#include "base/require.h"
 #include "meta/activity_log.h"
 
 #include <algorithm>
@@ -20,6 +21,7 @@ void MetaStore::open(const meta::Layout& layout,
     superblock_ = superblock;
     md_flushes_ = md_flushes;
     open_ = true;
+    held_ = false;
     super_ = Super::Idle;
     al_ = Al::Idle;
     full_sync_ = FullSync::Idle;
@@ -72,7 +74,7 @@ void MetaStore::start_full_sync(bool set_all) {
 }
 
 void MetaStore::advance() {
-    if (!open_ || !disk_.accepts()) {
+    if (!open_ || held_ || !disk_.accepts()) {
         return;
     }
     advance_full_sync();
@@ -83,6 +85,24 @@ void MetaStore::advance() {
         touch();  // a flush goes before each superblock
     }
     advance_superblock();
+}
+
+meta::Superblock MetaStore::superblock_at(const meta::Layout& layout, std::uint64_t sectors) const {
+    meta::Superblock moved = superblock_;
+    moved.clean_magic = false;
+    moved.flags &= ~static_cast<std::uint32_t>(meta::kMdAlClean);
+    moved.la_size_sectors = sectors;
+    moved.md_size_sectors = static_cast<std::uint32_t>(layout.md_size_sectors);
+    moved.al_offset = layout.al_offset;
+    moved.bm_offset = layout.bm_offset;
+    return moved;
+}
+
+void MetaStore::moved(const meta::Layout& layout, std::uint64_t sectors) {
+    REQUIRE(held_ && at_rest());
+    superblock_ = superblock_at(layout, sectors);
+    layout_ = layout;
+    touch();  // what was changed since the block was made
 }
 
 // --- Superblock ---

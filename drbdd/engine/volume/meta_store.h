@@ -85,6 +85,25 @@ public:
 
     bool full_sync_running() const { return full_sync_ != FullSync::Idle; }
 
+    // Nothing is begun until go_on(), while the metadata move.
+    void hold() { held_ = true; }
+
+    void go_on() { held_ = false; }
+
+    // Nothing is under way.
+    bool at_rest() const {
+        return super_ == Super::Idle && al_ == Al::Idle && full_sync_ == FullSync::Idle &&
+               pages_in_flight_ == 0 && !batch_flushing_;
+    }
+
+    // The superblock as it has to be at another place, of a device of `sectors`.
+    meta::Superblock superblock_at(const meta::Layout& layout, std::uint64_t sectors) const;
+    // It is durable there, and everything else is.
+    void moved(const meta::Layout& layout, std::uint64_t sectors);
+
+    // The data's device has grown under external metadata.
+    void note_room(std::uint64_t usable_sectors) { layout_.usable_sectors = usable_sectors; }
+
     // Starts what can be started. Call it after every change.
     void advance();
     // Completion of an operation of DiskUser::MetaStore; true if it succeeded.
@@ -127,6 +146,7 @@ private:
     ActivityLog& log_;
     bool open_ = false;
     bool md_flushes_ = true;
+    bool held_ = false;
     meta::Layout layout_;
     meta::Superblock superblock_;
 

@@ -183,5 +183,32 @@ TEST(ActivityLog, AbandonForgetsEverything) {
     EXPECT_FALSE(log.is_active(1));
 }
 
+TEST(ActivityLog, WhileItIsClosedAllWaitAndAfterwardsTheSetIsEmpty) {
+    ActivityLog log;
+    log.reset(16);
+    log.request(1, {3}, {3});
+    ASSERT_TRUE(log.wants_transaction());
+    log.begin_transaction();
+    log.build_transaction();
+    log.commit();
+    EXPECT_EQ(log.take_ready(), std::vector<std::uint64_t>{1});
+    log.close();
+    log.request(2, {3}, {3});  // its extent is active
+    log.request(3, {4}, {4});
+    EXPECT_TRUE(log.take_ready().empty());
+    EXPECT_FALSE(log.wants_transaction());
+    EXPECT_FALSE(log.idle());
+    log.put({3}, {3});
+    EXPECT_TRUE(log.idle());
+    log.reopen();
+    EXPECT_FALSE(log.is_active(3));
+    EXPECT_TRUE(log.take_ready().empty());  // both need a transaction again
+    ASSERT_TRUE(log.wants_transaction());
+    log.begin_transaction();
+    log.build_transaction();
+    log.commit();
+    EXPECT_EQ(log.take_ready(), (std::vector<std::uint64_t>{2, 3}));
+}
+
 }  // namespace
 }  // namespace engine

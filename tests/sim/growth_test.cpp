@@ -1,0 +1,168 @@
+// The device grows: both disks have become larger, and one node is told. Wire specification,
+// section 3.5; metadata specification, section 14.
+#include "tests/sim/sim_test.h"
+
+#include <cerrno>
+
+namespace sim {
+namespace {
+
+constexpr std::uint64_t kGain = 4u << 20;
+
+void grow_both(Cluster& cluster) {
+    for (const Node node : kNodes) {
+        cluster.grow_disk(node, kGain);
+    }
+}
+
+std::uint64_t size_of(Cluster& cluster, Node node) {
+    return cluster.status(node).size_sectors;
+}
+
+// What lies beyond the old end can be written, is copied, and is the same on both.
+void use_new_part(Cluster& cluster, Node primary, std::uint64_t old_sectors) {
+    const std::uint64_t sectors = size_of(cluster, primary);
+    ASSERT_GT(sectors, old_sectors + kGain / 512 - 512);
+    const RequestNumber requests[] = {cluster.write(primary, old_sectors - 4, 16),
+                                      cluster.write(primary, sectors - 8, 8)};
+    ASSERT_TRUE(cluster.drain());
+    for (const RequestNumber request : requests) {
+        EXPECT_EQ(cluster.result(request), 0);
+    }
+}
+
+TEST(SimGrowth, BothGrowUnderLoad) {
+    over_seeds(20, [](std::uint64_t seed) {
+        ClusterOptions options = with_seed(seed);
+        options.external_metadata = {seed % 4 == 1, seed % 4 >= 2};
+        TestCluster cluster(options);
+        cluster.start_in_sync();
+        cluster.promote(Node::Alice);
+        const std::uint64_t before = size_of(cluster, Node::Alice);
+        cluster.random_io(Node::Alice, 60, 100ms);
+        grow_both(cluster);
+        cluster.run_for(20ms);
+        const AdminResult answer = cluster.resize(seed % 2 == 0 ? Node::Alice : Node::Bob);
+        EXPECT_TRUE(answer.ok()) << answer.text;
+        ASSERT_TRUE(cluster.run_until_in_sync());
+        EXPECT_EQ(size_of(cluster, Node::Alice), size_of(cluster, Node::Bob));
+        use_new_part(cluster, Node::Alice, before);
+        cluster.check_convergence();
+    });
+}
+
+TEST(SimGrowth, WhereOneDiskHasGrownTheDeviceStaysAsItIs) {
+    over_seeds(10, [](std::uint64_t seed) {
+        TestCluster cluster(with_seed(seed));
+        cluster.start_in_sync();
+        cluster.promote(Node::Alice);
+        const std::uint64_t before = size_of(cluster, Node::Alice);
+        const Node grown = seed % 2 == 0 ? Node::Alice : Node::Bob;
+        cluster.grow_disk(grown, kGain);
+        cluster.random_io(Node::Alice, 30, 100ms);
+        EXPECT_TRUE(cluster.resize(seed % 4 < 2 ? Node::Alice : Node::Bob).ok());
+        ASSERT_TRUE(cluster.drain());
+        EXPECT_EQ(size_of(cluster, Node::Alice), before);
+        EXPECT_EQ(size_of(cluster, Node::Bob), before);
+        // The metadata are at the new end: the disk can be attached again.
+        cluster.kill(grown);
+        cluster.run_for(1s);
+        cluster.start(grown);
+        ASSERT_TRUE(cluster.run_until_in_sync());
+        EXPECT_EQ(size_of(cluster, grown), before);
+        // And the other one follows.
+        if (grown == Node::Alice) {
+            cluster.promote(Node::Alice);
+        }
+        cluster.grow_disk(other(grown), kGain);
+        EXPECT_TRUE(cluster.resize(grown).ok());
+        ASSERT_TRUE(cluster.run_until_in_sync());
+        use_new_part(cluster, Node::Alice, before);
+        cluster.check_convergence();
+    });
+}
+
+TEST(SimGrowth, IsRefusedInWords) {
+    TestCluster cluster(with_seed(1));
+    cluster.start_in_sync();
+    EXPECT_EQ(cluster.resize(Node::Alice).code, 131);
+    cluster.promote(Node::Alice);
+    cluster.grow_disk(Node::Alice, 8192);  // less than the metadata need
+    const AdminResult little = cluster.resize(Node::Alice);
+    EXPECT_EQ(little.code, 112);
+    EXPECT_NE(little.text.find("grown by less"), std::string::npos) << little.text;
+    const AdminResult much =
+        cluster.admin(Node::Alice, engine::Resize{.volume = {0}, .size_sectors = 1u << 20});
+    EXPECT_EQ(much.code, 111);
+    cluster.random_io(Node::Alice, 20, 20ms);
+    ASSERT_TRUE(cluster.drain());
+    cluster.detach(Node::Alice);
+    EXPECT_EQ(cluster.resize(Node::Alice).code, 138);
+}
+
+TEST(SimGrowth, AloneItGrowsOnlyWhereThePeerIsSaidToHaveTheRoom) {
+    over_seeds(6, [](std::uint64_t seed) {
+        TestCluster cluster(with_seed(seed));
+        cluster.start_in_sync();
+        cluster.promote(Node::Alice);
+        const std::uint64_t before = size_of(cluster, Node::Alice);
+        cluster.disconnect(Node::Alice, true);
+        cluster.disconnect(Node::Bob, true);
+        grow_both(cluster);
+        EXPECT_TRUE(cluster.resize(Node::Alice).ok());
+        EXPECT_EQ(size_of(cluster, Node::Alice), before);
+        EXPECT_TRUE(
+            cluster.admin(Node::Alice, engine::Resize{.volume = {0}, .assume_peer_has_space = true})
+                .ok());
+        use_new_part(cluster, Node::Alice, before);
+        EXPECT_TRUE(cluster.resize(Node::Bob).ok());  // its metadata move
+        cluster.connect_both();
+        ASSERT_TRUE(cluster.run_until_in_sync());
+        EXPECT_EQ(size_of(cluster, Node::Alice), size_of(cluster, Node::Bob));
+        cluster.check_convergence();
+    });
+}
+
+// On either node. What is still at the old end is moved before the next attach: by check-resize,
+// which drbdadm calls then.
+class SimGrowthCrash : public testing::TestWithParam<Node> {};
+
+TEST_P(SimGrowthCrash, AtEachEffectLosesNothing) {
+    const Node victim = GetParam();
+    for (std::uint64_t n = 1; n < 200; n += n < 60 ? 1 : 4) {
+        SCOPED_TRACE("after effect " + std::to_string(n));
+        TestCluster cluster(with_seed(n));
+        cluster.start_in_sync();
+        cluster.promote(Node::Alice);
+        if (n % 2 == 0) {
+            cluster.random_io(Node::Alice, 40, 100ms);
+            cluster.run_for(100ms);
+        }
+        grow_both(cluster);
+        cluster.host(victim).crash_after_effects(n, PowerCut{});
+        cluster.admin_begin(Node::Alice, engine::Resize{{0}});
+        cluster.run_for(2s);
+        if (cluster.host(victim).running()) {
+            cluster.power_cut(victim);
+        }
+        cluster.run_for(1s);
+        cluster.start(victim);
+        cluster.run_for(5s);
+        if (victim == Node::Alice) {
+            ASSERT_TRUE(cluster.promote(Node::Alice).ok());
+        }
+        ASSERT_TRUE(cluster.run_until_in_sync());
+        EXPECT_TRUE(cluster.resize(Node::Alice).ok());
+        ASSERT_TRUE(cluster.run_until_in_sync());
+        EXPECT_EQ(size_of(cluster, Node::Alice), size_of(cluster, Node::Bob));
+        cluster.check_convergence();
+        if (testing::Test::HasFailure()) {
+            return;
+        }
+    }
+}
+
+INSTANTIATE_TEST_SUITE_P(Nodes, SimGrowthCrash, testing::Values(Node::Alice, Node::Bob));
+
+}  // namespace
+}  // namespace sim
