@@ -83,7 +83,10 @@ struct ChildRunner::State : std::enable_shared_from_this<ChildRunner::State> {
 
     using ChildPtr = std::shared_ptr<Child>;
 
-    State(boost::asio::io_context& context, base::LogSink& sink) : io(context), log(sink) {}
+    State(boost::asio::io_context& context,
+          base::LogSink& sink,
+          std::chrono::milliseconds term_to_kill)
+        : io(context), log(sink), patience(term_to_kill) {}
 
     void run(JobId job, const ChildCommand& command, Callback done);
     bool adopt(JobId job, const EarlierChild& earlier, Callback done);
@@ -108,6 +111,7 @@ struct ChildRunner::State : std::enable_shared_from_this<ChildRunner::State> {
 
     boost::asio::io_context& io;
     base::LogSink& log;
+    const std::chrono::milliseconds patience;
     std::map<JobId, ChildPtr> children;
     std::set<ChildPtr> stuck;  // reported already, not ended yet
     std::set<std::shared_ptr<OutputReader>> readers;
@@ -305,14 +309,14 @@ void ChildRunner::State::terminate(const ChildPtr& child) {
     const int pidfd = child->process.native_handle();
     signal_group(pidfd, child->pid, SIGTERM);
     signal_group(pidfd, child->pid, SIGCONT);  // a stopped process would not hear it
-    child->timer.expires_after(kTermToKill);
+    child->timer.expires_after(patience);
     child->timer.async_wait(
         [self = shared_from_this(), child](const boost::system::error_code& error) {
             if (error || self->closed || child->ended) {
                 return;
             }
             signal_group(child->process.native_handle(), child->pid, SIGKILL);
-            child->timer.expires_after(kTermToKill);
+            child->timer.expires_after(self->patience);
             child->timer.async_wait([self, child](const boost::system::error_code& again) {
                 if (!again && !self->closed && !child->ended) {
                     self->on_stuck(child);
@@ -410,8 +414,10 @@ void ChildRunner::State::close() {
     stuck.clear();
 }
 
-ChildRunner::ChildRunner(boost::asio::io_context& io, base::LogSink& log)
-    : state_(std::make_shared<State>(io, log)) {
+ChildRunner::ChildRunner(boost::asio::io_context& io,
+                         base::LogSink& log,
+                         std::chrono::milliseconds patience)
+    : state_(std::make_shared<State>(io, log, patience)) {
 }
 
 ChildRunner::~ChildRunner() {

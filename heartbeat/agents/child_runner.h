@@ -63,8 +63,11 @@ public:
 
     using Callback = std::function<void(const ChildResult&)>;
 
-    // Both must outlive this object.
-    ChildRunner(boost::asio::io_context& io, base::LogSink& log);
+    // Both must outlive this object. `patience`: between SIGTERM and SIGKILL, and from there until
+    // a child is stuck.
+    ChildRunner(boost::asio::io_context& io,
+                base::LogSink& log,
+                std::chrono::milliseconds patience = kTermToKill);
 
     // Children that still run are killed, with their groups, but for those that outlive us; their
     // callbacks are not called. What they left in the background lives on, and meets a closed pipe

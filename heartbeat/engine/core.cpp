@@ -18,10 +18,9 @@ void Core::step(const Event& event, Effects& effects) {
     out = &effects;
     now = std::max(now, event.now);
     wall_seconds = event.wall_seconds;
-    if (started && !shutdown.running()) {
-        if (const Time silence = heartbeat.stall(); silence > Time{0}) {
-            partition.on_stall(silence);
-        }
+    if (const Time silence = started ? heartbeat.stall() : Time{0}; silence > Time{0}) {
+        isolation.on_stall(now - silence);
+        partition.on_stall(silence);
     }
     dispatch(event);
     if (started) {

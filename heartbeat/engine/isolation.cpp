@@ -177,6 +177,21 @@ void Isolation::on_found() {
     core_.groups.give_what_runs(Purpose::isolation);
 }
 
+// What runs, or still stops, must have stopped by then. Where that is past the partner runs it by
+// now, unless it is off: the limit ends with this very step, and nothing is as quick as a reset.
+void Isolation::on_stall(Time last_heartbeat) {
+    const bool holding = core_.holdings.hold() != Hold::none || core_.groups.anything_up();
+    if (core_.settings.policy.quorum_ping == 0 || core_.members.partner() == nullptr || !holding ||
+        core_.takeover.partner_is_off()) {
+        return;
+    }
+    const config::HaCf& conf = core_.settings.ha_cf;
+    const Time starts = core_.holdings.other_left() ? conf.initdead : Time{0};  // alone, it waits
+    const Time grace_ends =
+        last_heartbeat + starts + conf.deadtime + detection() - conf.keepalive + stop_limit();
+    limit_.set(std::min(limit_.at(), grace_ends));
+}
+
 void Isolation::on_released() {
     limit_.clear();
 }

@@ -21,6 +21,8 @@ public:
     void on_node_dead();
     void on_partner_status();
     void on_found();  // something that runs here, which nobody knew when it began
+    // We stood still: the partner's grace counts from our last heartbeat.
+    void on_stall(Time last_heartbeat);
     void on_released();
     void ended();  // the partner is back, or a takeover begins
 

@@ -219,6 +219,9 @@ void Partition::taken_for_dead(const Node& from, const std::string& facts) {
 }
 
 void Partition::on_stall(Time silence) {
+    if (core_.shutdown.running()) {
+        return;  // everything is being stopped
+    }
     core_.journal.critical("No local heartbeat. Forcing restart.");
     core_.journal.alarm(AlarmKind::stall,
                         "This node stood still for " + std::to_string(silence.count()) +

@@ -10,10 +10,12 @@
 #include <cstdlib>
 #include <fcntl.h>
 #include <map>
+#include <sys/ptrace.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#include <vector>
 
 namespace {
 
@@ -285,6 +287,85 @@ TEST(ChildRunner, AnAgentOfAnEarlierDaemonIsWaitedForAndKilledAtItsLimit) {
         EXPECT_FALSE(children.adopt(8, earlier, [](const auto&) {}));
         ::close(told[0]);
         ::close(told[1]);
+    }
+}
+
+// As long as a debugger holds a process, it has not ended for its parent when it is killed: to the
+// parent it looks like one that is stuck in the kernel.
+class Debugger {
+public:
+    explicit Debugger(pid_t traced) {
+        std::array<int, 2> told{};
+        if (::pipe(told.data()) != 0) {
+            return;
+        }
+        pid_ = ::fork();
+        if (pid_ == 0) {
+            const char ok = ::ptrace(PTRACE_SEIZE, traced, nullptr, nullptr) == 0 ? 1 : 0;
+            (void)!::write(told[1], &ok, 1);
+            for (;;) {
+                ::pause();
+            }
+        }
+        char ok = 0;
+        works_ = ::read(told[0], &ok, 1) == 1 && ok == 1;
+        ::close(told[0]);
+        ::close(told[1]);
+    }
+
+    ~Debugger() { let_go(); }
+
+    Debugger(const Debugger&) = delete;
+    Debugger& operator=(const Debugger&) = delete;
+
+    bool works() const { return works_; }
+
+    void let_go() {
+        if (pid_ > 0) {
+            ::kill(pid_, SIGKILL);
+            ::waitpid(pid_, nullptr, 0);
+            pid_ = -1;
+        }
+    }
+
+private:
+    pid_t pid_ = -1;
+    bool works_ = false;
+};
+
+// What an end that does not come is worth: the news that it is stuck, and no more; its end is told
+// when the kernel says so. Without anybody to hear the news it counts as timed out, and once.
+TEST(ChildRunner, AChildThatNothingEndsIsStuckAndHasNotEnded) {
+    for (const bool heard : {true, false}) {
+        Quiet log;
+        boost::asio::io_context io{1};
+        ChildRunner children(io, log, milliseconds(100));
+        pid_t pid = 0;
+        int stuck = 0;
+        std::vector<ChildResult> ends;
+        ChildCommand command = shell("exec sleep 60");
+        command.time_limit = milliseconds(100);
+        command.born = [&pid](pid_t born) { pid = born; };
+        if (heard) {
+            command.stuck = [&stuck] { ++stuck; };
+        }
+        children.run(1, command, [&ends](const ChildResult& result) { ends.push_back(result); });
+        Debugger debugger(pid);
+        if (!debugger.works()) {
+            GTEST_SKIP() << "no process may trace another here";
+        }
+        io.run_for(milliseconds(1500));
+        EXPECT_EQ(stuck, heard ? 1 : 0);
+        EXPECT_EQ(ends.size(), heard ? 0u : 1u);
+        EXPECT_EQ(children.running(), heard ? 1u : 0u);
+        debugger.let_go();
+        io.restart();
+        io.run_for(milliseconds(500));
+        ASSERT_EQ(ends.size(), 1u);
+        EXPECT_TRUE(ends.front().timed_out);
+        EXPECT_EQ(ends.front().signal, heard ? SIGKILL : 0);
+        EXPECT_EQ(children.running(), 0u);
+        EXPECT_EQ(::waitpid(pid, nullptr, WNOHANG), -1) << "a zombie is left";
     }
 }
 
