@@ -10,7 +10,7 @@ namespace config {
 
 namespace {
 
-constexpr std::string_view kFrontends[] = {"auto", "fuse", "nbd", "none"};
+constexpr std::string_view kFrontends[] = {"auto", "ublk", "nbd", "fuse", "none"};
 constexpr std::string_view kPeerAddresses[] = {"configured", "any"};
 
 base::Error error_at(const std::string& file, const Token& token, const std::string& text) {

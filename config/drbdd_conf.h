@@ -1,6 +1,6 @@
 // /etc/drbdd.conf: what only drbdd has. Statements "name value;", comments with '#', nothing else.
 //
-//     frontend auto;            # how a volume becomes /dev/drbdN: auto, fuse, nbd, none
+//     frontend auto;            # how a volume becomes /dev/drbdN: auto, ublk, nbd, fuse, none
 //     peer-address configured;  # who may connect: configured, any
 #pragma once
 
@@ -14,8 +14,9 @@ namespace config {
 
 enum class Frontend {
     Auto,  // the best that this machine offers
-    Fuse,  // FUSE file and loop device
+    Ublk,  // ublk device
     Nbd,   // kernel nbd device
+    Fuse,  // FUSE file and loop device
     None,  // only the NBD socket, no /dev/drbdN
 };
 

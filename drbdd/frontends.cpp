@@ -1,9 +1,10 @@
 #include "drbdd/frontends.h"
 
 #include "base/guarded.h"
-#include "kmod-shim/fuse_process.h"
+#include "drbdd/carrier_watch.h"
 #include "kmod-shim/names.h"
 #include "kmod-shim/node.h"
+#include "kmod-shim/server_process.h"
 #include "nbd-backend/server.h"
 
 #include <iterator>
@@ -37,7 +38,8 @@ private:
         nbd::ServerOptions result;
         result.socket_path = nbd_socket(places, minor);
         result.is_carrier = [files = shim::run_files(places.run_dir, minor)](pid_t pid) {
-            return pid == ::getpid() || shim::living_fuse(files) == pid;
+            return pid == ::getpid() || shim::living_process(files.pid_file) == pid ||
+                   shim::living_process(files.ublk_pid_file) == pid;
         };
         return result;
     }
@@ -50,10 +52,12 @@ std::vector<std::string> carriers_for(config::Frontend frontend) {
     switch (frontend) {
         case config::Frontend::Auto:
             return {std::begin(shim::kBestFirst), std::end(shim::kBestFirst)};
-        case config::Frontend::Fuse:
-            return {"fuse"};
+        case config::Frontend::Ublk:
+            return {"ublk"};
         case config::Frontend::Nbd:
             return {"nbd"};
+        case config::Frontend::Fuse:
+            return {"fuse"};
         case config::Frontend::None:
             break;
     }
@@ -68,7 +72,10 @@ public:
                 const Places& places,
                 config::Frontend frontend,
                 base::LogSink& log)
-        : log_(log) {
+        : log_(log),
+          watch_("/dev/" + shim::node_name(identity.minor),
+                 {[this] { return node().watched_process(); }, [this] { return revive(); }},
+                 log) {
         spec_.carriers = carriers_for(frontend);
         spec_.without_device = frontend == config::Frontend::Auto ? shim::WithoutDevice::Accepted
                                                                   : shim::WithoutDevice::Refused;
@@ -83,6 +90,40 @@ public:
     }
 
     base::Result<void> attach(std::uint32_t block_bytes) override {
+        watch_.stop();
+        return watched(make(block_bytes));
+    }
+
+    base::Result<void> detach() override {
+        watch_.stop();
+        return watched(take_away());
+    }
+
+    base::Result<void> resize(std::uint64_t size_bytes) override {
+        watch_.stop();
+        return watched(guarded([this, size_bytes] { return node().resize(size_bytes); }));
+    }
+
+    std::string in_use() override { return node().in_use(); }
+
+    std::string frontend() override {
+        const std::string living = node().living();
+        return living.empty() ? "none" : living;
+    }
+
+    std::string frontend_note() override { return note_; }
+
+private:
+    // Whatever has become of a deed: a device that is there afterwards is looked after.
+    base::Result<void> watched(base::Result<void> done) {
+        if (!node().needs_server()) {
+            return done;
+        }
+        auto started = watch_.start();
+        return done ? started : done;
+    }
+
+    base::Result<void> make(std::uint32_t block_bytes) {
         spec_.block_bytes = block_bytes;
         return guarded([this]() -> base::Result<void> {
             auto choice = node().attach();
@@ -97,7 +138,7 @@ public:
         });
     }
 
-    base::Result<void> detach() override {
+    base::Result<void> take_away() {
         return guarded([this] {
             auto detached = node().detach();
             if (detached) {
@@ -108,20 +149,16 @@ public:
         });
     }
 
-    base::Result<void> resize(std::uint64_t size_bytes) override {
-        return guarded([this, size_bytes] { return node().resize(size_bytes); });
+    // While the watch runs, nobody else changes the device.
+    base::Result<void> revive() {
+        const auto adopted = node().adopt();
+        if (!adopted) {
+            return adopted.error();
+        }
+        return *adopted ? base::Result<void>()
+                        : base::Error{base::ErrorCode::NotFound, "the device is gone"};
     }
 
-    std::string in_use() override { return node().in_use(); }
-
-    std::string frontend() override {
-        const std::string living = node().living();
-        return living.empty() ? "none" : living;
-    }
-
-    std::string frontend_note() override { return note_; }
-
-private:
     // Once for each device, not each time that somebody asks for what is there. Without a device
     // whoever promotes has to look for it in vain: that is a warning.
     void tell(const std::string& carrier) {
@@ -149,6 +186,7 @@ private:
     shim::NodePlaces places_;
     std::string note_;  // why the device that is there is not a better one
     std::string told_;
+    CarrierWatch watch_;
 };
 
 // Users come through the NBD socket only.

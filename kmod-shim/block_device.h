@@ -1,4 +1,4 @@
-// What loop devices and nbd devices have in common: a name below /sys/block, and a number that a
+// What ublk, nbd and loop devices have in common: a name below /sys/block, and a number that a
 // node /dev/drbdN gets as well. Blocking calls.
 #pragma once
 
@@ -13,7 +13,7 @@
 namespace shim {
 
 struct BlockDevice {
-    std::string name;  // "loop3", "nbd0"
+    std::string name;  // "loop3", "nbd0", "ublkb0"
     dev_t number = 0;
 };
 

@@ -22,13 +22,14 @@ struct CarrierPlaces {
     unsigned minor = 0;
     std::string nbd_socket;
     std::string fuse_program;
+    std::string ublk_program;
 };
 
 class Carrier {
 public:
     virtual ~Carrier() = default;
 
-    // "fuse", "nbd"
+    // "fuse", "nbd", "ublk"
     virtual std::string name() const = 0;
 
     // Has this machine what it needs? Else what is missing. Changes nothing.
@@ -39,6 +40,12 @@ public:
 
     // There is one, and it works as soon as the export is served.
     virtual bool is_living() const = 0;
+
+    // Does its device do nothing without a process of ours that take_over() can replace?
+    virtual bool needs_server() const { return false; }
+
+    // Readable when that process ends; empty if it has.
+    virtual Fd watched_process() const { return {}; }
 
     // On failure the caller cleans up: by release() of what find() finds, and by clear().
     virtual base::Result<BlockDevice> make(std::uint32_t block_bytes, Deadline deadline) = 0;
@@ -52,7 +59,7 @@ public:
     // What is left when there is no device any more.
     virtual base::Result<void> clear(Deadline deadline) = 0;
 
-    // The export has another size now.
+    // The export has another size now. Unsupported: only a new device can have it.
     virtual base::Result<void> resize(const BlockDevice& device,
                                       std::uint64_t size_bytes,
                                       Deadline deadline) = 0;
@@ -60,12 +67,13 @@ public:
 
 // All there are, the best first.
 std::vector<std::unique_ptr<Carrier>> make_carriers(const CarrierPlaces& places);
-inline constexpr const char* kBestFirst[] = {"nbd", "fuse"};
+inline constexpr const char* kBestFirst[] = {"ublk", "nbd", "fuse"};
 
 // Devices with this number are made by one of them.
 bool is_carriers_number(dev_t number);
 
 // The volume that the device with this number carries; nothing if it is free or somebody else's.
-std::optional<VolumePath> volume_behind(dev_t number);
+// `run_dir` is our own.
+std::optional<VolumePath> volume_behind(dev_t number, const std::string& run_dir);
 
 }  // namespace shim

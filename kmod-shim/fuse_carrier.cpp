@@ -93,7 +93,7 @@ Result<void> FuseCarrier::clear(Deadline deadline) {
     if (auto unmounted = unmount_fuse(files_); !unmounted) {
         return unmounted;
     }
-    if (auto stopped = stop_fuse(files_, deadline); !stopped) {
+    if (auto stopped = end_server(fuse_server(files_), deadline); !stopped) {
         return stopped;
     }
     ::unlink(files_.pid_file.c_str());
@@ -105,7 +105,7 @@ Result<void> FuseCarrier::clear(Deadline deadline) {
 Result<void> FuseCarrier::resize(const BlockDevice& device,
                                  std::uint64_t size_bytes,
                                  Deadline deadline) {
-    if (auto told = signal_fuse(files_, SIGHUP); !told) {
+    if (auto told = signal_server(fuse_server(files_), SIGHUP); !told) {
         return told;
     }
     const bool known = wait_until(deadline, [this, size_bytes] {

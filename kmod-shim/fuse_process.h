@@ -1,9 +1,9 @@
-// The drbdd-fuse process of one minor and its mount, from outside. It outlives the daemon that
-// started it; its lock on the pid file tells whether it lives and who it is. Blocking calls.
+// The drbdd-fuse process of one minor and its mount, from outside. Blocking calls.
 #pragma once
 
 #include "base/result.h"
 #include "kmod-shim/names.h"
+#include "kmod-shim/server_process.h"
 #include "kmod-shim/system.h"
 
 #include <optional>
@@ -18,8 +18,7 @@ struct FuseStart {
     std::string export_name;
 };
 
-// "drbdd-fuse" in the folder of the running program.
-std::string fuse_program_beside_us();
+ServerProcess fuse_server(const RunFiles& files);
 
 // The living process; 0 if it lives where its number means nothing to us (another pid namespace).
 std::optional<pid_t> living_fuse(const RunFiles& files);
@@ -27,12 +26,7 @@ std::optional<pid_t> living_fuse(const RunFiles& files);
 // Returns once the volume can be opened.
 base::Result<void> start_fuse(const FuseStart& start, const RunFiles& files, Deadline deadline);
 
-base::Result<void> signal_fuse(const RunFiles& files, int signal);
-
 bool is_mounted(const RunFiles& files);
 base::Result<void> unmount_fuse(const RunFiles& files);
-
-// SIGTERM, and SIGKILL shortly before the deadline; the volume must have no user any more.
-base::Result<void> stop_fuse(const RunFiles& files, Deadline deadline);
 
 }  // namespace shim

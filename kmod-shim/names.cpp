@@ -143,7 +143,9 @@ RunFiles run_files(const std::string& run_dir, unsigned minor) {
             stem + std::string(kVolumeSuffix),
             stem + ".fuse.pid",
             stem + ".loop",
-            stem + ".nbd-device"};
+            stem + ".nbd-device",
+            stem + ".ublk.pid",
+            stem + ".ublk-device"};
 }
 
 std::optional<VolumePath> parse_volume_path(std::string_view path) {

@@ -33,6 +33,8 @@ struct RunFiles {
     std::string pid_file;    // locked while it lives
     std::string state_file;  // device number of its file system: proof that a loop device is ours
     std::string nbd_state;   // the identifier of our nbd device
+    std::string ublk_pid_file;  // locked while drbdd-ublk lives
+    std::string ublk_state;     // the token of our ublk device
 };
 
 RunFiles run_files(const std::string& run_dir, unsigned minor);

@@ -1,6 +1,6 @@
 #include "kmod-shim/node.h"
 
-#include "kmod-shim/fuse_process.h"
+#include "kmod-shim/server_process.h"
 #include "kmod-shim/usage.h"
 
 #include <algorithm>
@@ -51,7 +51,7 @@ NodeOwner owner_of(dev_t device, const VolumePath& ours) {
     if (!is_carriers_number(device)) {
         return NodeOwner::Stranger;
     }
-    const auto volume = volume_behind(device);
+    const auto volume = volume_behind(device, ours.run_dir);
     if (!volume || volume->minor != ours.minor) {
         return NodeOwner::Nobody;  // free, or the number has passed on: the node is stale
     }
@@ -94,14 +94,17 @@ DeviceNode::DeviceNode(NodeSpec spec, const NodePlaces& places)
     places_.run_dir = canonical(places_.run_dir);
     places_.dev_dir = canonical(places_.dev_dir);
     if (places_.fuse_program.empty()) {
-        places_.fuse_program = fuse_program_beside_us();
+        places_.fuse_program = program_beside_us("drbdd-fuse");
     }
     node_path_ = places_.dev_dir + "/" + node_name(spec_.minor);
     if (spec_.nbd_socket.empty()) {
         spec_.nbd_socket = places_.run_dir + "/" + node_name(spec_.minor) + ".nbd";
     }
-    carriers_ =
-        make_carriers({places_.run_dir, spec_.minor, spec_.nbd_socket, places_.fuse_program});
+    carriers_ = make_carriers({places_.run_dir,
+                               spec_.minor,
+                               spec_.nbd_socket,
+                               places_.fuse_program,
+                               program_beside_us("drbdd-ublk")});
 }
 
 const Carrier* DeviceNode::living_carrier() const {
@@ -116,6 +119,16 @@ const Carrier* DeviceNode::living_carrier() const {
 std::string DeviceNode::living() const {
     const Carrier* carrier = living_carrier();
     return carrier != nullptr ? carrier->name() : "";
+}
+
+bool DeviceNode::needs_server() const {
+    const Carrier* carrier = living_carrier();
+    return carrier != nullptr && carrier->needs_server();
+}
+
+Fd DeviceNode::watched_process() const {
+    const Carrier* carrier = living_carrier();
+    return carrier != nullptr ? carrier->watched_process() : Fd();
 }
 
 // ---- attach
@@ -201,7 +214,7 @@ Result<void> DeviceNode::check_place_is_free() const {
         case NodeOwner::OtherChain:
             return Error{ErrorCode::Busy,
                          node_path_ + " belongs to a daemon with another run directory (" +
-                             volume_behind(st.st_rdev)->run_dir + ")"};
+                             volume_behind(st.st_rdev, places_.run_dir)->run_dir + ")"};
         case NodeOwner::Stranger:
             if (major(st.st_rdev) != kDrbdMajor) {
                 return Error{ErrorCode::Busy, node_path_ + " is another driver's device"};
@@ -338,6 +351,9 @@ Result<void> DeviceNode::resize(std::uint64_t size_bytes) {
     for (const auto& carrier : carriers_) {
         if (const auto device = carrier->find()) {
             auto resized = carrier->resize(*device, size_bytes, deadline_after(places_.limit));
+            if (!resized && resized.error().code == ErrorCode::Unsupported) {
+                resized = make_anew(*carrier, resized.error());
+            }
             if (!resized) {
                 return Error{resized.error().code, node_path_ + ": " + resized.error().text};
             }
@@ -345,6 +361,16 @@ Result<void> DeviceNode::resize(std::uint64_t size_bytes) {
         }
     }
     return Error{ErrorCode::State, node_path_ + " is not attached: cannot resize it"};
+}
+
+// As long as nobody uses it, nobody misses it for the moment.
+Result<void> DeviceNode::make_anew(Carrier& carrier, const Error& reason) {
+    if (auto detached = detach(); !detached) {
+        return Error{detached.error().code,
+                     reason.text + ", nor can it be made anew now, but at the next promotion: " +
+                         detached.error().text};
+    }
+    return make_with(carrier, deadline_after(places_.limit));
 }
 
 }  // namespace shim

@@ -1,6 +1,6 @@
 // /dev/drbdN: the block device of one replicated volume, and what carries it.
 //
-//   NBD server (daemon) - a Carrier: the kernel's nbd, or FUSE and loop - nbdK or loopK
+//   NBD server (daemon) - a Carrier: ublk, the kernel's nbd, or FUSE and loop - ublkbK, nbdK, loopK
 //   DEVDIR/drbdN: a node with its number; DEVDIR/drbd/by-res/RES/VOL and by-disk/DISK: links
 //
 // The chain outlives the daemon: requests wait until the daemon's successor serves the export again
@@ -64,6 +64,11 @@ public:
     // The name of the carrier of the living chain; empty if there is none. Nothing is changed.
     std::string living() const;
 
+    // Is there a chain that needs a process which adopt() replaces when it has ended?
+    bool needs_server() const;
+    // Readable when that process ends; empty if it has.
+    Fd watched_process() const;
+
     // Removes the node, then all that carries it. Busy, with the users' names, while it is in use;
     // repeating it, or calling it after any crash, finishes what is left.
     base::Result<void> detach();
@@ -79,6 +84,7 @@ public:
 private:
     const Carrier* living_carrier() const;
     base::Result<void> make_with(Carrier& carrier, Deadline deadline);
+    base::Result<void> make_anew(Carrier& carrier, const base::Error& reason);
     base::Result<void> check_place_is_free() const;
     base::Result<void> release(Carrier& carrier, const BlockDevice& device, Deadline deadline);
     base::Result<void> make_node(const BlockDevice& device) const;

@@ -1,8 +1,11 @@
 // remove_stale_nodes(): what a previous daemon, or a previous boot, left behind.
 #include "kmod-shim/node.h"
 
+#include <algorithm>
 #include <filesystem>
+#include <iterator>
 #include <set>
+#include <string_view>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
@@ -13,7 +16,11 @@ namespace fs = std::filesystem;
 
 namespace {
 
-// Minors of which RUNDIR has any file: drbdN.fuse, drbdN.fuse.pid, drbdN.loop, drbdN.nbd-device.
+constexpr std::string_view kEndings[] = {
+    ".fuse", ".fuse.pid", ".loop", ".nbd-device", ".ublk.pid", ".ublk-device"};
+
+// Minors of which RUNDIR has any file: drbdN.fuse, drbdN.fuse.pid, drbdN.loop,
+// drbdN.nbd-device, drbdN.ublk.pid, drbdN.ublk-device.
 std::set<unsigned> minors_in(const std::string& run_dir) {
     std::set<unsigned> minors;
     for (const std::string& name : names_in(run_dir)) {
@@ -21,27 +28,27 @@ std::set<unsigned> minors_in(const std::string& run_dir) {
         const auto minor = minor_of_node(name.substr(0, dot));
         const std::string rest = dot == std::string::npos ? "" : name.substr(dot);
         if (minor &&
-            (rest == ".fuse" || rest == ".fuse.pid" || rest == ".loop" || rest == ".nbd-device")) {
+            std::find(std::begin(kEndings), std::end(kEndings), rest) != std::end(kEndings)) {
             minors.insert(*minor);
         }
     }
     return minors;
 }
 
-bool is_stale(dev_t device, unsigned minor) {
+bool is_stale(dev_t device, unsigned minor, const std::string& run_dir) {
     if (!is_carriers_number(device)) {
         return false;
     }
-    const auto volume = volume_behind(device);
+    const auto volume = volume_behind(device, run_dir);
     return !volume || volume->minor != minor;
 }
 
-void remove_stale_device_nodes(const std::string& dev_dir, Sweep& sweep) {
-    for (const std::string& name : names_in(dev_dir)) {
-        const std::string path = dev_dir + "/" + name;
+void remove_stale_device_nodes(const NodePlaces& places, Sweep& sweep) {
+    for (const std::string& name : names_in(places.dev_dir)) {
+        const std::string path = places.dev_dir + "/" + name;
         const auto minor = minor_of_node(name);
         const auto device = minor ? block_device_number(path) : std::nullopt;
-        if (!device || !is_stale(*device, *minor)) {
+        if (!device || !is_stale(*device, *minor, places.run_dir)) {
             continue;
         }
         const bool removed = ::unlink(path.c_str()) == 0;
@@ -83,7 +90,7 @@ Sweep remove_stale_nodes(const NodePlaces& places) {
                                        : "left the remains of " + node.path() +
                                              " in place: " + detached.error().text);
     }
-    remove_stale_device_nodes(places.dev_dir, sweep);
+    remove_stale_device_nodes(places, sweep);
     remove_dangling_links(fs::path(places.dev_dir) / "drbd", sweep);
     return sweep;
 }

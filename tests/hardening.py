@@ -11,8 +11,8 @@ import subprocess
 import sys
 
 SKIPPED = 77
-PROGRAMS = ("drbdd", "drbdd-fuse", "drbdadm", "drbdsetup", "drbdmeta", "heartbeat", "cl_status", "hb_standby", "hb_takeover",
-            "hb_status")
+PROGRAMS = ("drbdd", "drbdd-fuse", "drbdd-ublk", "drbdadm", "drbdsetup", "drbdmeta", "heartbeat", "cl_status", "hb_standby",
+            "hb_takeover", "hb_status")
 
 
 def readelf(*words):

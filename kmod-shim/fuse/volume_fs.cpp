@@ -17,6 +17,8 @@
 
 namespace fuse_volume {
 
+using export_link::Request;
+
 using base::Error;
 using base::ErrorCode;
 using base::Result;
@@ -316,21 +318,24 @@ void VolumeFs::submit_write() {
 }
 
 void VolumeFs::answer(Request& request, int error) {
+    auto* fuse = static_cast<fuse_req_t>(request.whom);
     if (error != 0) {
-        fuse_reply_err(request.fuse, error);
+        fuse_reply_err(fuse, error);
         return;
     }
     switch (request.kind) {
         case Request::Kind::Read:
-            fuse_reply_buf(request.fuse, request.data, request.length);
+            fuse_reply_buf(fuse, request.data, request.length);
             return;
         case Request::Kind::Write:
-            fuse_reply_write(request.fuse, request.length);
+            fuse_reply_write(fuse, request.length);
             return;
         case Request::Kind::Flush:
         case Request::Kind::PunchHole:
+        case Request::Kind::WriteZeroes:
         case Request::Kind::ZeroRange:
-            fuse_reply_err(request.fuse, 0);
+        case Request::Kind::Discard:
+            fuse_reply_err(fuse, 0);
             return;
     }
 }

@@ -5,7 +5,7 @@
 #pragma once
 
 #include "base/result.h"
-#include "kmod-shim/fuse/request.h"
+#include "kmod-shim/link/request.h"
 
 #include <cstddef>
 #include <cstdint>
@@ -17,6 +17,8 @@
 struct fuse_session;
 
 namespace fuse_volume {
+
+using export_link::Request;
 
 // Type of the mount in /proc/self/mountinfo: "fuse." and this.
 inline constexpr const char* kFsSubtype = "drbdd-fuse";

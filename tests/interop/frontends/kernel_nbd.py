@@ -2,21 +2,11 @@
 """The kernel's nbd driver as what carries /dev/drbdN, in a guest with Debian's kernel. kernel_nbd.py SCENARIO"""
 
 import re
-import time
 
 from our_guest import main  # it knows where the others are
 from cluster import compare  # noqa: I001
+from load import write_under_kills
 from sandbox import Failed
-
-MEASURE = """
-last=; since=$(cut -d' ' -f1 /proc/uptime)
-while [ -e /tmp/measuring ]; do
-    now=$(awk '{print $5}' /sys/block/nbd0/stat)
-    [ "$now" = "$last" ] || { at=$(cut -d' ' -f1 /proc/uptime); echo "$since $at" >> /tmp/pauses; since=$at; last=$now; }
-    usleep 50000
-done
-"""
-
 
 def carried(pair):
     """a file system on it, drbdd killed three times under load: pauses, no error; then a clean end with equal copies"""
@@ -29,7 +19,8 @@ def carried(pair):
     pair.run("cmp /sys/block/nbd0/size /sys/block/nbd0/size && [ -b /dev/drbd0 ] && [ -b /dev/drbd/by-disk/vda ]")
     pair.run("/usr/sbin/mke2fs -q -t ext4 /dev/drbd0 && mount -t ext4 /dev/drbd0 /mnt")
     pair.until("drbdadm secondary r0 2>&1 | grep 'mounted on /mnt'", 10, "nobody says that it is mounted")
-    write_under_kills(pair)
+    # Less than the kernel's own time-out.
+    write_under_kills(pair, "nbd0", [lambda: kill_daemon(pair)] * 3, longest=25)
     pair.run("umount /mnt && /usr/sbin/e2fsck -fn /dev/drbd0")
     pair.adm("secondary", "r0")
     expect_gone(pair)
@@ -40,33 +31,15 @@ def carried(pair):
     pair.bravo.drbdadm("up", "r0")
 
 
-def write_under_kills(pair):
-    """The same data again and again, with a check after each time; drbdd dies in the middle and comes again."""
-    pair.run("dd if=/dev/urandom of=/tmp/data bs=64k count=16 2>/dev/null; touch /tmp/measuring; rm -f /tmp/pauses")
-    pair.run(f"cat > /tmp/measure <<'END'\n{MEASURE}\nEND\nsh /tmp/measure > /dev/null 2>&1 &")
-    pair.run("cat > /tmp/load <<'END'\n"
-             "while [ -e /tmp/measuring ]; do\n"
-             "    dd if=/tmp/data of=/mnt/data bs=4k oflag=direct conv=notrunc && sync && echo 3 > /proc/sys/vm/drop_caches &&\n"
-             "        cmp /tmp/data /mnt/data && echo round >> /tmp/rounds || { echo FAILED >> /tmp/rounds; break; }\n"
-             "done\necho end >> /tmp/rounds\nEND\nsh /tmp/load > /tmp/load.log 2>&1 &")
-    for _ in range(3):
-        rounds = len(pair.out("cat /tmp/rounds 2>/dev/null", check=False).split())
-        pair.until(f"[ $(cat /tmp/rounds 2>/dev/null | wc -l) -gt {rounds} ]", 150, "the load does not go on")
-        time.sleep(0.5)
-        pair.kill_daemon()
-        pair.start_daemon()
-        pair.adm("adjust", "r0")
-        pair.adm("primary", "r0")
-    rounds = len(pair.out("cat /tmp/rounds").split())
-    pair.until(f"[ $(cat /tmp/rounds | wc -l) -gt {rounds} ]", 150, "the load does not go on")
-    pair.until("rm -f /tmp/measuring; grep end /tmp/rounds", 150, "the load does not end")
-    if "FAILED" in pair.out("cat /tmp/rounds"):
-        raise Failed("the device's user saw an error:\n" + pair.out("cat /tmp/load.log"))
-    pauses = sorted(float(b) - float(a) for a, b in re.findall(r"(\S+) (\S+)", pair.out("cat /tmp/pauses")))
-    print(f"longest pauses of the device in s: {pauses[-5:]}")
-    if pauses[-1] > 25:
-        raise Failed("the device stood still for as long as the kernel's own time-out")
-    pair.until("drbdadm dstate r0 | grep -q UpToDate/UpToDate", 150, "not in sync")
+def kill_daemon(pair):
+    pair.kill_daemon()
+    come_back(pair)
+
+
+def come_back(pair):
+    pair.start_daemon()
+    pair.adm("adjust", "r0")
+    pair.adm("primary", "r0")
 
 
 def expect_gone(pair):
@@ -82,7 +55,7 @@ def others_and_none(pair):
     stranger = connect_stranger(pair)
     pair.start_daemon("auto")
     pair.up()
-    pair.expect_frontend("nbd")
+    pair.expect_frontend("nbd", "ublk: cannot open /dev/ublk-control")
     if pair.out("cat /sys/block/nbd1/backend").split(":")[0] != "drbdd":
         raise Failed("a device of its own was not made beside the stranger's")
     pair.kill_daemon()
@@ -105,24 +78,18 @@ def connect_stranger(pair):
 
 def without_driver(pair):
     pair.until("rmmod nbd", 10, "the driver is in use")
-    pair.run("kill $(pidof drbdd)")
-    pair.until("! pidof drbdd", 20, "drbdd does not end")
+    pair.stop_daemon()
     pair.start_daemon("nbd")
     pair.adm("adjust", "r0")
-    refused = pair.run("drbdadm primary r0", check=False)
-    if refused[0] == 0 or ("nbd driver is not there" not in refused[1] and "may still happen" not in refused[1]):
-        raise Failed(f"promoted without a device: {refused}")
-    pair.until("grep 'drbd0: the kernel.s nbd driver is not there' /tmp/drbdd.log", 10, "no reason was given")
-    pair.until("drbdadm role r0 | grep -q ^Secondary", 10, "the role did not go back")
+    pair.refuse_promotion("the kernel.s nbd driver is not there")
     pair.adm("down", "r0")
-    pair.run("kill $(pidof drbdd)")
-    pair.until("! pidof drbdd", 20, "drbdd does not end")
+    pair.stop_daemon()
     pair.start_daemon("auto")
     pair.adm("adjust", "r0")
     pair.adm("primary", "r0")
-    pair.expect_frontend("fuse", "nbd: the kernel's nbd driver is not there")
+    pair.expect_frontend("fuse", "; nbd: the kernel's nbd driver is not there")
     shown = pair.out("drbdadm status --verbose r0")
-    if "frontend:fuse" not in shown or 'frontend-note:"nbd: ' not in shown:
+    if "frontend:fuse" not in shown or "; nbd: " not in shown:
         raise Failed(shown)
     pair.adm("secondary", "r0")
 

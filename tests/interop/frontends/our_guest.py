@@ -17,17 +17,20 @@ import guest  # noqa: E402
 from cluster import BIN, Bridge, Node, configuration, until  # noqa: E402
 from sandbox import Failed, choose, out_of, run  # noqa: E402
 
-CACHE = guest.CACHE + "-frontends"
-MODULES = ("ext4", "loop", "fuse", "nbd")  # loaded at boot
-OURS = ("drbdd", "drbdd-fuse", "drbdadm", "drbdsetup", "drbdmeta")
-PROGRAMS = (*guest.PROGRAMS, "ldd", "strip", "mke2fs", "nbdkit", "nbd-client")
+# What is loaded at boot. Debian 12's own kernel has no ublk; the newer one that it offers besides has.
+KERNELS = {
+    "linux-image-amd64": (guest.CACHE + "-frontends", ("ext4", "loop", "fuse", "nbd")),
+    "linux-image-6.12-amd64": (guest.CACHE + "-6.12", ("ext4", "loop", "fuse", "nbd", "ublk_drv")),
+}
+OURS = ("drbdd", "drbdd-fuse", "drbdd-ublk", "drbdadm", "drbdsetup", "drbdmeta")
+PROGRAMS = (*guest.PROGRAMS, "ldd", "strip", "mke2fs", "nbdkit", "nbd-client", "xz")
 ADDRESSES = (("alpha", "10.88.0.1"), ("bravo", "10.88.0.2"))
 MIB = 32
 NET = "protocol C; ping-int 2; timeout 30;"
 KERNEL_TROUBLE = re.compile(r"\bBUG\b|Oops|WARNING:|I/O error|EXT4-fs error|blocked for more")
 
 
-def build_initrd(work):
+def build_initrd(work, cache):
     """The guest's file system with our programs, their libraries and those of others that the scenarios use, on top."""
     root = os.path.join(work, "initrd")
 
@@ -45,14 +48,14 @@ def build_initrd(work):
 
     for program in OURS:
         put(os.path.join(BIN, program), f"/usr/sbin/{program}", stripped=True)
-    for program in ("mke2fs", "e2fsck"):
+    for program in ("mke2fs", "e2fsck", "blkdiscard"):
         put(shutil.which(program, path="/usr/sbin:/sbin:/usr/bin:/bin"), f"/usr/sbin/{program}")
     put(shutil.which("nbdkit"), "/usr/sbin/nbdkit")
     put(shutil.which("nbd-client", path="/usr/sbin:/sbin"), "/usr/sbin/nbd-client")
     put("/usr/lib/x86_64-linux-gnu/nbdkit/plugins/nbdkit-memory-plugin.so",
         "/usr/lib/x86_64-linux-gnu/nbdkit/plugins/nbdkit-memory-plugin.so")
     image = os.path.join(work, "initrd.cpio")
-    shutil.copy(f"{CACHE}/initrd.cpio", image)
+    shutil.copy(f"{cache}/initrd.cpio", image)
     names = "\n".join(sorted(os.path.relpath(os.path.join(folder, name), root)
                              for folder, folders, files in os.walk(root) for name in (*folders, *files)))
     with open(image, "ab") as archive:
@@ -65,7 +68,7 @@ class Pair:
 
     current = None  # for report()
 
-    def __init__(self, work):
+    def __init__(self, work, cache):
         Pair.current = self
         Bridge()
         self.bravo = Node(work, *ADDRESSES[1]).boot()
@@ -78,9 +81,9 @@ class Pair:
             file.write(text)
         with open(os.path.join(work, "drbdd.conf"), "w") as file:
             file.write("frontend none;\n")
-        self.alpha = guest.Guest(work, *ADDRESSES[0], self.images[0], 512, CACHE, build_initrd(work)).boot(seconds=240)
+        self.alpha = guest.Guest(work, *ADDRESSES[0], self.images[0], 512, cache, build_initrd(work, cache)).boot(seconds=240)
         self.alpha.configure(text)
-        self.alpha.run("mkdir -p /mnt /run/drbdd")
+        self.alpha.run("mkdir -p /mnt /run/drbdd; syslogd -O /tmp/messages")
         self.run("drbdadm create-md --force r0")
         self.bravo.drbdadm("create-md", "--force", "r0")
 
@@ -100,6 +103,10 @@ class Pair:
     def kill_daemon(self):
         self.run("kill -9 $(pidof drbdd)")
 
+    def stop_daemon(self):
+        self.run("kill $(pidof drbdd)")
+        self.until("! pidof drbdd", 20, "drbdd does not end")
+
     def until(self, script, seconds, why):
         last = ""
 
@@ -113,6 +120,15 @@ class Pair:
     def adm(self, *words, seconds=60):
         """A command that may still go on when it is answered is asked for again."""
         self.until("drbdadm " + " ".join(words), seconds, " ".join(words))
+
+    def refuse_promotion(self, reason):
+        """No device can be made: `primary` fails, the log has the reason, and the role goes back."""
+        code, words = self.run("drbdadm primary r0", check=False)
+        if code == 0:
+            raise Failed(f"promoted without a device: {words}")
+        # On a slow machine the command may have been answered before the daemon had come to it.
+        self.until(f"grep 'drbd0: {reason}' /tmp/drbdd.log", 20, "no reason was given")
+        self.until("drbdadm role r0 | grep -q ^Secondary", 20, "the role did not go back")
 
     def status(self):
         return json.loads(self.out("drbdsetup status r0 --json"))[0]
@@ -140,8 +156,8 @@ class Pair:
             raise Failed("the guest's kernel log complains:\n" + "\n".join(bad))
 
     def report(self):
-        for what in ("tail -n 40 /tmp/drbdd.log", "dmesg | tail -n 30", "drbdadm status --verbose",
-                     "ls -l /dev/drbd* /run/drbdd; grep . /sys/block/nbd*/pid /sys/block/nbd*/backend; ps"):
+        for what in ("tail -n 40 /tmp/drbdd.log", "tail -n 40 /tmp/messages", "dmesg | tail -n 30", "drbdadm status --verbose",
+                     "ls -l /dev/drbd* /dev/ublk* /run/drbdd; grep . /sys/block/nbd*/pid /sys/block/nbd*/backend; ps"):
             try:
                 print(f"---- alpha (guest): {what}\n{self.run(what, check=False, seconds=20)[1]}")
             except Failed as failure:
@@ -149,14 +165,15 @@ class Pair:
         self.bravo.report()
 
 
-def main(*scenarios):
+def main(*scenarios, kernel="linux-image-amd64"):
     """Runs the scenario named on the command line."""
     scenario = choose(scenarios)
+    cache, modules = KERNELS[kernel]
     if "DRBDD_RIG_WORK" not in os.environ:
-        guest.prepare(CACHE, *MODULES)
+        guest.prepare(cache, *modules, kernel=kernel)
 
     def run_it(work):
-        pair = Pair(work)
+        pair = Pair(work, cache)
         scenario(pair)
         pair.bravo.drbdadm("down", "r0")
 

@@ -3,18 +3,22 @@
 # kernel package (unpacked, never installed) and this machine's busybox and drbd-utils. Takes some seconds and
 # is skipped when OUTDIR was built by this very script before.
 #
-#   build-guest.sh OUTDIR [MODULE...]     the modules that it loads instead of DRBD's
+#   build-guest.sh [--kernel PACKAGE] OUTDIR [MODULE...]
+#       PACKAGE: what depends on the kernel, linux-image-amd64 if not given
+#       MODULE...: the modules that it loads instead of DRBD's
 #
-# Debian packages: apt, busybox-static, cpio, drbd-utils, e2fsprogs, python3.
+# Debian packages: apt, busybox-static, cpio, drbd-utils, e2fsprogs, python3, xz-utils.
 set -eu
 
+meta=linux-image-amd64
+[ "$1" != --kernel ] || { meta=$2; shift 2; }
 out=$1
 shift
 [ $# -gt 0 ] || set -- xxhash_generic drbd
 mkdir -p "$out"
 exec 9> "$out/.lock"
 flock 9
-stamp="$(sha256sum "$0" | cut -d' ' -f1) $*"
+stamp="$(sha256sum "$0" | cut -d' ' -f1) $meta $*"
 [ "$(cat "$out/stamp" 2>/dev/null)" = "$stamp" ] && exit 0
 rm -f "$out/stamp"
 
@@ -24,13 +28,13 @@ trap 'exit 1' INT TERM
 
 # ---- the kernel package ----------------------------------------------------------
 fetch() {
-    package=$(apt-cache depends linux-image-amd64 | sed -n 's/.*Depends: \(linux-image-[^ ]*\)/\1/p' | head -n 1)
+    package=$(apt-cache depends "$meta" | sed -n 's/.*Depends: \(linux-image-[^ ]*\)/\1/p' | head -n 1)
     [ -n "$package" ] && (cd "$work" && apt-get -qq download "$package" 2> apt.log)
 }
-fetch || { apt-get -qq update && fetch; } || { cat "$work/apt.log" >&2; echo "cannot download linux-image-amd64" >&2; exit 1; }
+fetch || { apt-get -qq update && fetch; } || { cat "$work/apt.log" >&2; echo "cannot download $meta" >&2; exit 1; }
 dpkg-deb -x "$work"/linux-image-*.deb "$work/kernel"
-kver=$(ls "$work/kernel/lib/modules")
-modules=$work/kernel/lib/modules/$kver
+modules=$(ls -d "$work"/kernel/lib/modules/* "$work"/kernel/usr/lib/modules/* 2> /dev/null | head -n 1)
+kver=${modules##*/}
 
 root=$work/root
 mkdir -p "$root"
@@ -42,13 +46,17 @@ mkdir -p "$root"
 : > "$root/mod/order"
 add_module() {
     grep -qx "$1" "$root/mod/order" && return 0
-    file=$(find "$modules/kernel" -name "$1.ko" -o -name "$(echo "$1" | tr _ -).ko" | head -n 1)
+    file=$(find "$modules/kernel" -name "$1.ko*" -o -name "$(echo "$1" | tr _ -).ko*" | head -n 1)
     if [ -z "$file" ]; then
         grep -q "/$1\.ko\|/$(echo "$1" | tr _ -)\.ko" "$modules/modules.builtin" && return 0
         echo "no module $1 in $kver" >&2
         exit 1
     fi
-    cp "$file" "$root/mod/$1.ko"
+    case $file in
+        *.xz) xz -dc "$file" > "$root/mod/$1.ko" ;;
+        *) cp "$file" "$root/mod/$1.ko" ;;
+    esac
+    file=$root/mod/$1.ko
     for dependency in $(tr '\0' '\n' < "$file" | sed -n 's/^depends=//p' | tr ',-' ' _'); do
         add_module "$dependency"
     done
@@ -128,13 +136,15 @@ chmod 755 "$root/init" "$root"/sbin/guest-*
 ln -s /proc/mounts "$root/etc/mtab"
 (cd "$root" && find . | cpio -o -H newc --quiet) > "$work/initrd.cpio"
 
-# ---- the kernel: unpacked here, it boots through PVH without unpacking itself in the guest ----
+# ---- the kernel: unpacked here, it boots through PVH without unpacking itself in the guest; as it is, if not packed with xz ----
 python3 - "$work/kernel/boot/vmlinuz-$kver" "$work/vmlinux" <<'UNPACK'
 import lzma, sys
 image = open(sys.argv[1], "rb").read()
-elf = lzma.LZMADecompressor().decompress(image[image.index(b"\xfd7zXZ\0"):])
-assert elf[:4] == b"\x7fELF"
-open(sys.argv[2], "wb").write(elf)
+try:
+    kernel = lzma.LZMADecompressor().decompress(image[image.index(b"\xfd7zXZ\0"):])
+except (ValueError, lzma.LZMAError):
+    kernel = image
+open(sys.argv[2], "wb").write(kernel if kernel[:4] == b"\x7fELF" else image)
 UNPACK
 mv "$work/vmlinux" "$work/initrd.cpio" "$out"
 echo "$stamp" > "$out/stamp"

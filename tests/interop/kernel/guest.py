@@ -29,9 +29,9 @@ TROUBLE = re.compile(r"ASSERT|BUG|Oops|WARNING|error|magic|unexpected|Unknown pa
 HARMLESS = re.compile(r"exit code 0|disk\( (UpToDate -> Failed|Failed -> Diskless) \)")  # the latter is what `down` looks like
 
 
-def prepare(cache=CACHE, *modules):
+def prepare(cache=CACHE, *modules, kernel="linux-image-amd64"):
     """Builds the guest's files unless they are there. Needs the network outside of the sandbox: call it before run()."""
-    done = subprocess.run([os.path.join(HERE, "build-guest.sh"), cache, *modules], capture_output=True, text=True)
+    done = subprocess.run([os.path.join(HERE, "build-guest.sh"), "--kernel", kernel, cache, *modules], capture_output=True, text=True)
     if done.returncode:
         print(f"SKIPPED: the guest cannot be built: {done.stderr.strip()[-300:]}")
         sys.exit(77)

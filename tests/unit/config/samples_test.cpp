@@ -47,8 +47,8 @@ TEST(DrbddConf, IsStrict) {
     };
     EXPECT_EQ(error("\nfronted auto;"),
               "f:2: Parse error: 'frontend | peer-address' expected,\n\tbut got 'fronted'");
-    EXPECT_EQ(error("frontend ublk;"),
-              "f:1: Parse error: 'auto | fuse | nbd | none' expected,\n\tbut got 'ublk'");
+    EXPECT_EQ(error("frontend loop;"),
+              "f:1: Parse error: 'auto | ublk | nbd | fuse | none' expected,\n\tbut got 'loop'");
     EXPECT_EQ(error("frontend auto"), "f:1: Parse error: ';' expected,\n\tbut got ''");
     EXPECT_EQ(error("frontend auto;\nfrontend auto;"), "f:2: frontend is set twice");
     EXPECT_EQ(error("peer-address any;\npeer-address any;"), "f:2: peer-address is set twice");

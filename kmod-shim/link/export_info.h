@@ -6,7 +6,7 @@
 
 #include <cstdint>
 
-namespace fuse_volume {
+namespace export_link {
 
 struct ExportInfo {
     std::uint64_t size_bytes = 0;
@@ -14,6 +14,9 @@ struct ExportInfo {
     bool can_flush = false;
     bool can_zero = false;
     bool can_fast_zero = false;
+    bool can_fua = false;
+    bool can_trim = false;
+    bool rotational = false;
 };
 
 // A volume must have a size and accept writes; anything else would only fail later and worse.
@@ -25,4 +28,4 @@ base::Result<void> check_same_export(const ExportInfo& before,
                                      const ExportInfo& now,
                                      bool size_may_change);
 
-}  // namespace fuse_volume
+}  // namespace export_link

@@ -1,4 +1,4 @@
-#include "kmod-shim/fuse/forward_progress.h"
+#include "kmod-shim/link/forward_progress.h"
 
 #include <climits>
 
@@ -12,7 +12,7 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
-namespace fuse_volume {
+namespace export_link {
 
 namespace {
 
@@ -65,4 +65,4 @@ std::vector<std::string> prepare_forward_progress(std::size_t heap_bytes) {
     return refused;
 }
 
-}  // namespace fuse_volume
+}  // namespace export_link

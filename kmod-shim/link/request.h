@@ -7,9 +7,7 @@
 #include <cstdlib>
 #include <memory>
 
-struct fuse_req;
-
-namespace fuse_volume {
+namespace export_link {
 
 struct FreeHeap {
     void operator()(char* memory) const { std::free(memory); }
@@ -18,19 +16,29 @@ struct FreeHeap {
 using HeapMemory = std::unique_ptr<char, FreeHeap>;
 
 struct Request {
-    // PunchHole and ZeroRange both promise zeroes afterwards: the loop driver uses PunchHole for a
-    // discard and for "write zeroes, may unmap" alike, so it must never become an NBD TRIM, which
-    // leaves the content undefined.
-    enum class Kind : std::uint8_t { Read, Write, Flush, PunchHole, ZeroRange };
+    // PunchHole, WriteZeroes and ZeroRange promise zeroes afterwards: the loop driver uses
+    // PunchHole for a discard and for "write zeroes, may unmap" alike, so it must never become an
+    // NBD TRIM, which leaves the content undefined. It is done only where it is cheap; the others
+    // always are. ZeroRange keeps the space allocated.
+    enum class Kind : std::uint8_t {
+        Read,
+        Write,
+        Flush,
+        PunchHole,
+        WriteZeroes,
+        ZeroRange,
+        Discard
+    };
 
-    fuse_req* fuse = nullptr;  // whom to answer
+    void* whom = nullptr;  // who gets the answer, as the front end knows it
     Kind kind = Kind::Read;
     std::uint64_t offset = 0;  // bytes
     std::uint64_t length = 0;
     HeapMemory memory;  // Write: the kernel's message as it was received. Read: room for the data
     char* data = nullptr;  // the payload, inside `memory`
 
-    std::uint64_t finished_bytes = 0;  // PunchHole, ZeroRange: parts that are done
+    bool durable = false;              // FUA: on stable storage when it is answered
+    std::uint64_t finished_bytes = 0;  // of those without payload: parts that are done
     bool sent = false;                 // on the present connection, and not answered yet
 };
 
@@ -48,4 +56,4 @@ inline Part next_part(const Request& request) {
     return {request.offset + request.finished_bytes, std::min(left, kPartBytesMax)};
 }
 
-}  // namespace fuse_volume
+}  // namespace export_link

@@ -10,8 +10,8 @@
 
 #include "base/log.h"
 #include "base/result.h"
-#include "kmod-shim/fuse/export_info.h"
-#include "kmod-shim/fuse/request.h"
+#include "kmod-shim/link/export_info.h"
+#include "kmod-shim/link/request.h"
 
 #include <chrono>
 #include <cstddef>
@@ -25,7 +25,7 @@
 
 struct nbd_handle;
 
-namespace fuse_volume {
+namespace export_link {
 
 struct LinkSettings {
     std::string socket;       // path of the unix socket
@@ -69,6 +69,11 @@ public:
     bool ready() const { return state_ == State::Ready; }
 
     const std::optional<ExportInfo>& export_info() const { return export_info_; }
+
+    // Which export, in words.
+    std::string name() const {
+        return "export " + settings_.export_name + " of " + settings_.socket;
+    }
 
     // Why the last attempt failed; for the message when the first one never succeeds.
     const std::string& problem() const { return problem_; }
@@ -135,4 +140,4 @@ private:
     std::string problem_;
 };
 
-}  // namespace fuse_volume
+}  // namespace export_link

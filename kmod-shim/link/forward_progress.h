@@ -13,11 +13,11 @@
 #include <string>
 #include <vector>
 
-namespace fuse_volume {
+namespace export_link {
 
 // Takes the memory for `heap_bytes` of payload now and keeps it; then marks the process as an I/O
 // flusher, locks its memory and protects it from the OOM killer. To be called in the final process,
 // after the last fork and before the first request. Returns what was not permitted, in words.
 std::vector<std::string> prepare_forward_progress(std::size_t heap_bytes);
 
-}  // namespace fuse_volume
+}  // namespace export_link

@@ -1,8 +1,8 @@
-#include "kmod-shim/fuse/export_info.h"
+#include "kmod-shim/link/export_info.h"
 
 #include "base/log.h"
 
-namespace fuse_volume {
+namespace export_link {
 
 using base::Error;
 using base::ErrorCode;
@@ -33,10 +33,11 @@ Result<void> check_same_export(const ExportInfo& before,
                                   static_cast<unsigned long long>(now.size_bytes))};
     }
     if (now.can_flush != before.can_flush || now.can_zero != before.can_zero ||
-        now.can_fast_zero != before.can_fast_zero) {
-        return Error{ErrorCode::State, "the export's flags (flush, zeroes, fast zeroes) changed"};
+        now.can_fast_zero != before.can_fast_zero || now.can_fua != before.can_fua) {
+        return Error{ErrorCode::State,
+                     "the export's flags (flush, zeroes, fast zeroes, FUA) changed"};
     }
     return {};
 }
 
-}  // namespace fuse_volume
+}  // namespace export_link

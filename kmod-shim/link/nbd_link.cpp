@@ -1,11 +1,11 @@
-#include "kmod-shim/fuse/nbd_link.h"
+#include "kmod-shim/link/nbd_link.h"
 
 #include <libnbd.h>
 
 #include <cerrno>
 #include <utility>
 
-namespace fuse_volume {
+namespace export_link {
 
 using base::LogLevel;
 
@@ -29,8 +29,11 @@ std::optional<int> answer_without_server(Request::Kind kind, const ExportInfo& i
     if (kind == Request::Kind::Flush && !info.can_flush) {
         return 0;
     }
-    const bool zeroes = kind == Request::Kind::PunchHole || kind == Request::Kind::ZeroRange;
-    return zeroes && !info.can_zero ? std::optional<int>(EOPNOTSUPP) : std::nullopt;
+    const bool zeroes = kind == Request::Kind::PunchHole || kind == Request::Kind::WriteZeroes ||
+                        kind == Request::Kind::ZeroRange;
+    const bool refused =
+        (zeroes && !info.can_zero) || (kind == Request::Kind::Discard && !info.can_trim);
+    return refused ? std::optional<int>(EOPNOTSUPP) : std::nullopt;
 }
 
 }  // namespace
@@ -98,6 +101,9 @@ ExportInfo NbdLink::read_export_info() const {
     info.can_flush = nbd_can_flush(nbd) == 1;
     info.can_zero = nbd_can_zero(nbd) == 1;
     info.can_fast_zero = nbd_can_fast_zero(nbd) == 1;
+    info.can_fua = nbd_can_fua(nbd) == 1;
+    info.can_trim = nbd_can_trim(nbd) == 1;
+    info.rotational = nbd_is_rotational(nbd) == 1;
     return info;
 }
 
@@ -230,11 +236,12 @@ long long NbdLink::start_command(Pending& pending) {
     const Request& request = pending.request;
     const nbd_completion_callback done{&NbdLink::on_reply, &pending, nullptr};
     const Part part = next_part(request);
+    const std::uint32_t durable = request.durable ? LIBNBD_CMD_FLAG_FUA : 0;
     switch (request.kind) {
         case Request::Kind::Read:
             return nbd_aio_pread(nbd, request.data, part.length, part.offset, done, 0);
         case Request::Kind::Write:
-            return nbd_aio_pwrite(nbd, request.data, part.length, part.offset, done, 0);
+            return nbd_aio_pwrite(nbd, request.data, part.length, part.offset, done, durable);
         case Request::Kind::Flush:
             return nbd_aio_flush(nbd, done, 0);
         case Request::Kind::PunchHole: {
@@ -243,8 +250,14 @@ long long NbdLink::start_command(Pending& pending) {
             const std::uint32_t flags = export_info_->can_fast_zero ? LIBNBD_CMD_FLAG_FAST_ZERO : 0;
             return nbd_aio_zero(nbd, part.length, part.offset, done, flags);
         }
-        case Request::Kind::ZeroRange:
-            return nbd_aio_zero(nbd, part.length, part.offset, done, LIBNBD_CMD_FLAG_NO_HOLE);
+        case Request::Kind::WriteZeroes:
+            return nbd_aio_zero(nbd, part.length, part.offset, done, durable);
+        case Request::Kind::ZeroRange: {
+            const std::uint32_t flags = LIBNBD_CMD_FLAG_NO_HOLE | durable;
+            return nbd_aio_zero(nbd, part.length, part.offset, done, flags);
+        }
+        case Request::Kind::Discard:
+            return nbd_aio_trim(nbd, part.length, part.offset, done, durable);
     }
     return -1;
 }
@@ -374,4 +387,4 @@ void NbdLink::on_time(Instant now) {
     }
 }
 
-}  // namespace fuse_volume
+}  // namespace export_link

@@ -1,13 +1,13 @@
-#include "kmod-shim/fuse/export_info.h"
-#include "kmod-shim/fuse/request.h"
+#include "kmod-shim/link/export_info.h"
+#include "kmod-shim/link/request.h"
 
 #include <gtest/gtest.h>
 
 namespace {
 
-using fuse_volume::check_same_export;
-using fuse_volume::check_usable;
-using fuse_volume::ExportInfo;
+using export_link::check_same_export;
+using export_link::check_usable;
+using export_link::ExportInfo;
 
 const ExportInfo kExport{1u << 30, false, true, true, true};
 
@@ -41,8 +41,8 @@ TEST(ExportInfo, ANewServerMayNotChangeSizeOrAbilities) {
 }
 
 TEST(Request, ALongZeroRangeGoesOutInParts) {
-    fuse_volume::Request request;
-    request.kind = fuse_volume::Request::Kind::ZeroRange;
+    export_link::Request request;
+    request.kind = export_link::Request::Kind::ZeroRange;
     request.offset = 4096;
     request.length = (5ull << 30) + 512;
     std::uint64_t expected = request.offset;
@@ -51,7 +51,7 @@ TEST(Request, ALongZeroRangeGoesOutInParts) {
         const auto part = next_part(request);
         EXPECT_EQ(part.offset, expected);
         EXPECT_GT(part.length, 0u);
-        EXPECT_LE(part.length, fuse_volume::kPartBytesMax);
+        EXPECT_LE(part.length, export_link::kPartBytesMax);
         expected += part.length;
         request.finished_bytes += part.length;
         ++parts;
