@@ -49,7 +49,7 @@ def expect_gone(pair):
 
 
 def others_and_none(pair):
-    """a stranger's device stays as it is; without the driver, nbd refuses in words and auto takes the next; the living one is kept"""
+    """a stranger's device stays as it is; discards go out; without the driver, nbd refuses in words and auto takes the next; the living one is kept"""
     pair.run("rmmod nbd && insmod /mod/nbd.ko nbds_max=1")
     pair.run("nbdkit -i 127.0.0.1 memory 8M")
     stranger = connect_stranger(pair)
@@ -58,6 +58,7 @@ def others_and_none(pair):
     pair.expect_frontend("nbd", "ublk: cannot open /dev/ublk-control")
     if pair.out("cat /sys/block/nbd1/backend").split(":")[0] != "drbdd":
         raise Failed("a device of its own was not made beside the stranger's")
+    pair.discard("nbd1")
     pair.kill_daemon()
     pair.start_daemon("fuse")  # what is there already is kept, whatever a new one would be
     pair.adm("adjust", "r0")

@@ -121,6 +121,17 @@ class Pair:
         """A command that may still go on when it is answered is asked for again."""
         self.until("drbdadm " + " ".join(words), seconds, " ".join(words))
 
+    def discard(self, device):
+        """What is discarded reaches us as such, and what is zeroed reads as zeroes."""
+        discards = f"awk '{{print $12}}' /sys/block/{device}/stat"
+        before = int(self.out(discards))
+        self.run("dd if=/dev/urandom of=/dev/drbd0 bs=1M count=4 conv=fsync 2> /dev/null && "
+                 "/usr/sbin/blkdiscard -o 0 -l 1048576 /dev/drbd0 && /usr/sbin/blkdiscard -z -o 2097152 -l 1048576 /dev/drbd0 && "
+                 "sync && echo 3 > /proc/sys/vm/drop_caches")
+        self.run("dd if=/dev/drbd0 bs=1M skip=2 count=1 2> /dev/null | cmp -n 1048576 - /dev/zero")
+        if int(self.out(discards)) == before:
+            raise Failed(f"{device} has sent no discard")
+
     def refuse_promotion(self, reason):
         """No device can be made: `primary` fails, the log has the reason, and the role goes back."""
         code, words = self.run("drbdadm primary r0", check=False)
