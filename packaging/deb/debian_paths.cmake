@@ -6,7 +6,11 @@ foreach(program drbdadm drbdsetup drbdmeta)
     file(RENAME ${root}/usr/sbin/${program} ${root}/sbin/${program})
 endforeach()
 file(RENAME ${root}/usr/lib/systemd ${root}/lib/systemd)
+# Of usr/lib only Pacemaker's agent is for the package.
+file(RENAME ${root}/usr/lib/ocf ${root}/ocf)
 file(REMOVE_RECURSE ${root}/usr/lib)
+file(MAKE_DIRECTORY ${root}/usr/lib)
+file(RENAME ${root}/ocf ${root}/usr/lib/ocf)
 file(GLOB pages ${root}/usr/share/man/man*/*.[158])
 execute_process(COMMAND gzip -9 -n ${pages} COMMAND_ERROR_IS_FATAL ANY)
 # CPack strips targets only; agents are installed as programs, under other names.
