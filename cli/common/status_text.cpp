@@ -3,6 +3,7 @@
 #include "meta/gi.h"
 
 #include <cstdio>
+#include <unistd.h>
 
 namespace cli {
 
@@ -30,6 +31,53 @@ std::string field(const std::string& name, std::uint64_t value) {
     return field(name, std::to_string(value));
 }
 
+// Of words that tell a state. 36 is cyan, 32 green, 31 red; a state that only passes has none.
+struct Color {
+    std::string_view word;
+    std::string_view code;
+};
+
+constexpr Color kColors[] = {
+    {"Primary", "36"},      {"UpToDate", "32"},    {"Diskless", "31"},   {"Inconsistent", "31"},
+    {"Outdated", "31"},     {"StandAlone", "31"},  {"Connecting", "31"}, {"SyncTarget", "31"},
+    {"PausedSyncT", "31"},  {"Attaching", ""},     {"Failed", ""},       {"Negotiating", ""},
+    {"Disconnecting", ""},  {"Unconnected", ""},   {"Timeout", ""},      {"BrokenPipe", ""},
+    {"NetworkFailure", ""}, {"ProtocolError", ""}, {"TearDown", ""},     {"StartingSyncS", ""},
+    {"StartingSyncT", ""},  {"WFBitMapS", ""},     {"WFBitMapT", ""},    {"WFSyncUUID", ""},
+};
+
+enum class Whose { Ours, Peers };
+
+// "role:Primary"; what is ours stands out by being bold.
+std::string state_field(const std::string& name,
+                        const std::string& state,
+                        bool colored,
+                        Whose whose = Whose::Ours) {
+    std::string code;
+    for (const Color& color : kColors) {
+        if (colored && state == color.word) {
+            const bool bold = whose == Whose::Ours || color.code.empty();
+            code = bold ? "1" : "";
+            code += code.empty() || color.code.empty() ? "" : ";";
+            code += color.code;
+        }
+    }
+    code = colored && state == "SyncSource" ? "31" : code;
+    return field(name, code.empty() ? state : "\33[" + code + "m" + state + "\33[0m");
+}
+
+// Without what a terminal does not show.
+std::size_t columns_of(const std::string& word) {
+    std::size_t columns = 0;
+    bool hidden = false;
+    for (const char c : word) {
+        hidden = hidden || c == '\33';
+        columns += hidden ? 0 : 1;
+        hidden = hidden && c != 'm';
+    }
+    return columns;
+}
+
 std::string yes_no(const std::string& name, bool value) {
     return field(name, std::string(value ? "yes" : "no"));
 }
@@ -54,7 +102,7 @@ public:
     Line& operator=(const Line&) = delete;
 
     void add(const std::string& word) {
-        if (words_ != 0 && column_ + 1 + word.size() > kMaxColumns) {
+        if (words_ != 0 && column_ + 1 + columns_of(word) > kMaxColumns) {
             out_ += '\n';
             out_.append(continued_, ' ');
             column_ = continued_;
@@ -63,7 +111,7 @@ public:
             ++column_;
         }
         out_ += word;
-        column_ += word.size();
+        column_ += columns_of(word);
         ++words_;
     }
 
@@ -92,7 +140,7 @@ private:
         {
             Line line(out_, 0, 4);
             line.add(resource.name);
-            line.add(field("role", resource.role));
+            line.add(state_field("role", resource.role, style_.color));
             if (style_.verbose || resource.suspended != "no") {
                 line.add(field("suspended", resource.suspended));
             }
@@ -119,7 +167,7 @@ private:
             if (style_.verbose) {
                 line.add(field("minor", device.minor));
             }
-            line.add(field("disk", device.disk));
+            line.add(state_field("disk", device.disk, style_.color));
             if ((style_.verbose && !style_.statistics) ||
                 (!style_.verbose && device.blocked != "no")) {
                 line.add(field("blocked", device.blocked));
@@ -161,10 +209,10 @@ private:
             Line line(out_, 2, 6);
             line.add("peer");
             if (style_.verbose || !connected) {
-                line.add(field("connection", state));
+                line.add(state_field("connection", state, style_.color));
             }
             if (style_.verbose || connected) {
-                line.add(field("role", connection.peer_role));
+                line.add(state_field("role", connection.peer_role, style_.color, Whose::Peers));
             }
             if (style_.verbose || connection.congested) {
                 line.add(yes_no("congested", connection.congested));
@@ -186,9 +234,10 @@ private:
             if (style_.verbose || !single) {
                 line.add(field("volume", peer_device.volume));
             }
-            line.add(
-                field("replication", std::string(control::replication_word(peer_device.cstate))));
-            line.add(field("peer-disk", peer_device.peer_disk));
+            line.add(state_field("replication",
+                                 std::string(control::replication_word(peer_device.cstate)),
+                                 style_.color));
+            line.add(state_field("peer-disk", peer_device.peer_disk, style_.color, Whose::Peers));
             if (peer_device.sync) {
                 print_progress(line, *peer_device.sync);
             }
@@ -236,6 +285,15 @@ const PeerDeviceStatus* find_peer_device(const ResourceStatus& resource, std::ui
 }
 
 }  // namespace
+
+std::optional<bool> wants_color(const std::string& when) {
+    if (when == "auto") {
+        return ::isatty(STDOUT_FILENO) != 0;
+    }
+    return when == "always"  ? std::optional(true)
+           : when == "never" ? std::optional(false)
+                             : std::nullopt;
+}
 
 std::string status_text(const control::Snapshot& snapshot, const StatusStyle& style) {
     return StatusPrinter(style).print(snapshot);

@@ -4,6 +4,7 @@
 
 #include "drbdd/control/messages.h"
 
+#include <optional>
 #include <string>
 
 namespace cli {
@@ -11,7 +12,12 @@ namespace cli {
 struct StatusStyle {
     bool verbose = false;
     bool statistics = false;
+    bool color = false;
 };
+
+// Whether --color asks for colours: "always", "auto" (only on a terminal), "never"; nothing: it is
+// none of these words.
+std::optional<bool> wants_color(const std::string& when);
 
 // `status` as text: per resource one block that ends with an empty line.
 std::string status_text(const control::Snapshot& snapshot, const StatusStyle& style);

@@ -23,6 +23,7 @@ enum LongOption {
     kDiscardMyData,
     kClearBitmap,
     kJson,
+    kColor,
     kStatistics,
     kSkipDisk,
     kSkipNet,
@@ -61,6 +62,7 @@ constexpr option kOptions[] = {
     {"overwrite-data-of-peer", no_argument, nullptr, kForce},
     {"discard-my-data", no_argument, nullptr, kDiscardMyData},
     {"json", no_argument, nullptr, kJson},
+    {"color", optional_argument, nullptr, kColor},
     {"statistics", no_argument, nullptr, kStatistics},
     {"skip-disk", no_argument, nullptr, kSkipDisk},
     {"skip-net", no_argument, nullptr, kSkipNet},
@@ -159,6 +161,9 @@ void take_option(CommandLine& line, int code, const std::string& name, const std
             break;
         case kJson:
             line.json = true;
+            break;
+        case kColor:
+            line.color = value.empty() ? "always" : value;
             break;
         case kStatistics:
             line.statistics = true;

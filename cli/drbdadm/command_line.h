@@ -35,6 +35,7 @@ struct CommandLine {
     bool discard_my_data = false;
     bool clear_bitmap = false;
     bool json = false;
+    std::string color = "auto";  // "always" if --color has no word
     bool statistics = false;
     bool skip_disk = false;  // adjust
     bool skip_net = false;

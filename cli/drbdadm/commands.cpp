@@ -50,7 +50,7 @@ constexpr CommandSpec kCommands[] = {
     {"role", Scope::Volume, role},
     {"cstate", Scope::Volume, cstate},
     {"dstate", Scope::Volume, dstate},
-    {"status", Scope::Resource, status, "json statistics", true},
+    {"status", Scope::Resource, status, "json statistics color", true},
     {"wait-connect", Scope::Volume, wait_connect, kWaiting},
     {"wait-sync", Scope::Volume, wait_sync, kWaiting},
     {"create-md", Scope::Volume, create_md, kCreation},

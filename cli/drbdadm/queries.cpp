@@ -230,6 +230,10 @@ int status(Context& context, const Target& target) {
     if (context.line.dry_run) {
         return only_printed(context, words) ? 0 : 1;
     }
+    const std::optional<bool> color = cli::wants_color(context.line.color);
+    if (!color) {
+        return fail(1, "--color is always, auto or never, not '" + context.line.color + "'");
+    }
     int exit = 0;
     const std::optional<control::ResourceStatus> resource = find_status(context, target, exit);
     if (!resource) {
@@ -243,7 +247,7 @@ int status(Context& context, const Target& target) {
     const std::string text =
         context.line.json
             ? cli::status_json(snapshot)
-            : cli::status_text(snapshot, {context.line.verbose, context.line.statistics});
+            : cli::status_text(snapshot, {context.line.verbose, context.line.statistics, *color});
     std::fputs(text.c_str(), stdout);
     return 0;
 }

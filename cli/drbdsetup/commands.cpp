@@ -263,9 +263,10 @@ int status(const Arguments& arguments, cli::Client& client) {
     if (snapshot->resources.empty() && !wanted.empty()) {
         return fail(10, wanted + ": No such resource");
     }
+    const cli::StatusStyle style{
+        arguments.verbose, arguments.statistics, cli::wants_color(arguments.color).value_or(false)};
     const std::string text =
-        arguments.json ? cli::status_json(*snapshot)
-                       : cli::status_text(*snapshot, {arguments.verbose, arguments.statistics});
+        arguments.json ? cli::status_json(*snapshot) : cli::status_text(*snapshot, style);
     std::fputs(text.c_str(), stdout);
     return 0;
 }
@@ -357,7 +358,7 @@ constexpr config::Section kResource = config::Section::Options;
 
 // A resource has one peer here: what 9 says behind its name to tell which is taken and not needed.
 constexpr CommandSpec kCommands[] = {
-    {"status", "vsj", "[RES|all]", status},
+    {"status", "vsjc", "[RES|all]", status},
     {"events2", "snTFDP", "[RES|all]", events2},
     {"show", "X", "[RES|all]", show},
     {"sh-status", "", "[RES|MINOR]", sh_status},

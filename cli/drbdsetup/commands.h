@@ -18,6 +18,7 @@ struct Arguments {
     bool verbose = false;
     bool statistics = false;
     bool json = false;
+    std::string color = "auto";  // "always" if --color has no word
     bool now = false;
     bool timestamps = false;
     bool full = false;  // the next three: of events2

@@ -3,6 +3,7 @@
 #include "base/result.h"
 #include "cli/common/environment.h"
 #include "cli/common/outcome.h"
+#include "cli/common/status_text.h"
 #include "cli/drbdsetup/commands.h"
 #include "config/options.h"
 
@@ -27,6 +28,7 @@ constexpr option kOptions[] = {
     {"verbose", no_argument, nullptr, 'v'},
     {"statistics", no_argument, nullptr, 's'},
     {"json", no_argument, nullptr, 'j'},
+    {"color", optional_argument, nullptr, 'c'},
     {"now", no_argument, nullptr, 'n'},
     {"timestamps", no_argument, nullptr, 'T'},
     {"force", no_argument, nullptr, 'f'},
@@ -95,6 +97,9 @@ bool take_option(Words& words, int code) {
         case 'j':
             arguments.json = true;
             return true;
+        case 'c':
+            arguments.color = optarg != nullptr ? optarg : "always";
+            return cli::wants_color(arguments.color).has_value();
         case 'n':
             arguments.now = true;
             return true;
@@ -185,7 +190,9 @@ Result<Words> parse(const std::vector<std::string>& given) {
             continue;
         }
         if (!take_option(words, code)) {
-            return Error{ErrorCode::Invalid, "'" + word + "': not a number of seconds"};
+            return Error{ErrorCode::Invalid,
+                         "'" + word + "': " +
+                             (code == 'c' ? "always, auto or never" : "not a number of seconds")};
         }
         if (code != kRunDir) {
             words.letters += static_cast<char>(code);

@@ -39,6 +39,12 @@ TEST_F(Drbdsetup, StatusShowsOneOrAll) {
     EXPECT_NE(all.out.find("\nr1 role:Secondary\n"), std::string::npos);
     EXPECT_NE(all.out.find("read:0 written:0"), std::string::npos);
     EXPECT_EQ(run(daemon.run_dir(), {"status", "all", "--json"}).out.substr(0, 2), "[\n");
+    EXPECT_NE(run(daemon.run_dir(), {"status", "r1", "--color"}).out.find("\33[1;32mUpToDate"),
+              std::string::npos);
+    EXPECT_EQ(run(daemon.run_dir(), {"status", "r1", "--color=auto"}).out.find('\33'),
+              std::string::npos);
+    EXPECT_EQ(run(daemon.run_dir(), {"status", "r1", "--color=green"}).exit, 20);
+    EXPECT_EQ(run(daemon.run_dir(), {"role", "0", "--color"}).exit, 20);
 }
 
 TEST_F(Drbdsetup, StatusOfAnUnknownResourceIs10) {

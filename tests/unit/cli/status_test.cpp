@@ -22,6 +22,31 @@ TEST(StatusText, OfOneVolumeIsTerse) {
               "\n");
 }
 
+// What is ours is bold, the peer's is not; a terminal's line is as long as one without colours.
+TEST(StatusText, ColoursTellStates) {
+    control::ResourceStatus resource = sample_r1();
+    resource.role = "Primary";
+    resource.connections[0].peer_devices[0].cstate = "SyncSource";
+    resource.connections[0].peer_devices[0].peer_disk = "Inconsistent";
+    EXPECT_EQ(text_of(resource, {false, false, true}),
+              "r1 role:\33[1;36mPrimary\33[0m\n"
+              "  disk:\33[1;32mUpToDate\33[0m\n"
+              "  peer role:Secondary\n"
+              "    replication:\33[31mSyncSource\33[0m peer-disk:\33[31mInconsistent\33[0m\n"
+              "\n");
+    resource.devices[0].disk = "Attaching";
+    resource.connections[0].cstate = "WFConnection";
+    EXPECT_EQ(text_of(resource, {false, false, true}),
+              "r1 role:\33[1;36mPrimary\33[0m\n"
+              "  disk:\33[1mAttaching\33[0m\n"
+              "  peer connection:\33[1;31mConnecting\33[0m\n"
+              "\n");
+    EXPECT_EQ(cli::wants_color("always"), true);
+    EXPECT_EQ(cli::wants_color("never"), false);
+    EXPECT_EQ(cli::wants_color("auto"), false);  // this is no terminal
+    EXPECT_EQ(cli::wants_color("green"), std::nullopt);
+}
+
 TEST(StatusText, VerboseShowsEveryState) {
     EXPECT_EQ(text_of(sample_r1(), {true, false}),
               "r1 role:Secondary suspended:no\n"
