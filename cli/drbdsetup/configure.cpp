@@ -105,7 +105,7 @@ int new_minor(const Arguments& arguments, cli::Client& client) {
     volume.number = static_cast<std::uint16_t>(number);
     volume.device = "/dev/drbd" + std::to_string(volume.minor);
     int exit = 0;
-    auto settings = find_settings(client, arguments.operands[0], exit);
+    auto settings = find_settings(client, arguments.operands[0], exit, "??");
     if (!settings) {
         return exit;
     }
@@ -293,8 +293,12 @@ int del_resource(const Arguments& arguments, cli::Client& client) {
     if (!settings) {
         return exit;
     }
-    if (!settings->volumes.empty()) {
-        const int code = control::err::kResourceInUse;
+    const auto status = cli::fetch_status(client, name);
+    const bool connected = status && !status->resources.empty() &&
+                           !status->resources.front().connections.empty() &&
+                           status->resources.front().connections.front().cstate != "StandAlone";
+    if (connected || !settings->volumes.empty()) {
+        const int code = connected ? control::err::kNetConfigured : control::err::kResourceInUse;
         return fail(cli::exit_code(code), cli::failure_text(name, code, ""));
     }
     control::Request request;

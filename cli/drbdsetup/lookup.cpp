@@ -94,7 +94,8 @@ std::optional<Device> find_device(cli::Client& client, const std::string& operan
 
 std::optional<config::ResourceSettings> find_settings(cli::Client& client,
                                                       const std::string& resource,
-                                                      int& exit) {
+                                                      int& exit,
+                                                      const std::string& object) {
     control::Request request;
     request.command = Command::Show;
     request.resource = resource;
@@ -104,8 +105,9 @@ std::optional<config::ResourceSettings> find_settings(cli::Client& client,
         return std::nullopt;
     }
     if (reply->code != 0) {
-        exit = fail(cli::exit_code(reply->code),
-                    cli::failure_text(resource, reply->code, reply->text));
+        exit =
+            fail(cli::exit_code(reply->code),
+                 cli::failure_text(object.empty() ? resource : object, reply->code, reply->text));
         return std::nullopt;
     }
     Result<config::ResourceSettings> settings = control::settings_from_json(reply->data);

@@ -27,11 +27,13 @@ struct Device {
 // A minor, /dev/drbdN, or the configured name of the device.
 bool means(const control::DeviceStatus& device, const std::string& operand);
 
-// Each gives nothing after saying why, with `exit` set.
+// Each gives nothing after saying why, with `exit` set. `object` is what a failure is about, if it
+// is not the resource.
 std::optional<Device> find_device(cli::Client& client, const std::string& operand, int& exit);
 std::optional<config::ResourceSettings> find_settings(cli::Client& client,
                                                       const std::string& resource,
-                                                      int& exit);
+                                                      int& exit,
+                                                      const std::string& object = "");
 std::optional<std::string> find_resource_of_addresses(cli::Client& client,
                                                       const std::string& local,
                                                       const std::string& peer,

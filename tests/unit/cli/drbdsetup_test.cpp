@@ -278,7 +278,7 @@ TEST_F(DrbdsetupConfigures, StepByStep) {
     ASSERT_EQ(asked.volumes.size(), 1u);
     EXPECT_EQ(asked.volumes[0].number, 1);
     EXPECT_EQ(ask({"del-resource", "r0"}).err,
-              "r0: Failure: (159) Resource still in use (delete all minors first)\n");
+              "r0: Failure: (125) Device has a net-config (use disconnect first)\n");
     std::vector<std::string> changes = daemon.requests();
     std::erase_if(changes, [](const std::string& line) { return line.starts_with("show"); });
     EXPECT_EQ(changes,
