@@ -12,10 +12,12 @@ using base::Result;
 
 const char* const kHelp =
     "usage: drbdmeta [OPTION...] {MINOR|-} v08 DEVICE INDEX COMMAND [ARGUMENT]\n"
+    "       drbdmeta [OPTION...] {MINOR|-} {v07|v09} DEVICE INDEX READING-COMMAND\n"
     "\n"
     "Reads and writes the metadata of DRBD 8.4 on DEVICE: at its end (INDEX internal),\n"
     "on all of it (flex-external), or in one of its slots of 128 MiB (0 to 255). MINOR\n"
-    "names the device in messages, - stands for none.\n"
+    "names the device in messages, - stands for none. Metadata of DRBD 0.7 and, for one\n"
+    "peer, of DRBD 9 are read by dump-md, get-gi, show-gi and dstate, as v08 has them.\n"
     "\n"
     "Commands:\n"
     "  create-md             write new metadata\n"
@@ -145,12 +147,20 @@ Result<void> take_option(int option, CommandLine& line) {
     }
 }
 
-// What the original knows and this program does not is refused by its name.
-Result<void> check_format(const std::string& format) {
-    if (format == "v06" || format == "v07" || format == "v09") {
-        return usage(format + " metadata is not supported: only v08, the format of DRBD 8.4");
+// Of DRBD 0.7 and of 9 for one peer: they can be looked at, and create-md makes v08 of them. What
+// the original knows and this program does not is refused by its name.
+Result<void> check_format(const std::string& format, const std::string& command) {
+    const bool reads =
+        command == "dump-md" || command == "get-gi" || command == "show-gi" || command == "dstate";
+    if ((format == "v07" || format == "v09") && !reads) {
+        return usage(format +
+                     " metadata is only read by this version: dump-md, get-gi, show-gi, dstate; "
+                     "'drbdmeta ... v08 ... create-md' converts it");
     }
-    if (format != "v08") {
+    if (format == "v06") {
+        return usage("v06 metadata is not supported: only v08, the format of DRBD 8.4");
+    }
+    if (format != "v07" && format != "v08" && format != "v09") {
         return usage("Unknown format '" + format + "'.");
     }
     return {};
@@ -215,7 +225,7 @@ Result<CommandLine> parse_command_line(int argc, char** argv) {
                                           : "MINOR, format, DEVICE, index and a command are "
                                             "needed; see drbdmeta --help");
     }
-    if (Result<void> checked = check_format(operands[1]); !checked) {
+    if (Result<void> checked = check_format(operands[1], operands[4]); !checked) {
         return checked.error();
     }
     const Result<meta::Placement> placement = parse_placement(operands[3]);
@@ -224,6 +234,7 @@ Result<CommandLine> parse_command_line(int argc, char** argv) {
     }
     line.placement = *placement;
     line.minor = operands[0];
+    line.format = operands[1];
     line.device = operands[2];
     line.command = operands[4];
     line.arguments.assign(operands.begin() + 5, operands.end());

@@ -3,6 +3,8 @@
 #include "base/log.h"
 #include "cli/drbdmeta/exit_code.h"
 #include "meta/activity_log.h"
+#include "meta/superblock_v07.h"
+#include "meta/superblock_v09.h"
 
 #include <algorithm>
 #include <cstdio>
@@ -15,6 +17,22 @@ namespace drbdmeta {
 using base::Error;
 using base::ErrorCode;
 using base::Result;
+
+// As v08 has them, whatever they are.
+static Result<meta::Superblock> decode(const CommandLine& line, base::ConstBytes block) {
+    const bool is_v09 = base::get_be32(block, 0x3C) == meta::kMagicV09;
+    if (line.format == "v09" && is_v09) {
+        return meta::superblock_of_v09(block);
+    }
+    if (line.format == "v07" && meta::is_v07(block)) {
+        return meta::superblock_of_v07(block);
+    }
+    const auto v08 = meta::decode_superblock(block);
+    if (v08 && line.format != "v08") {
+        return Error{ErrorCode::NotFound, "v08 metadata found, not " + line.format};
+    }
+    return v08;
+}
 
 Result<FoundMetadata> find_metadata(const CommandLine& line, const MetaDevice& device) {
     if (device.size_bytes() < meta::kMinDeviceBytes) {
@@ -32,7 +50,7 @@ Result<FoundMetadata> find_metadata(const CommandLine& line, const MetaDevice& d
     if (!block) {
         return block.error();
     }
-    const auto superblock = meta::decode_superblock(*block);
+    const auto superblock = decode(line, *block);
     if (!superblock) {
         return superblock.error();
     }

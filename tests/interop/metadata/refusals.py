@@ -172,12 +172,12 @@ def filesystems(stage):
 
 
 def scenarios_of_ours(stage):
-    for argv in (['v06', 'internal'], ['v09', 'internal'], ['v07', 'internal']):
-        done = stage.run('ours', '-', argv[0], '/dev/null', argv[1], 'get-gi')
-        stage.check(f'{argv} by name', 20, 'ours', done)
-        if 'not supported' not in done.stderr:
+    for version, command, says in (('v06', 'get-gi', 'not supported'), ('v09', 'outdate', 'only read'), ('v07', 'wipe-md', 'only read')):
+        done = stage.run('ours', '-', version, '/dev/null', 'internal', command)
+        stage.check(f'{version} {command} by name', 20, 'ours', done)
+        if says not in done.stderr:
             stage.failures += 1
-            print(f'FAILED {argv}: not refused in words: {done.stderr}')
+            print(f'FAILED {version}: not refused in words: {done.stderr}')
     # The original knows the option too, but 9.22 refuses all the same.
     with stage.device(full) as device:
         stage.check('create-md on a full filesystem, sanity aside', 0, 'ours',
@@ -239,13 +239,25 @@ def home_from_drbd_9(stage):
                     file.write(block)
                     file.seek(layout.bitmap)
                     file.write(b'\x20')
+            nine = run('ours', 'v09', 'get-gi')
+            stage.check(f'{index}: get-gi of v09 for {peers}', 0 if peers == 1 else 1, 'ours', nine)
+            dumped = run('ours', 'v09', 'dump-md').stdout
             stage.check(f'{index}: create-md on v09 for {peers}', 0 if peers == 1 else 1, 'ours', run('ours', 'v08', 'create-md'))
             if peers == 1:
+                stage.expect(f'{index}: dump of v09', 'version "v08";' in dumped and 'bits-set 1;' in dumped)
                 want = ':'.join('%016X' % uuid for uuid in (0x1234567890ABCDE0, 0x55, 0x66, 0x77)) + ':1:1:0:1:0:1:0\n'
                 for who in ('ours', 'theirs'):
                     got = run(who, 'v08', 'get-gi').stdout
                     stage.expect(f'{index}: converted, {who}: {got}', got == want)
+                stage.expect(f'{index}: read before: {nine.stdout}', nine.stdout == want)
                 stage.expect(f'{index}: the bitmap', 'bits-set 1;' in run('theirs', 'v08', 'dump-md').stdout)
+                # And back to DRBD 9, by its own tool, which leaves the bitmap's identifier behind.
+                stage.check(f'{index}: theirs makes v09 of ours', 0, 'theirs', run('theirs', 'v09', 'create-md', '1'))
+                back = run('ours', 'v09', 'get-gi').stdout
+                with open(path, 'rb') as file:
+                    file.seek(layout.superblock)
+                    stage.expect(f'{index}: what theirs leaves behind', struct.pack('>Q', 0x55) not in file.read(image.BLOCK))
+                stage.expect(f'{index}: there and back: {back}', back.split(':')[::2][:2] == want.split(':')[::2][:2])
     os.remove(path)
 
 
@@ -260,6 +272,8 @@ def out_of_the_past(stage):
             theirs = lambda *command: stage.run('theirs', '--force', '-', 'v07', path, index, *command)
             stage.check('theirs makes v07', 0, 'theirs', theirs('create-md'))
             stage.check('theirs sets counters', 0, 'theirs', theirs('set-gi', '1:7:8:9:10:1'))
+            seven = stage.run('ours', '--force', '-', 'v07', path, index, 'get-gi')
+            stage.check(f'{index}: get-gi of v07', 0, 'ours', seven)
             stage.check(f'{index}: create-md on v07', 0, who,
                         stage.run(who, '--force', '-', 'v08', path, index, 'create-md'))
             with open(path, 'rb') as file:
