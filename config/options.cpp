@@ -1,5 +1,6 @@
 #include "config/options.h"
 
+#include "base/digest.h"
 #include "base/require.h"
 #include "config/settings.h"
 
@@ -159,10 +160,7 @@ std::span<const OptionSpec> net_options() {
         moot(number("congestion-extents", 67, 65534), "1237", kNeverAhead),
         moot(text("csums-alg", kMaxAlg), "", kNoChecksums),
         moot(boolean("csums-after-crash-only"), "no", kNoChecksums),
-        moot(text("verify-alg", kMaxAlg),
-             "",
-             "this version has no online verify; a peer that runs the kernel's DRBD and has it set "
-             "will not connect"),
+        text("verify-alg", kMaxAlg, Support::Digest),
         boolean("use-rle"),
         number("socket-check-timeout", 0, 300),
         // Not in 8.4's net section, but files for 9 have it there.
@@ -327,6 +325,14 @@ bool equal_ignoring_case(std::string_view a, std::string_view b) {
     });
 }
 
+bool is_digest(std::string_view value) {
+    std::string name(value);
+    std::transform(name.begin(), name.end(), name.begin(), [](char c) {
+        return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+    });
+    return name.empty() || base::Digest::known(name);
+}
+
 std::string check_word(const OptionSpec& spec, std::string_view value) {
     const bool any_case = spec.name == "protocol";
     const bool found = std::any_of(spec.words.begin(), spec.words.end(), [&](std::string_view w) {
@@ -449,6 +455,7 @@ std::string check_value(const OptionSpec& spec, std::string_view value) {
 
 std::string check_support(const OptionSpec& spec, Section section, std::string_view value) {
     const bool refused = spec.support == kNo ||
+                         (spec.support == Support::Digest && !is_digest(value)) ||
                          (spec.support == Support::Only && value != spec.only) ||
                          (spec.support == Support::Except && value == spec.only);
     if (!refused) {
@@ -460,7 +467,7 @@ std::string check_support(const OptionSpec& spec, Section section, std::string_v
     if (spec.support == Support::Only) {
         text_ += " with the value '" + cut(value) + "'" +
                  (spec.only.empty() ? "" : ": only '" + std::string(spec.only) + "' is");
-    } else if (spec.support == Support::Except) {
+    } else if (spec.support == Support::Except || spec.support == Support::Digest) {
         text_ += " with the value '" + cut(value) + "'";
     }
     return text_;

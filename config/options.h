@@ -21,8 +21,8 @@ struct OptionSpec {
     enum class Kind { Number, Bool, Enum, String, Words };
     // Supported with every value, with one value only (`only`), or not at all. Moot: accepted, but
     // any value other than `only` does nothing here, for the reason `why`. Except: with every value
-    // but `only`.
-    enum class Support { Yes, Only, Except, No, Moot };
+    // but `only`. Digest: with the names of those digests that this version computes.
+    enum class Support { Yes, Only, Except, No, Moot, Digest };
 
     std::string_view name;
     Kind kind = Kind::String;

@@ -91,6 +91,7 @@ struct NetSettings {
     bool tcp_cork = true;
     std::string cram_hmac_alg;  // empty: no authentication
     std::string shared_secret;
+    std::string verify_alg;               // empty: no online verify
     Fencing fencing = Fencing::DontCare;  // where files for 9 have it; the stricter one counts
 
     bool operator==(const NetSettings&) const = default;
@@ -148,6 +149,7 @@ void for_each_net_option(Net& net, Visit&& visit) {
     visit("rr-conflict", net.rr_conflict);
     visit("ping-timeout", net.ping_timeout);
     visit("tcp-cork", net.tcp_cork);
+    visit("verify-alg", net.verify_alg);
     visit("use-rle", net.use_rle);
     visit("socket-check-timeout", net.socket_check_timeout);
     visit("fencing", net.fencing);

@@ -246,10 +246,9 @@ base::Result<ResourceSettings> settings_for(const DrbdConf& conf,
             {&host->options, &resource.options, common != nullptr ? &common->options : nullptr}));
 
     // The names of algorithms are compared, here and by our partner.
-    std::transform(settings.net.cram_hmac_alg.begin(),
-                   settings.net.cram_hmac_alg.end(),
-                   settings.net.cram_hmac_alg.begin(),
-                   lower);
+    for (std::string* algorithm : {&settings.net.cram_hmac_alg, &settings.net.verify_alg}) {
+        std::transform(algorithm->begin(), algorithm->end(), algorithm->begin(), lower);
+    }
 
     const auto resolved = resolve_discard_node(
         find_in(link->net, "after-sb-0pri"), *host, *peer, settings.net.after_sb_0pri);

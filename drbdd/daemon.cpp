@@ -392,6 +392,7 @@ void Daemon::run_on(Entry& entry, const control::Request& request, Done done) {
                                      Command::InvalidateRemote,
                                      Command::NewCurrentUuid,
                                      Command::Resize,
+                                     Command::Verify,
                                      Command::PauseSync,
                                      Command::ResumeSync,
                                      Command::SuspendIo,
@@ -463,6 +464,9 @@ void Daemon::run_on(Entry& entry, const control::Request& request, Done done) {
                                             request.assume_peer_has_space,
                                             request.assume_clean},
                              answer);
+                return;
+            case Command::Verify:
+                core.command(engine::StartVerify{volume, request.start, request.stop}, answer);
                 return;
             case Command::PauseSync:
             case Command::ResumeSync:

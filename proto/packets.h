@@ -27,6 +27,9 @@ inline constexpr std::uint32_t kProtocolMax = 101;
 inline constexpr std::uint32_t kMaxDataBytes = 1u << 20;
 inline constexpr std::uint32_t kMaxBitmapPacketBytes = 4080;
 inline constexpr std::uint64_t kIdSyncer = ~0ull;
+// Of OvResult: 4711 and 4712, big-endian as no other block id is.
+inline constexpr std::uint64_t kIdInSync = 0x6712000000000000ull;
+inline constexpr std::uint64_t kIdOutOfSync = 0x6812000000000000ull;
 
 enum class Command : std::uint16_t {
     Data = 0x00,

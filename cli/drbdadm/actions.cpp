@@ -304,6 +304,25 @@ int new_current_uuid(Context& context, const Target& target) {
         context, target, request, context.line.clear_bitmap ? " --clear-bitmap" : "");
 }
 
+int verify(Context& context, const Target& target) {
+    control::Request request = request_for(Command::Verify, target);
+    std::string words;
+    for (const std::string& option : context.line.for_drbdsetup) {
+        const bool is_start = option.starts_with("--start=");
+        if (!is_start && !option.starts_with("--stop=")) {
+            continue;
+        }
+        const std::string value = option.substr(option.find('=') + 1);
+        const config::Number number = config::parse_number(value, 's');
+        if (number.problem != config::Number::Problem::None) {
+            return fail(cli::kExitUsage, "drbdadm: verify: '" + value + "' is no sector");
+        }
+        (is_start ? request.start : request.stop) = number.value;
+        words += " " + option;
+    }
+    return execute_on_minor(context, target, request, words);
+}
+
 int pause_sync(Context& context, const Target& target) {
     return execute_on_minor(context, target, request_for(Command::PauseSync, target), "");
 }

@@ -20,6 +20,7 @@ int secondary(Context& context, const Target& target);
 int invalidate(Context& context, const Target& target);
 int invalidate_remote(Context& context, const Target& target);
 int new_current_uuid(Context& context, const Target& target);
+int verify(Context& context, const Target& target);
 int pause_sync(Context& context, const Target& target);
 int resize(Context& context, const Target& target);
 int suspend_io(Context& context, const Target& target);

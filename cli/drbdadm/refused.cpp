@@ -19,7 +19,6 @@ constexpr std::string_view kTwoNodes = "a resource has two nodes and one connect
 constexpr std::string_view kNoProxy = "there is no DRBD Proxy to run";
 
 constexpr Refusal kRefusals[] = {
-    {"verify", "it has no online verify"},
     {"new-peer", kTwoNodes},
     {"del-peer", kTwoNodes},
     {"new-path", kTwoNodes},

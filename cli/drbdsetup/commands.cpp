@@ -111,6 +111,8 @@ int change_device(Command command, const Arguments& arguments, cli::Client& clie
     control::Request request = about(*found, command);
     request.force = arguments.force;
     request.clear_bitmap = arguments.clear_bitmap;
+    request.start = arguments.start;
+    request.stop = arguments.stop;
     return execute(client, std::move(request), std::to_string(found->device.minor));
 }
 
@@ -150,6 +152,10 @@ int invalidate_remote(const Arguments& arguments, cli::Client& client) {
 
 int new_current_uuid(const Arguments& arguments, cli::Client& client) {
     return change_device(Command::NewCurrentUuid, arguments, client);
+}
+
+int verify(const Arguments& arguments, cli::Client& client) {
+    return change_device(Command::Verify, arguments, client);
 }
 
 int pause_sync(const Arguments& arguments, cli::Client& client) {
@@ -389,6 +395,7 @@ constexpr CommandSpec kCommands[] = {
     {"invalidate", "", "MINOR", invalidate},
     {"invalidate-remote", "", "MINOR", invalidate_remote},
     {"new-current-uuid", "C", "MINOR", new_current_uuid},
+    {"verify", "UB", "MINOR", verify},
     {"pause-sync", "", "MINOR", pause_sync},
     {"resume-sync", "", "MINOR", resume_sync},
     {"resize", "zHA", "MINOR", resize},
@@ -414,7 +421,6 @@ constexpr std::string_view kOnePeer =
 
 // Of the original's, 8.4 and 9.
 constexpr Refusal kRefusals[] = {
-    {"verify", "it has no online verify"},
     {"events", "its successor events2 tells more"},
     {"peer-device-options", "they are options of disk-options here"},
     {"new-peer", kOnePeer},

@@ -30,6 +30,8 @@ struct Arguments {
     bool assume_peer_has_space = false;  // the next three: of resize
     bool assume_clean = false;
     std::optional<std::string> size;
+    std::optional<std::uint64_t> start;  // sectors; the next one as well
+    std::optional<std::uint64_t> stop;
     bool show_defaults = false;
     bool set_defaults = false;
     config::Options options;  // those of a section of drbd.conf

@@ -46,6 +46,8 @@ constexpr option kOptions[] = {
     {"clear-bitmap", no_argument, nullptr, 'C'},
     {"assume-peer-has-space", no_argument, nullptr, 'H'},
     {"assume-clean", no_argument, nullptr, 'A'},
+    {"start", required_argument, nullptr, 'U'},
+    {"stop", required_argument, nullptr, 'B'},
     {"run-dir", required_argument, nullptr, kRunDir},
     {"version", no_argument, nullptr, 'V'},
     {"help", no_argument, nullptr, 'h'},
@@ -82,6 +84,12 @@ bool take_timeout(const char* text, config::Seconds& timeout) {
     }
     timeout = config::Seconds(static_cast<std::int64_t>(number.value));
     return true;
+}
+
+bool take_sector(const char* text, std::optional<std::uint64_t>& sector) {
+    const config::Number number = config::parse_number(text, 's');
+    sector = number.value;
+    return number.problem == config::Number::Problem::None;
 }
 
 // False: the value of the option is none.
@@ -139,6 +147,10 @@ bool take_option(Words& words, int code) {
         case 'z':
             arguments.size = optarg;
             return true;
+        case 'U':
+            return take_sector(optarg, arguments.start);
+        case 'B':
+            return take_sector(optarg, arguments.stop);
         case 'w':
             arguments.timeouts.wait_after_sb = true;
             return true;

@@ -26,6 +26,7 @@
 // new-current-uuid yes    yes      clear-bitmap: bool            -
 // resize        yes       yes      size (sectors, 0: all there is), assume-peer-has-space: bool,
 //                                  assume-clean: bool            -
+// verify        yes       yes      start, stop: sectors          -
 // options       yes       -        settings                      -
 // show          yes       -        -                             ResourceSettings
 // down          yes       -        -                             -
@@ -91,6 +92,7 @@ enum class Command {
     InvalidateRemote,
     NewCurrentUuid,
     Resize,
+    Verify,
     PauseSync,
     ResumeSync,
     SuspendIo,
@@ -148,6 +150,8 @@ struct Request {
     bool assume_clean = false;
     std::uint64_t size_sectors = 0;
     bool now = false;
+    std::optional<std::uint64_t> start;  // of verify, as the next one
+    std::optional<std::uint64_t> stop;
     std::optional<config::ResourceSettings> settings;
 };
 

@@ -19,6 +19,7 @@ inline constexpr int kErrNoPrimary = 131;
 inline constexpr int kErrPauseIsSet = 134;
 inline constexpr int kErrPauseIsClear = 135;
 inline constexpr int kErrNoDisk = 138;
+inline constexpr int kErrVerifyRunning = 149;
 inline constexpr int kErrDataNotCurrent = 150;
 inline constexpr int kErrNeedStandAlone = 151;
 inline constexpr int kErrInvalidRequest = 162;

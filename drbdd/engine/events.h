@@ -149,6 +149,14 @@ struct NewCurrentUuid {
     bool clear_bitmap = false;
 };
 
+// The data of both nodes are compared, from one sector up to another one, in the background: at
+// most to the end of the device, and from where an earlier verify was broken off.
+struct StartVerify {
+    VolumeNumber volume;
+    std::optional<std::uint64_t> start{};  // sectors
+    std::optional<std::uint64_t> stop{};   // the first one that is not compared
+};
+
 // A resync, now or later, waits until the pause of either node ends. Kept until it is taken back or
 // the process ends.
 struct PauseSync {
@@ -206,6 +214,7 @@ using AdminCommand = std::variant<Attach,
                                   Invalidate,
                                   InvalidateRemote,
                                   NewCurrentUuid,
+                                  StartVerify,
                                   PauseSync,
                                   SuspendIo,
                                   Outdate,

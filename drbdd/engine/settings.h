@@ -43,6 +43,7 @@ struct NetSettings {
     bool explicit_flush = true;  // offered to the peer; tests leave it out, as the kernel does
     std::string cram_hmac_alg;   // empty: no authentication; else "sha1", "sha256", "md5"...
     std::string shared_secret;
+    std::string verify_alg;  // of an online verify; empty: none can be done
 };
 
 struct DiskSettings {
@@ -72,6 +73,8 @@ struct ResourceSettings {
     Fencing fencing = Fencing::DontCare;
     NetSettings net;
     std::vector<VolumeSettings> volumes;  // ascending by number
+
+    StatePolicy state_policy() const { return {fencing, !net.verify_alg.empty()}; }
 };
 
 }  // namespace engine

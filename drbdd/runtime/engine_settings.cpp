@@ -114,6 +114,7 @@ engine::NetSettings net_settings(const config::NetSettings& from) {
     net.use_rle = from.use_rle;
     net.cram_hmac_alg = from.cram_hmac_alg;
     net.shared_secret = from.shared_secret;
+    net.verify_alg = from.verify_alg;
     return net;
 }
 
@@ -158,6 +159,7 @@ void adopt(config::NetSettings& net, const engine::SettingsAdopted& adopted) {
     take(net.after_sb_0pri, adopted.after_sb_0p);
     take(net.after_sb_1pri, adopted.after_sb_1p);
     take(net.after_sb_2pri, adopted.after_sb_2p);
+    net.verify_alg = adopted.verify_alg;
 }
 
 engine::ResourceSettings engine_settings(const config::ResourceSettings& settings) {

@@ -370,6 +370,14 @@ void Cluster::heal_link() {
     net_.set_delivers(Node::Bob, true);
 }
 
+void Cluster::spoil(Node node, std::uint64_t block, std::size_t volume) {
+    std::array<std::uint8_t, 4096> bytes;
+    disk(node, volume).peek({block * 8}, bytes);
+    bytes[world_.prng.below(bytes.size())] ^= static_cast<std::uint8_t>(1u << world_.prng.below(8));
+    disk(node, volume).poke({block * 8}, bytes);
+    oracles_->planted(volume, block);
+}
+
 // Whoever asked it something meanwhile goes on waiting.
 void Cluster::thaw(Node node) {
     for (auto& [id, command] : open_admin_) {

@@ -106,6 +106,11 @@ public:
     AdminResult resize(Node node, std::size_t volume = 0);
     AdminResult suspend_io(Node node, bool suspended, std::size_t volume = 0);
 
+    AdminResult verify(Node node, std::optional<std::uint64_t> start = {}, std::size_t volume = 0) {
+        const engine::VolumeNumber number{static_cast<std::uint16_t>(volume)};
+        return admin(node, engine::StartVerify{number, start, {}});
+    }
+
     AdminResult down(Node node) { return admin(node, engine::Down{}); }
 
     // Both at once.
@@ -183,6 +188,9 @@ public:
     SimDisk& disk(Node node, std::size_t volume = 0) { return *host(node).volume(volume).disk; }
 
     SimNet& net() { return net_; }
+
+    // The block of 4 KiB is another one from now on, and nobody hears of it.
+    void spoil(Node node, std::uint64_t block, std::size_t volume = 0);
 
     // --- Fencing: the handler outdates the peer over another network ---
     bool fence_network = true;

@@ -70,6 +70,34 @@ void Oracles::note_write(std::size_t volume, base::Sector sector, std::uint64_t 
               true);
 }
 
+void Oracles::planted(std::size_t volume, std::uint64_t block) {
+    note_write(volume, {block * 8}, 8);
+    volumes_[volume].planted.insert(block);
+    look_at_disks(volume);
+}
+
+// It has come to its end: what was planted is marked, and nothing else but what somebody writes.
+void Oracles::check_verify(Node node, std::size_t volume) {
+    const PerVolume& v = volumes_[volume];
+    const engine::VolumeNumber number{static_cast<std::uint16_t>(volume)};
+    const engine::Engine& engine = hosts_[index(node)]->engine();
+    for (const std::uint64_t block : v.planted) {
+        if (v.differing.contains(block) && !engine.is_out_of_sync(number, block)) {
+            return world_.fail(base::format(
+                "volume %zu: a verify has missed block %llu", volume, base::ull(block)));
+        }
+    }
+    const std::uint64_t bits = hosts_[index(node)]->volume(volume).layout.usable_sectors / 8;
+    for (std::uint64_t bit = 0; bit < bits && v.armed && !v.may_copy_more; ++bit) {
+        if ((bit >= v.written.size() || !v.written[bit]) && engine.is_out_of_sync(number, bit)) {
+            return world_.fail(
+                base::format("volume %zu: a verify marks block %llu, which is the same",
+                             volume,
+                             base::ull(bit)));
+        }
+    }
+}
+
 void Oracles::look_for_more_to_copy(Node node,
                                     std::size_t volume,
                                     const engine::VolumeStatus& now) {
@@ -172,6 +200,7 @@ void Oracles::look_at_disks(std::size_t volume) {
         }
         if (bytes[0] == bytes[1]) {
             v.differing.erase(block);
+            v.planted.erase(block);
         } else {
             v.differing.insert(block);
         }
@@ -246,7 +275,13 @@ void Oracles::look_at_volume(Node node, std::size_t volume, const engine::Volume
                                        n.state.disk == DiskState::Inconsistent &&
                                        status.state.disk == DiskState::UpToDate;
     look_for_more_to_copy(node, volume, status);
+    const bool verified =
+        n.state.conn == ConnState::VerifyS && status.state.conn == ConnState::Connected &&
+        status.state.disk == DiskState::UpToDate && status.state.pdsk == DiskState::UpToDate;
     n.state = status.state;
+    if (verified) {
+        check_verify(node, volume);
+    }
     if (became_target_in_sync) {
         v.synced_at = world_.now();
         const bool source_lost = v.nodes[index(other(node))].state.disk < DiskState::Inconsistent;
@@ -373,7 +408,7 @@ void Oracles::check_coverage(std::size_t volume) {
         return;
     }
     for (const std::uint64_t block : v.differing) {
-        if (!covered(volume, block)) {
+        if (!v.planted.contains(block) && !covered(volume, block)) {
             return world_.fail(base::format(
                 "volume %zu: block %llu differs and is neither marked nor covered by an active "
                 "extent",

@@ -47,6 +47,10 @@ public:
     // The application on any node writes here.
     void note_write(std::size_t volume, base::Sector sector, std::uint64_t sectors);
 
+    // A block of a disk was changed behind everybody's back: it differs until something makes it
+    // equal, and only a verify finds that.
+    void planted(std::size_t volume, std::uint64_t block);
+
     // All differing blocks are covered; else the violation is reported.
     void check_coverage(std::size_t volume);
 
@@ -85,7 +89,8 @@ private:
         // what was written: a log that is replayed, a disk that failed, a full sync.
         bool may_copy_more = true;
         std::vector<bool> written;  // blocks, by the application
-        io::Instant synced_at{};    // the last time that one became in sync by a resync
+        std::set<std::uint64_t> planted;
+        io::Instant synced_at{};  // the last time that one became in sync by a resync
         std::array<std::uint64_t, 2> flushes_lost{};
         std::array<std::uint64_t, 2> errors{};
         History history;
@@ -99,6 +104,7 @@ private:
     void look_at_volume(Node node, std::size_t volume, const engine::VolumeStatus& status);
     void look_for_more_to_copy(Node node, std::size_t volume, const engine::VolumeStatus& now);
     void check_amount(Node source, std::size_t volume);
+    void check_verify(Node node, std::size_t volume);
     void look_at_both();
     bool covered(std::size_t volume, std::uint64_t bit);
     bool covered_by(Node node, std::size_t volume, std::uint64_t bit);

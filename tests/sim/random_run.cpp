@@ -82,7 +82,8 @@ RandomRun::RandomRun(std::uint64_t seed, bool verbose, const std::string& space,
       chance_(seed),
       options_(draw_options(chance_, variant, space_)),
       volumes_(options_.volumes),
-      cluster_(options_) {
+      cluster_(options_),
+      verify_chance_(~seed) {
     cluster_.world().trace.set_verbose(verbose);
     may_split_ = chance_.chance(0.2) && variant == Variant::Plain;
 }

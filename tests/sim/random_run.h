@@ -60,6 +60,7 @@ private:
     void act_on_full_sync();
     void act_on_pause(Node node);
     void act_on_size();
+    void act_on_verify();
     void act_on_settings();
     void act_on_clients();
     void act_on_disk_widely();
@@ -107,6 +108,7 @@ private:
     ClusterOptions options_;
     std::size_t volumes_;
     Cluster cluster_;
+    base::Prng verify_chance_;  // of its own, as all that came later
     bool may_split_ = false;
     bool has_split_ = false;
     bool had_disk_faults_ = false;

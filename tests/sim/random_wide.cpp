@@ -111,6 +111,8 @@ void RandomRun::widen(ClusterOptions& options, base::Prng& chance) {
     for (bool& external : options.external_metadata) {
         external = placement.chance(0.25);
     }
+    constexpr const char* kDigests[] = {"", "crc32c", "crc32c", "sha1", "xxhash64"};
+    options.net.verify_alg = any_of(placement, kDigests);
     constexpr io::Duration kSlow[] = {100ms, 400ms, 1500ms};
     const io::Duration slow = any_of(chance, kSlow);
     if (chance.chance(0.1)) {
@@ -151,7 +153,20 @@ void RandomRun::act_widely() {
     } else {
         act_on_disk_widely();
     }
+    if (verify_chance_.chance(0.1)) {
+        act_on_verify();
+    }
     cluster_.run_for(any_pause());
+}
+
+// Whatever is going on: what it marks is held against what differs.
+void RandomRun::act_on_verify() {
+    const Node node = verify_chance_.chance(0.5) ? Node::Alice : Node::Bob;
+    const std::size_t volume = verify_chance_.below(volumes_);
+    const bool resumed = verify_chance_.chance(0.3);
+    if (answers(node)) {
+        cluster_.verify(node, resumed ? std::nullopt : std::optional<std::uint64_t>(0), volume);
+    }
 }
 
 void RandomRun::act_on_frozen(Node node) {

@@ -13,12 +13,13 @@ namespace control {
 namespace {
 
 // clang-format off
-constexpr std::array<std::string_view, 26> kCommands = {
+constexpr std::array<std::string_view, 27> kCommands = {
     "version",           "new-resource",     "up",         "attach",      "detach",
     "connect",           "disconnect",       "primary",    "secondary",   "invalidate",
-    "invalidate-remote", "new-current-uuid", "resize",     "pause-sync",  "resume-sync",
-    "suspend-io",        "resume-io",         "outdate",          "peer-suspect", "peer-dead", "options",
-    "show",              "down",             "status",     "events2",     "quit"};
+    "invalidate-remote", "new-current-uuid", "resize",     "verify",      "pause-sync",
+    "resume-sync",       "suspend-io",       "resume-io",  "outdate",     "peer-suspect",
+    "peer-dead",         "options",          "show",       "down",        "status",
+    "events2",           "quit"};
 // clang-format on
 
 using ipc::line_of;
@@ -100,6 +101,12 @@ std::string to_line(const Request& request) {
         options["size"] = request.size_sectors;
     }
     flag("now", request.now);
+    if (request.start) {
+        options["start"] = *request.start;
+    }
+    if (request.stop) {
+        options["stop"] = *request.stop;
+    }
     if (request.settings) {
         options["settings"] = to_json(*request.settings);
     }
@@ -163,6 +170,10 @@ base::Result<Request> parse_request(std::string_view line) {
             reader.read(item.value(), request.assume_clean, "assume-clean");
         } else if (item.key() == "size") {
             reader.read(item.value(), request.size_sectors, "size");
+        } else if (item.key() == "start") {
+            reader.read(item.value(), request.start, "start");
+        } else if (item.key() == "stop") {
+            reader.read(item.value(), request.stop, "stop");
         } else if (item.key() == "now") {
             reader.read(item.value(), request.now, "now");
         } else if (item.key() == "settings") {

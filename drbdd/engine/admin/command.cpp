@@ -8,7 +8,7 @@
 namespace engine {
 
 StateCode Node::check(const VolumeState& from, const VolumeState& to) const {
-    return check_change(from, to, connection.in_handshake(), core.settings.fencing);
+    return check_change(from, to, connection.in_handshake(), core.settings.state_policy());
 }
 
 bool Scope::overlaps(const Scope& other) const {

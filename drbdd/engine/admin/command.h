@@ -141,6 +141,7 @@ std::unique_ptr<Command> make(Node& node, const Demote& what);
 std::unique_ptr<Command> make(Node& node, const Invalidate& what);
 std::unique_ptr<Command> make(Node& node, const InvalidateRemote& what);
 std::unique_ptr<Command> make(Node& node, const NewCurrentUuid& what);
+std::unique_ptr<Command> make(Node& node, const StartVerify& what);
 std::unique_ptr<Command> make(Node& node, const PauseSync& what);
 std::unique_ptr<Command> make(Node& node, const SuspendIo& what);
 std::unique_ptr<Command> make(Node& node, const Outdate& what);

@@ -1,4 +1,5 @@
 #include "drbdd/engine/admin/command.h"
+#include "drbdd/engine/error_numbers.h"
 
 namespace engine {
 
@@ -10,6 +11,11 @@ public:
         : Command(node, {Scope::Reach::Nothing}), settings_(std::move(settings)) {}
 
     std::optional<Answer> advance() override {
+        const bool other_digest = settings_.net.verify_alg != core().settings.net.verify_alg;
+        if (other_digest &&
+            volumes().any([](const Device& device) { return verifying(device.state().conn); })) {
+            return Answer{kErrVerifyRunning, "Can not change verify-alg while online verify runs"};
+        }
         connection().change_settings(settings_.net);
         core().settings.fencing = settings_.fencing;
         for (const VolumeSettings& volume : settings_.volumes) {

@@ -339,6 +339,7 @@ std::uint64_t Connection::bytes_being_read() const {
     std::uint64_t bytes = peer_reads.bytes_being_read();
     for (const auto& device : volumes_) {
         bytes += device->peer.source.bytes_being_read();
+        bytes += device->peer.verify_target.bytes_being_read();
     }
     return bytes;
 }
@@ -350,7 +351,7 @@ bool Connection::may_read() const {
 std::uint64_t Connection::bytes_kept() const {
     std::size_t requests = peer_reads.waiting();
     for (const auto& device : volumes_) {
-        requests += device->peer.source.waiting();
+        requests += device->peer.source.waiting() + device->peer.verify_target.waiting();
     }
     // Payload that waits for the peer to read it is limited where its read begins: if it counted,
     // two nodes could stop reading until the other one reads.

@@ -43,6 +43,9 @@ public:
     // In force at once; the peer hears of what both nodes must have alike.
     void change_settings(const NetSettings& net);
 
+    // Of the peer's administrator, while we are connected.
+    void adopt_verify_alg(const std::string& algorithm);
+
     // Asks the peer first; watch graceful_pending() and take_disconnect_reply().
     void request_disconnect(const StateRequest& parting);
 
@@ -72,6 +75,9 @@ public:
     std::uint32_t agreed_protocol() const {
         return up() ? static_cast<std::uint32_t>(core_.settings.net.protocol) : 0;
     }
+
+    // The version of the protocol that was agreed on.
+    std::uint32_t dialect() const { return protocol_; }
 
     const std::string& last_error() const { return last_error_; }
 
@@ -177,6 +183,7 @@ private:
     base::Result<void> on_protocol_update(base::ConstBytes body);
     proto::Protocol own_protocol() const;
     void note_epoch_order();
+    void tell_adopted();
     base::Result<void> on_conn_state_request(base::ConstBytes body);
     base::Result<void> on_barrier_ack(base::ConstBytes body);
     std::uint64_t bytes_being_read() const;

@@ -124,6 +124,12 @@ base::Result<void> Connection::handle_data_volume(const Packet& packet, Device& 
         case proto::Command::RsThinReq:
             return with(proto::decode_block_req(body),
                         [&](const auto& p) { return peer.source.on_request(p); });
+        case proto::Command::OvRequest:
+            return with(proto::decode_block_req(body), [&](const auto& p) {
+                return peer.verify_target.on_request(p, core_.settings.net.verify_alg);
+            });
+        case proto::Command::OvReply:
+            return peer.verify_source.on_reply(body);
         case proto::Command::DataRequest:
             return with(proto::decode_block_req(body),
                         [&](const auto& p) { return peer_reads.on_request(device, p); });
@@ -206,7 +212,12 @@ base::Result<void> Connection::handle_ack(const Packet& packet, Device& device) 
         case proto::Command::NegDreply:
             return device.requests.reads.on_refused(ack);
         case proto::Command::NegRsDreply:
-            device.peer.target.on_refused(ack, true);
+            if (!device.peer.verify_source.on_refused(ack)) {
+                device.peer.target.on_refused(ack, true);
+            }
+            return {};
+        case proto::Command::OvResult:
+            device.peer.verify_target.on_result(ack);
             return {};
         case proto::Command::RsCancel:
             device.peer.target.on_refused(ack, false);
@@ -250,7 +261,7 @@ base::Result<void> Connection::on_conn_state_request(base::ConstBytes body) {
         outdating.own |= next.disk == DiskState::Outdated && next.disk != own.disk;
         outdating.peer |= next.pdsk == DiskState::Outdated && next.pdsk != own.pdsk;
         const StateCode here =
-            check_change(own, sanitise(next), in_handshake(), core_.settings.fencing);
+            check_change(own, sanitise(next), in_handshake(), core_.settings.state_policy());
         code = succeeded(here) ? code : here;
     }
     const bool tear_down =

@@ -1,5 +1,6 @@
 // The handshake of a connection: versions, authentication, parameters. Wire specification,
 // section 3.
+#include "base/digest.h"
 #include "base/hmac.h"
 #include "drbdd/engine/peer/connection.h"
 #include "drbdd/engine/volume/device.h"
@@ -288,14 +289,35 @@ base::Result<void> Connection::on_protocol_update(base::ConstBytes body) {
         net.after_sb_1p = *one;
         net.after_sb_2p = *two;
         note_epoch_order();
-        core_.emit(SettingsAdopted{protocol, *zero, *one, *two});
-        core_.emit(StatusChanged{});
+        tell_adopted();
     }
     return {};
 }
 
+void Connection::tell_adopted() {
+    const NetSettings& net = core_.settings.net;
+    core_.emit(SettingsAdopted{
+        net.protocol, net.after_sb_0p, net.after_sb_1p, net.after_sb_2p, net.verify_alg});
+    core_.emit(StatusChanged{});
+}
+
+// One that runs keeps the algorithm that it has begun with.
+void Connection::adopt_verify_alg(const std::string& algorithm) {
+    if (algorithm == core_.settings.net.verify_alg) {
+        return;
+    }
+    if (!algorithm.empty() && !base::Digest::known(algorithm)) {
+        refuse(base::format("peer verify-alg %s not supported", algorithm.c_str()));
+        return;
+    }
+    core_.log(base::LogLevel::Info, base::format("using verify-alg: \"%s\"", algorithm.c_str()));
+    core_.settings.net.verify_alg = algorithm;
+    tell_adopted();
+}
+
 void Connection::change_settings(const NetSettings& net) {
     const proto::Protocol before = own_protocol();
+    const bool other_digest = core_.settings.net.verify_alg != net.verify_alg;
     if (up()) {
         transfer_log.close_epoch();
     }
@@ -307,6 +329,11 @@ void Connection::change_settings(const NetSettings& net) {
                       now.after_sb_2p != before.after_sb_2p;
     if (up() && news) {
         send(proto::Command::ProtocolUpdate, VolumeNumber{}, now);
+    }
+    if (up() && other_digest) {
+        for (const auto& device : volumes_) {
+            device->peer.announce_sync_param();
+        }
     }
     if (conn_ == ConnState::Unconnected) {
         reconnect_at_ = core_.now;  // what was refused may fit now

@@ -1,6 +1,7 @@
 #include "drbdd/engine/peer/peer_device.h"
 
 #include "drbdd/engine/peer/connection.h"
+#include "drbdd/engine/peer/encoded.h"
 #include "drbdd/engine/rules/state_rules.h"
 #include "drbdd/engine/volume/device.h"
 
@@ -13,19 +14,14 @@ namespace {
 constexpr io::Duration kBitmapWriteInterval = std::chrono::seconds(2);
 constexpr io::Duration kVolumeUnknownAfter = std::chrono::seconds(5);
 
-template <typename P>
-std::vector<std::uint8_t> encoded(const P& packet, std::size_t size = P::kSize) {
-    std::vector<std::uint8_t> body(size);
-    proto::encode(packet, body);
-    return body;
-}
-
 }  // namespace
 
 PeerDevice::PeerDevice(Core& core, Device& device, Connection& connection)
     : exchange(core, device),
       target(core, device),
       source(core, device),
+      verify_source(core, device),
+      verify_target(core, device),
       core_(core),
       device_(device),
       connection_(connection) {
@@ -47,6 +43,8 @@ void PeerDevice::start() {
 
 void PeerDevice::on_connection_lost() {
     leave_resync();
+    verify_source.on_connection_lost();
+    verify_target.on_connection_lost();
     announcements_.clear();
     given_up_.clear();
     forget_growth();
@@ -64,7 +62,7 @@ void PeerDevice::announce(proto::Command command, std::vector<std::uint8_t> body
     core_.progress = true;
 }
 
-void PeerDevice::send_parameters() {
+void PeerDevice::announce_sync_param() {
     const DiskSettings& disk = device_.settings().disk;
     proto::SyncParam89 parameters;
     parameters.resync_rate = disk.resync_rate_kib;
@@ -74,7 +72,13 @@ void PeerDevice::send_parameters() {
     if (disk.c_max_rate_kib != 0) {
         parameters.c_max_rate = disk.c_max_rate_kib;
     }
+    parameters.verify_alg = core_.settings.net.verify_alg;
     announce(proto::Command::SyncParam89, encoded(parameters));
+}
+
+void PeerDevice::send_parameters() {
+    told_verify_alg_ = core_.settings.net.verify_alg;
+    announce_sync_param();
     announce_sizes();
     announce_uuids();
     VolumeState state = device_.state();
@@ -235,9 +239,11 @@ void PeerDevice::on_state_reply(const proto::StateChgReply& packet) {
 }
 
 // A role or a disk state that the peer saw is corrected by our next P_STATE. A resync that it has
-// begun is not taken back by anything: the next handshake sees what the identifiers say of it.
+// begun is not taken back by anything: the next handshake sees what the identifiers say of it. A
+// verify has ended with our P_STATE.
 void PeerDevice::on_late_reply(const StateRequest& given_up, StateCode code) {
-    if (given_up.conn && succeeded(code)) {
+    const bool verify = given_up.conn == ConnState::VerifyS && connection_.dialect() != 100;
+    if (given_up.conn && succeeded(code) && !verify) {
         connection_.drop(ConnState::NetworkFailure, "the peer began a resync that we had given up");
     }
 }
@@ -255,7 +261,8 @@ void PeerDevice::on_state_request(const proto::StateChgReq& packet) {
         const VolumeState own = device_.state();
         const VolumeState wanted = apply_peer_request(own, packet.mask, packet.value);
         const VolumeState next = sanitise(wanted);
-        code = check_peer_request(own, wanted, connection_.in_handshake(), core_.settings.fencing);
+        code = check_peer_request(
+            own, wanted, connection_.in_handshake(), core_.settings.state_policy());
         // Of a detach we only agree that it may be: its P_STATE tells when it is, and until then
         // the peer has what it had. It may be given up, or the connection be lost.
         const bool detach =
@@ -265,6 +272,9 @@ void PeerDevice::on_state_request(const proto::StateChgReq& packet) {
                 start_full_sync(next);
             } else {
                 device_.change_state(next);
+                if (next.conn == ConnState::VerifyT && own.conn != ConnState::VerifyT) {
+                    join_verify();
+                }
             }
         } else if (!succeeded(code)) {
             device_.log_line(base::LogLevel::Info,
@@ -284,6 +294,7 @@ bool PeerDevice::connection_up() const {
 
 io::Instant PeerDevice::next_deadline() const {
     return std::min({target.next_deadline(),
+                     verify_source.next_deadline(),
                      in_handshake() && !heard_ ? silent_until_ : io::kNever,
                      finish_ == Finish::Settling ? settle_until_ : io::kNever});
 }
@@ -313,7 +324,9 @@ void PeerDevice::advance() {
     advance_sync_target();
     source.advance();
     target.advance();
-    if (device_.state().syncing() && core_.now - last_bitmap_write_ >= kBitmapWriteInterval) {
+    advance_verify();
+    const bool marks = device_.state().syncing() || verifying(device_.state().conn);
+    if (marks && core_.now - last_bitmap_write_ >= kBitmapWriteInterval) {
         last_bitmap_write_ = core_.now;
         device_.store.write_bitmap();
     }

@@ -6,6 +6,7 @@
 #include "drbdd/engine/core.h"
 #include "drbdd/engine/peer/bitmap_exchange.h"
 #include "drbdd/engine/peer/resync.h"
+#include "drbdd/engine/peer/verify.h"
 #include "drbdd/engine/rules/generation_ids.h"
 #include "drbdd/engine/rules/state_request.h"
 #include "drbdd/engine/rules/verdict.h"
@@ -114,6 +115,22 @@ public:
     BitmapExchange exchange;
     ResyncTarget target;
     ResyncSource source;
+    VerifySource verify_source;
+    VerifyTarget verify_target;
+
+    // --- Online verify ---
+    // The peer has agreed. False: it can't be any more.
+    bool start_verify(std::uint64_t first, std::uint64_t end);
+
+    // Where an earlier one was broken off.
+    std::uint64_t verify_from() const { return verify_from_; }
+
+    // An application's write must wait until the blocks have been compared.
+    bool is_compared(base::Sector sector, std::uint64_t bytes) const {
+        return verify_source.locks(sector, bytes) || verify_target.locks(sector, bytes);
+    }
+
+    void announce_sync_param();
 
     const std::optional<GenerationIds>& peer_ids() const { return peer_ids_; }
 
@@ -193,6 +210,15 @@ private:
     void finish_as_target();
     void finish_as_source();
     void report_done(std::uint64_t failed) const;
+    void log_done(const char* what, std::uint64_t kib) const;
+    void begin_verify();
+    void join_verify();
+    void leave_verify();
+    void advance_verify();
+    void on_peer_ended_verify();
+    void finish_verify();
+    std::uint64_t verify_bits_left() const;
+    std::uint64_t verify_bits_in_all() const;
 
     Core& core_;
     Device& device_;
@@ -251,6 +277,9 @@ private:
     io::Instant settle_until_{};  // our last bits wait for barrier acks until then
     std::optional<std::uint64_t> answered_at_zero_;  // pings of the peer, when our last bit went
     std::uint64_t ping_serial_ = 0;
+    std::uint64_t verify_from_ = 0;
+    std::optional<std::uint64_t> verify_ping_;
+    std::string told_verify_alg_;  // in the handshake
     io::Instant sync_started_{};
     io::Instant paused_at_{};
     io::Duration paused_for_{};  // before the present pause

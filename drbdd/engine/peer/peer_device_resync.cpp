@@ -59,6 +59,7 @@ void PeerDevice::leave_resync() {
     exchange.stop();
     target.stop();
     source.stop();
+    leave_verify();
     held_sync_uuid_.reset();
     target_bitmap_ = 0;
     storing_sync_uuid_ = starting_sync_ = false;
@@ -348,28 +349,34 @@ void PeerDevice::note_pause(ConnState before, ConnState now) {
 }
 
 void PeerDevice::report_done(std::uint64_t failed) const {
-    const double total = std::chrono::duration<double>(core_.now - sync_started_).count();
-    const double paused = std::chrono::duration<double>(paused_for_).count();
-    const double copying = std::max(total - paused, 0.001);
-    device_.log_line(base::LogLevel::Info,
-                     base::format("Resync done (total %.0f sec; paused %.0f sec; %.0f K/sec)",
-                                  total,
-                                  paused,
-                                  static_cast<double>(sync_total_bits_ * 4) / copying));
+    log_done("Resync", sync_total_bits_ * 4);
     if (failed > 0) {
         device_.log_line(base::LogLevel::Error,
                          base::format("            %llu failed blocks", ull(failed)));
     }
 }
 
+void PeerDevice::log_done(const char* what, std::uint64_t kib) const {
+    const double total = std::chrono::duration<double>(core_.now - sync_started_).count();
+    const double paused = std::chrono::duration<double>(paused_for_).count();
+    const double copying = std::max(total - paused, 0.001);
+    device_.log_line(base::LogLevel::Info,
+                     base::format("%s done (total %.0f sec; paused %.0f sec; %.0f K/sec)",
+                                  what,
+                                  total,
+                                  paused,
+                                  static_cast<double>(kib) / copying));
+}
+
 std::optional<ResyncProgress> PeerDevice::progress(io::Instant now) const {
-    if (!device_.state().syncing()) {
+    const bool verify = verifying(device_.state().conn);
+    if (!device_.state().syncing() && !verify) {
         return std::nullopt;
     }
     ResyncProgress progress;
-    progress.total_bits = sync_total_bits_;
-    progress.left_bits = device_.bitmap.count();
-    progress.failed_bits = target.failed_bits();
+    progress.total_bits = verify ? verify_bits_in_all() : sync_total_bits_;
+    progress.left_bits = verify ? verify_bits_left() : device_.bitmap.count();
+    progress.failed_bits = verify ? 0 : target.failed_bits();
     progress.started = sync_started_;
     const double seconds = std::chrono::duration<double>(now - speed_at_).count();
     if (seconds >= 1.0) {

@@ -1,6 +1,7 @@
 // Whose data are newer: what the peer says of itself in the handshake and in each P_STATE, and the
 // state that follows. Wire specification, sections 3.4 to 3.8, 4.5 and 5.
 #include "drbdd/engine/peer/connection.h"
+#include "drbdd/engine/peer/encoded.h"
 #include "drbdd/engine/peer/peer_device.h"
 #include "drbdd/engine/rules/state_rules.h"
 #include "drbdd/engine/volume/device.h"
@@ -21,11 +22,16 @@ base::Error refusal(std::string text) {
 }  // namespace
 
 base::Result<void> PeerDevice::on_sync_param(const proto::SyncParam89& packet) {
-    if (!packet.verify_alg.empty() || !packet.csums_alg.empty()) {
-        return refusal(base::format(
-            "Different %s-alg settings. me=\"\" peer=\"%s\"",
-            packet.verify_alg.empty() ? "csums" : "verify",
-            packet.verify_alg.empty() ? packet.csums_alg.c_str() : packet.verify_alg.c_str()));
+    if (!packet.csums_alg.empty()) {
+        return refusal(base::format("Different csums-alg settings. me=\"\" peer=\"%s\"",
+                                    packet.csums_alg.c_str()));
+    }
+    if (!left_handshake_ && packet.verify_alg != told_verify_alg_) {
+        connection_.refuse(base::format("Different verify-alg settings. me=\"%s\" peer=\"%s\"",
+                                        told_verify_alg_.c_str(),
+                                        packet.verify_alg.c_str()));
+    } else if (left_handshake_) {
+        connection_.adopt_verify_alg(packet.verify_alg);
     }
     return {};
 }
@@ -275,6 +281,10 @@ base::Result<void> PeerDevice::on_state(const proto::State& packet) {
                                                                   : DiskState::Consistent;
         device_.log_line(base::LogLevel::Info,
                          base::format("real peer disk state = %s", name(peer_disk)));
+    }
+    if (device_.state().conn == ConnState::VerifyT && peer.conn == ConnState::Connected &&
+        peer_disk == DiskState::UpToDate) {
+        on_peer_ended_verify();
     }
     base::Result<bool> handled = end_of_resync(peer, peer_disk);
     if (!handled) {

@@ -77,12 +77,15 @@ bool PeerWrites::drained(const Device& device) const {
            });
 }
 
-bool PeerWrites::queued(const Device& device, base::Sector sector, std::uint64_t bytes) const {
+bool PeerWrites::queued(const Device& device,
+                        base::Sector sector,
+                        std::uint64_t bytes,
+                        std::uint64_t before) const {
     const std::uint64_t end = sector.value + bytes / base::kSectorBytes;
     core_.work.add(queue_.size());
     return std::any_of(queue_.begin(), queue_.end(), [&](const Write& write) {
         const std::uint64_t first = write.data.sector.value;
-        return write.device == &device && first < end &&
+        return write.device == &device && write.arrival < before && first < end &&
                first + write.length / base::kSectorBytes > sector.value;
     });
 }
@@ -133,6 +136,7 @@ base::Result<void> PeerWrites::on_write(
     write.data = data;
     write.length = length;
     write.payload = std::move(payload);
+    write.arrival = arrived_++;
     write.epoch = epoch.serial;
     write.flushed = !data.has(proto::kDataFlush);
     write.must_log = must_log(write);  // as the peer is now: it may be gone when the turn comes
@@ -177,7 +181,8 @@ bool PeerWrites::may_submit(const Write& write) const {
     }
     const base::Sector sector = write.data.sector;
     return !device.peer_busy(sector, write.length) &&
-           !device.peer.source.reading(sector, write.length);
+           !device.peer.source.reading(sector, write.length) &&
+           !device.peer.verify_source.holds_back(write.arrival, sector, write.length);
 }
 
 void PeerWrites::advance() {

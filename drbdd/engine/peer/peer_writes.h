@@ -32,8 +32,14 @@ public:
 
     bool drained(const Device& device) const;
 
-    // Received, overlapping this range, and not begun.
-    bool queued(const Device& device, base::Sector sector, std::uint64_t bytes) const;
+    // Received, overlapping this range, and not begun; of those that came before.
+    bool queued(const Device& device,
+                base::Sector sector,
+                std::uint64_t bytes,
+                std::uint64_t before = ~std::uint64_t{0}) const;
+
+    // How many have been received: the number of the next one.
+    std::uint64_t arrived() const { return arrived_; }
 
     enum class Kind : std::uint8_t { Write, Trim, Zeroes };
     base::Result<void> on_write(Device& device,
@@ -91,6 +97,7 @@ private:
         proto::Data data;
         std::uint64_t length = 0;
         io::Slice payload;
+        std::uint64_t arrival = 0;
         std::uint64_t epoch = 0;
         std::uint64_t done = 0;  // bytes on the disk; a long trim goes there in pieces
         bool flushed = false;    // the flush that DP_FLUSH asks for is done
@@ -128,6 +135,7 @@ private:
     bool acking_ = false;
     std::uint64_t next_epoch_ = 1;
     std::uint64_t next_key_ = 1;
+    std::uint64_t arrived_ = 0;
     std::deque<Epoch> epochs_;  // oldest first; the last one is open
     std::deque<Write> queue_;   // received, not submitted
     std::map<std::uint64_t, Write> active_;

@@ -92,7 +92,8 @@ bool Requests::admit(std::uint64_t key, Write& write) {
     if (!gate.open() || ranges_.overlaps(app.sector, app.length) ||
         device_.peer_busy(app.sector, app.length) ||
         device_.peer.target.fetching(app.sector, app.length) ||
-        device_.peer.source.reading(app.sector, app.length)) {
+        device_.peer.source.reading(app.sector, app.length) ||
+        device_.peer.is_compared(app.sector, app.length)) {
         return false;
     }
     ranges_.add(app.sector, app.length, key);

@@ -31,4 +31,13 @@ enum class ReplicationProtocol : std::uint8_t { A = 1, B = 2, C = 3 };
 // configuration, 13.2).
 enum class Fencing : std::uint8_t { DontCare, ResourceOnly };
 
+// What of the settings decides which states may be.
+struct StatePolicy {
+    // The fencing alone says it where nothing is verified.
+    StatePolicy(Fencing with, bool verify = false) : fencing(with), can_verify(verify) {}
+
+    Fencing fencing;
+    bool can_verify;  // a verify-alg is set
+};
+
 }  // namespace engine

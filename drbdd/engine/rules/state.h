@@ -50,6 +50,10 @@ enum class DiskState : std::uint8_t {
     UpToDate = 8,
 };
 
+inline bool verifying(ConnState conn) {
+    return conn == ConnState::VerifyS || conn == ConnState::VerifyT;
+}
+
 const char* name(Role role);
 const char* name(ConnState conn);
 const char* name(DiskState disk);

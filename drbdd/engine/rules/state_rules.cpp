@@ -58,8 +58,8 @@ bool starting_sync(ConnState conn) {
     return conn == ConnState::StartingSyncS || conn == ConnState::StartingSyncT;
 }
 
-bool verifying(ConnState conn) {
-    return conn == ConnState::VerifyS || conn == ConnState::VerifyT;
+bool both_up_to_date(const VolumeState& s) {
+    return s.disk == DiskState::UpToDate && s.pdsk == DiskState::UpToDate;
 }
 
 void upgrade(DiskState& disk) {
@@ -90,6 +90,9 @@ VolumeState sanitise(const VolumeState& wanted) {
         }
         upgrade(s.pdsk);
     }
+    if (verifying(s.conn) && !both_up_to_date(s)) {
+        s.conn = ConnState::Connected;
+    }
     const Limits l = limits(s.conn);
     s.disk = std::clamp(s.disk, l.disk_min, l.disk_max);
     s.pdsk = std::clamp(s.pdsk, l.pdsk_min, l.pdsk_max);
@@ -97,7 +100,7 @@ VolumeState sanitise(const VolumeState& wanted) {
     return s;
 }
 
-StateCode check_validity(const VolumeState& s, Fencing fencing) {
+StateCode check_validity(const VolumeState& s, const StatePolicy& policy) {
     const bool primary = s.role == Role::Primary;
     const bool good_data = s.disk == DiskState::UpToDate || s.pdsk == DiskState::UpToDate;
     if (primary && s.peer == Role::Primary) {
@@ -106,7 +109,7 @@ StateCode check_validity(const VolumeState& s, Fencing fencing) {
     if (primary && s.conn < ConnState::Connected && s.disk < DiskState::UpToDate) {
         return StateCode::NoUpToDateDisk;
     }
-    if (fencing != Fencing::DontCare && primary && s.conn < ConnState::Connected &&
+    if (policy.fencing != Fencing::DontCare && primary && s.conn < ConnState::Connected &&
         s.pdsk >= DiskState::DUnknown) {
         return StateCode::PrimaryNop;
     }
@@ -127,8 +130,11 @@ StateCode check_validity(const VolumeState& s, Fencing fencing) {
         s.disk == DiskState::Outdated) {
         return StateCode::ConnectedOutdates;
     }
-    if (verifying(s.conn)) {
+    if (verifying(s.conn) && !policy.can_verify) {
         return StateCode::NoVerifyAlg;
+    }
+    if (verifying(s.conn) && !both_up_to_date(s)) {
+        return StateCode::NoUpToDateDisk;
     }
     if (primary && !good_data) {
         return StateCode::NoUpToDateDisk;
@@ -171,6 +177,12 @@ StateCode check_transition(const VolumeState& from, const VolumeState& to, bool 
         (to.conn <= ConnState::WFSyncUUID || to.conn != from.conn)) {
         code = StateCode::InTransientState;
     }
+    if (verifying(to.conn) && from.conn < ConnState::Connected) {
+        code = StateCode::NeedConnection;
+    }
+    if (verifying(to.conn) && to.conn != from.conn && from.conn > ConnState::Connected) {
+        code = StateCode::ResyncRunning;
+    }
     if (starting_sync(to.conn) && from.conn < ConnState::Connected) {
         code = StateCode::NeedConnection;
     }
@@ -180,12 +192,12 @@ StateCode check_transition(const VolumeState& from, const VolumeState& to, bool 
 StateCode check_change(const VolumeState& from,
                        const VolumeState& to,
                        bool in_handshake,
-                       Fencing fencing) {
+                       const StatePolicy& policy) {
     if (from == to) {
         return StateCode::NothingToDo;
     }
-    const StateCode invalid = check_validity(to, fencing);
-    if (invalid != StateCode::Success && check_validity(from, fencing) != invalid) {
+    const StateCode invalid = check_validity(to, policy);
+    if (invalid != StateCode::Success && check_validity(from, policy) != invalid) {
         return invalid;
     }
     return check_transition(from, to, in_handshake);
@@ -255,12 +267,12 @@ VolumeState apply_peer_request(const VolumeState& own, std::uint32_t mask, std::
 StateCode check_peer_request(const VolumeState& from,
                              const VolumeState& wanted,
                              bool in_handshake,
-                             Fencing fencing) {
+                             const StatePolicy& policy) {
     const VolumeState to = sanitise(wanted);
     const bool conn_taken_back = wanted.conn != from.conn && to.conn != wanted.conn;
     const bool disk_taken_back = wanted.disk != from.disk && to.disk != wanted.disk;
     if (conn_taken_back || disk_taken_back) {
-        const StateCode invalid = check_validity(wanted, fencing);
+        const StateCode invalid = check_validity(wanted, policy);
         if (invalid != StateCode::Success) {
             return invalid;
         }
@@ -274,7 +286,7 @@ StateCode check_peer_request(const VolumeState& from,
     if (wanted.pdsk == DiskState::Outdated && wanted.pdsk != from.pdsk && to.pdsk != wanted.pdsk) {
         return StateCode::ConnectedOutdates;
     }
-    return check_change(from, to, in_handshake, fencing);
+    return check_change(from, to, in_handshake, policy);
 }
 
 }  // namespace engine

@@ -9,11 +9,12 @@
 
 namespace engine {
 
-// The wanted state with all that it implies (steps 1, 3, 5, 6, 8).
+// The wanted state with all that it implies (steps 1, 3, 5, 6, 8). A verify compares good data:
+// DRBD makes those of a disk that is none UpToDate then; here the verify ends instead.
 VolumeState sanitise(const VolumeState& wanted);
 
 // Whether the (sanitised) state may be: the first rule that it breaks, or Success.
-StateCode check_validity(const VolumeState& state, Fencing fencing);
+StateCode check_validity(const VolumeState& state, const StatePolicy& policy);
 
 // Whether a change on request may be made from here. `in_handshake`: P_PROTOCOL was sent and not
 // every volume has left WFReportParams.
@@ -23,7 +24,7 @@ StateCode check_transition(const VolumeState& from, const VolumeState& to, bool 
 StateCode check_change(const VolumeState& from,
                        const VolumeState& to,
                        bool in_handshake,
-                       Fencing fencing = Fencing::DontCare);
+                       const StatePolicy& policy = Fencing::DontCare);
 
 // Whether a peer of DRBD 8.4 asks for such a change at all (4.6): its own role and disk, our data
 // to be outdated, a full sync or a verify to begin, to part. Nothing else of ours is its business:
@@ -39,6 +40,6 @@ VolumeState apply_peer_request(const VolumeState& own, std::uint32_t mask, std::
 StateCode check_peer_request(const VolumeState& from,
                              const VolumeState& wanted,
                              bool in_handshake,
-                             Fencing fencing);
+                             const StatePolicy& policy);
 
 }  // namespace engine

@@ -140,7 +140,8 @@ void Device::after_change(const VolumeState& old) {
     }
     peer.note_pause(old.conn, state_.conn);
     const auto exchanging = [](const VolumeState& s) { return s.conn > ConnState::Connected; };
-    if (exchanging(old) && !exchanging(state_)) {
+    const bool verified = verifying(old.conn) && !verifying(state_.conn);
+    if ((exchanging(old) && !exchanging(state_)) || verified) {
         peer.leave_resync();
     }
     const bool left_connection =
@@ -202,8 +203,8 @@ void Device::part_ways() {
 }
 
 void Device::on_peer_refused_write() {
-    if (state_.role == Role::Primary && state_.conn == ConnState::Connected &&
-        state_.pdsk > DiskState::Inconsistent) {
+    const bool idle = state_.conn == ConnState::Connected || verifying(state_.conn);
+    if (state_.role == Role::Primary && idle && state_.pdsk > DiskState::Inconsistent) {
         peer.refuse_until_settled();
         VolumeState next = state_;
         next.pdsk = DiskState::Inconsistent;
@@ -319,8 +320,8 @@ void Device::leave() {
     core_.progress = true;
     VolumeState next = state_;
     next.disk = DiskState::Failed;
-    const StateCode code = check_validity(sanitise(next), core_.settings.fencing);
-    if (!succeeded(code) && succeeded(check_validity(state_, core_.settings.fencing))) {
+    const StateCode code = check_validity(sanitise(next), core_.settings.state_policy());
+    if (!succeeded(code) && succeeded(check_validity(state_, core_.settings.state_policy()))) {
         log_line(base::LogLevel::Error, base::format("detach given up: %s", text(code)));
         return;
     }
@@ -527,6 +528,12 @@ void Device::on_disk_ended(const DiskTicket& ticket, int error) {
             break;
         case DiskUser::ResyncWrite:
             peer.target.on_disk_done(ticket, error);
+            break;
+        case DiskUser::VerifyRead:
+            peer.verify_source.on_disk_done(ticket, error);
+            break;
+        case DiskUser::VerifyAnswerRead:
+            peer.verify_target.on_disk_done(ticket, error);
             break;
         case DiskUser::MetaStore:
             if (error != 0) {

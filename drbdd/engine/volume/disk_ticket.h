@@ -16,6 +16,8 @@ enum class DiskUser : std::uint8_t {
     PeerRead,
     ResyncRead,
     ResyncWrite,
+    VerifyRead,        // of a verify that this node has begun
+    VerifyAnswerRead,  // of one that the peer has begun
     MetaStore,
     MetaMove,
     Attach,

@@ -85,14 +85,14 @@ def report():
         Pair.current.report()
 
 
-def main(*scenarios):
+def main(*scenarios, net=NET):
     """Runs the scenario named on the command line."""
     scenario = choose(scenarios)
     if "DRBDD_RIG_WORK" not in os.environ:
         guest.prepare()
 
     def run_it(work):
-        pair = Pair(work)
+        pair = Pair(work, net)
         scenario(pair)
         pair.ours.drbdadm("secondary", "r0")
         pair.ours.drbdadm("down", "r0")  # what it leaves behind after that is a failure

@@ -106,12 +106,11 @@ TEST(Options, ThatSafetyDoesNotDependOnAreWarnedOf) {
                                      "disk { rs-discard-granularity 64k; }",
                                      "disk { discard-zeroes-if-aligned no; }",
                                      "disk { max-bio-bvecs 1; }",
-                                     "net { verify-alg sha1; }",
                                      "net { csums-alg sha1; }",
                                      "net { on-congestion pull-ahead; }",
                                      "net { congestion-fill 1M; }",
                                      "net { congestion-extents 500; }",
-                                     "syncer { cpu-mask 3; verify-alg md5; after r7; }"}) {
+                                     "syncer { cpu-mask 3; csums-alg md5; after r7; }"}) {
         const config::LoadedConf loaded = load(resource(inside));
         EXPECT_EQ(joined(loaded.errors), "") << inside;
         EXPECT_EQ(refusal(loaded), "") << inside;
@@ -155,6 +154,18 @@ TEST(Options, OfGlobalWithoutAnEffectAreWarnedOf) {
             warned("cmd-timeout-short") + quick + "f:1: " + warned("cmd-timeout-medium") + quick +
             "f:2: " + warned("usage-count ask") + "nothing is ever reported to anybody\n");
     EXPECT_EQ(joined(load("global { usage-count no; }\n" + resource("")).warnings), "");
+}
+
+TEST(Options, ADigestHasAKnownName) {
+    for (const std::string known :
+         {"crc32c", "md5", "sha1", "SHA256", "sha384", "sha512", "xxhash64"}) {
+        const config::LoadedConf loaded = load(resource("net { verify-alg " + known + "; }"));
+        EXPECT_EQ(joined(loaded.errors) + joined(loaded.warnings) + refusal(loaded), "") << known;
+    }
+    EXPECT_EQ(
+        refusal(load(resource("net { verify-alg rot13; }"))),
+        "f:2: option 'verify-alg' of section 'net' is known but not supported by this version "
+        "of drbdd with the value 'rot13'");
 }
 
 TEST(Options, ThatNobodyKnowsAreASyntaxError) {

@@ -148,6 +148,54 @@ TEST(PeerRequest, IsSeenFromTheOtherSide) {
     EXPECT_EQ(apply_peer_request(connected(), 0x1ff0, 0x0a10).pdsk, DiskState::Outdated);
 }
 
+VolumeState verifies(const VolumeState& from) {
+    VolumeState s = from;
+    s.conn = ConnState::VerifyS;
+    return s;
+}
+
+// Bad data are never made good by comparing them.
+TEST(Sanitise, AVerifyEndsWithGoodData) {
+    EXPECT_EQ(sanitise(verifies(connected())).conn, ConnState::VerifyS);
+    for (const DiskState disk : {DiskState::Diskless, DiskState::Failed, DiskState::Inconsistent}) {
+        VolumeState s = verifies(connected());
+        s.disk = disk;
+        EXPECT_EQ(sanitise(s).conn, ConnState::Connected);
+        EXPECT_EQ(sanitise(s).disk, disk);
+        s = verifies(connected());
+        s.pdsk = disk;
+        EXPECT_EQ(sanitise(s).conn, ConnState::Connected);
+        EXPECT_EQ(sanitise(s).pdsk, disk);
+    }
+}
+
+TEST(CheckChange, AVerifyNeedsAnAlgorithmAConnectionAndPeace) {
+    const StatePolicy with(Fencing::DontCare, true);
+    const VolumeState from = connected();
+    EXPECT_EQ(check_change(from, verifies(from), false), StateCode::NoVerifyAlg);
+    EXPECT_EQ(check_change(from, verifies(from), false, with), StateCode::Success);
+    EXPECT_EQ(check_change(from, verifies(from), true, with), StateCode::InTransientState);
+    VolumeState other = from;
+    other.pdsk = DiskState::Inconsistent;
+    EXPECT_EQ(check_change(other, verifies(other), false, with), StateCode::NoUpToDateDisk);
+    other.pdsk = DiskState::Diskless;
+    EXPECT_EQ(check_change(other, verifies(other), false, with), StateCode::NoRemoteDisk);
+    other = verifies(from);
+    other.conn = ConnState::VerifyT;
+    EXPECT_EQ(check_change(other, verifies(from), false, with), StateCode::ResyncRunning);
+    VolumeState sync = verifies(from);
+    sync.conn = ConnState::StartingSyncS;
+    EXPECT_EQ(check_change(verifies(from), sync, false, with), StateCode::ResyncRunning);
+    const auto asked = [&](const VolumeState& own) {
+        return check_peer_request(own, apply_peer_request(own, 0x1f0, 0x120), false, with);
+    };
+    EXPECT_EQ(asked(from), StateCode::Success);
+    EXPECT_EQ(asked(verifies(from)), StateCode::ResyncRunning);
+    other = from;
+    other.disk = other.pdsk = DiskState::Inconsistent;
+    EXPECT_EQ(asked(other), StateCode::NoUpToDateDisk);
+}
+
 // Otherwise the peer counts on what never comes: it waits for a verify, or takes our data for
 // Outdated while they are not.
 TEST(StateRules, NobodyIsPromisedWhatTheRulesTakeBack) {
