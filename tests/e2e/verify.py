@@ -93,8 +93,7 @@ def refused(cluster):
                          says=["(-15) Need a connection to start verify or resync"])
     change_config(alpha, "verify-alg crc32c;", "")
     for node in cluster.nodes:
-        node.drbdadm("adjust", "r0")
-    bravo.drbdadm("connect", "r0")
+        node.drbdadm("adjust", "r0")  # bravo's connects it again
     bravo.wait_in_sync()
     alpha.expect_refusal("drbdadm", "-c", alpha.config, "verify", "r0", code=11,
                          says=["(-14) Need a verify algorithm to start online verify"])
