@@ -53,6 +53,29 @@ TEST(SimResync, BitmapSyncCopiesOnlyWhatChanged) {
     });
 }
 
+// Its role, while the source only waits for the end: that was the peer's last word on it.
+TEST(SimResync, WhatTheTargetSaysAtItsEndIsHeard) {
+    over_seeds(40, [](std::uint64_t seed) {
+        ClusterOptions options = with_seed(seed);
+        options.link.low_latency = 20ms;
+        options.link.high_latency = 60ms;
+        TestCluster cluster(options);
+        cluster.start_in_sync();
+        cluster.promote(Node::Bob);
+        cluster.invalidate(Node::Bob);
+        ASSERT_TRUE(cluster.run_until(
+            [&] { return cluster.status(Node::Bob).state.conn == ConnState::SyncTarget; }, 10s));
+        ASSERT_TRUE(cluster.run_until(
+            [&] { return cluster.status(Node::Bob).state.conn == ConnState::Connected; }, 300s));
+        cluster.run_for(seed * 2ms);
+        cluster.demote(Node::Bob);
+        ASSERT_TRUE(cluster.run_until_in_sync());
+        cluster.run_for(1s);
+        EXPECT_EQ(cluster.status(Node::Alice).state.peer, engine::Role::Secondary);
+        EXPECT_TRUE(cluster.promote(Node::Alice).ok());
+    });
+}
+
 // The bits that it cleared would come back from a disk that lost its cache, and be copied again.
 TEST(SimResync, APowerCutLongAfterItsEndCopiesNothingAgain) {
     over_seeds(10, [](std::uint64_t seed) {

@@ -291,6 +291,7 @@ base::Result<void> PeerDevice::on_state(const proto::State& packet) {
         return handled.error();
     }
     if (*handled) {
+        take_role(peer);
         return {};
     }
     const VolumeState& own = device_.state();
@@ -304,6 +305,13 @@ base::Result<void> PeerDevice::on_state(const proto::State& packet) {
         peer_disk = DiskState::UpToDate;
     }
     return on_peer_state(peer, peer_disk);
+}
+
+// All that such a state says besides: it may be the peer's last word on its role.
+void PeerDevice::take_role(const VolumeState& peer) {
+    VolumeState next = device_.state();
+    next.peer = peer.role;
+    device_.change_state(next);
 }
 
 // Step 2: a target tells that it is done. True when there is nothing more to do.
