@@ -186,7 +186,7 @@ private:
     void take_for_equal(std::uint64_t current);
     void commit(const VolumeState& before, const Verdict& verdict);
     void name_generation(const VolumeState& before, const VolumeState& peer, DiskState peer_disk);
-    void take_role(const VolumeState& peer);
+    base::Result<void> take_role(const VolumeState& peer);
     base::Result<bool> end_of_resync(const VolumeState& peer, DiskState& peer_disk);
     std::uint64_t agreed_size(const proto::Sizes& packet, std::uint64_t own) const;
     void note_block_size(const proto::Sizes& packet);

@@ -291,8 +291,7 @@ base::Result<void> PeerDevice::on_state(const proto::State& packet) {
         return handled.error();
     }
     if (*handled) {
-        take_role(peer);
-        return {};
+        return take_role(peer);
     }
     const VolumeState& own = device_.state();
     if (refused_write_ && own.conn == ConnState::Connected && peer.conn <= ConnState::Connected &&
@@ -308,10 +307,14 @@ base::Result<void> PeerDevice::on_state(const proto::State& packet) {
 }
 
 // All that such a state says besides: it may be the peer's last word on its role.
-void PeerDevice::take_role(const VolumeState& peer) {
+base::Result<void> PeerDevice::take_role(const VolumeState& peer) {
     VolumeState next = device_.state();
     next.peer = peer.role;
+    if (next.role == Role::Primary && next.peer == Role::Primary) {
+        return refusal(text(StateCode::TwoPrimaries));
+    }
     device_.change_state(next);
+    return {};
 }
 
 // Step 2: a target tells that it is done. True when there is nothing more to do.
