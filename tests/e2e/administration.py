@@ -445,8 +445,12 @@ def without_a_file(cluster):
     expect(alpha, "new-minor", "r0", "7", "3", code=10, program="drbdsetup",
            err=["7: Failure: (160) Minor still configured (down it first)"])
     expect(alpha, "del-resource", "r0", code=10, program="drbdsetup",
+           err=["r0: Failure: (125) Device has a net-config (use disconnect first)"])
+    for words in (["secondary", "0"], ["disconnect", local, peer]):
+        alpha.run("drbdsetup", *words)
+    expect(alpha, "del-resource", "r0", code=10, program="drbdsetup",
            err=["r0: Failure: (159) Resource still in use (delete all minors first)"])
-    for words in (["secondary", "0"], ["disconnect", local, peer], ["detach", "0"], ["new-minor", "r0", "7", "3"], ["del-minor", "7"],
+    for words in (["detach", "0"], ["new-minor", "r0", "7", "3"], ["del-minor", "7"],
                   ["del-minor", "0"], ["del-resource", "r0"]):
         alpha.run("drbdsetup", *words)
     if alpha.status() is not None:
