@@ -104,6 +104,7 @@ private:
     void flush();
     bool send_queued();
     void resume();
+    bool client_is_gone();
     bool below_limits() const;
     void close_if_idle();
     void close_socket();
