@@ -6,7 +6,6 @@
 #include <array>
 #include <cerrno>
 #include <cstring>
-#include <poll.h>
 #include <sys/socket.h>
 #include <utility>
 
@@ -426,10 +425,6 @@ void Connection::resume() {
     if (!paused_ || reading_ended_ || !socket_.is_open()) {
         return;
     }
-    if (client_is_gone()) {
-        close_socket();
-        return;
-    }
     if (handshake_ ? replies_.empty() : below_limits()) {
         paused_ = false;
         if (handshake_) {
@@ -438,14 +433,6 @@ void Connection::resume() {
             pump();
         }
     }
-}
-
-// Killed, with requests that were not read while it had too much in flight. Nobody hears of their
-// end any more; and whoever took the client's place has repeated them by now, and written newer
-// data to the same blocks.
-bool Connection::client_is_gone() {
-    pollfd entry{socket_.native_handle(), 0, 0};
-    return ::poll(&entry, 1, 0) > 0 && (entry.revents & POLLHUP) != 0;
 }
 
 bool Connection::below_limits() const {

@@ -104,7 +104,6 @@ private:
     void flush();
     bool send_queued();
     void resume();
-    bool client_is_gone();
     bool below_limits() const;
     void close_if_idle();
     void close_socket();

@@ -115,6 +115,7 @@ TEST_F(NbdConnection, GoesOnWithWhatWaitedWhenLessIsInFlight) {
 }
 
 // Another client has taken its place, has repeated what was not answered, and may have written on.
+// The answer that makes room for more is sent first, and finds that nobody is there.
 TEST_F(NbdConnection, WhatAKilledClientHasLeftUnreadIsNotExecuted) {
     device_.frozen_ = true;
     send_write(0, 1);
