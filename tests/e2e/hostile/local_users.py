@@ -82,7 +82,7 @@ def a_handler_keeps_no_port(cluster):
         node.run("mkdir", "-p", f"{node.dir}/seen")
     script = os.path.join(os.path.dirname(cluster.alpha.config), "handler")
     with open(script, "w") as file:
-        file.write("#!/bin/sh\nls -l /proc/$$/fd > $1/fds\n/usr/bin/env | /usr/bin/sort > $1/environment\nsleep 60 &\nexit 4\n")
+        file.write("#!/bin/sh\n(ls -l /proc/$$/fd > $1/fds)\n/usr/bin/env | /usr/bin/sort > $1/environment\nsleep 60 &\nexit 4\n")
     os.chmod(script, 0o755)
     add_handler(cluster, "fence-peer", f"{script} {cluster.alpha.dir}/seen")
     with open(cluster.alpha.config) as file:
