@@ -100,6 +100,39 @@ TEST(SimGrowth, IsRefusedInWords) {
     EXPECT_EQ(cluster.resize(Node::Alice).code, 138);
 }
 
+TEST(SimGrowth, WhoNamesASmallerSizeGetsItOnBoth) {
+    over_seeds(6, [](std::uint64_t seed) {
+        TestCluster cluster(with_seed(seed));
+        cluster.start_in_sync();
+        cluster.promote(Node::Alice);
+        const std::uint64_t smaller = size_of(cluster, Node::Alice) / 2 / 8 * 8;
+        const AdminResult answer =
+            cluster.admin(seed % 2 == 0 ? Node::Alice : Node::Bob,
+                          engine::Resize{.volume = {0}, .size_sectors = smaller});
+        EXPECT_TRUE(answer.ok()) << answer.text;
+        cluster.run_for(1s);
+        EXPECT_EQ(size_of(cluster, Node::Alice), smaller);
+        EXPECT_EQ(size_of(cluster, Node::Bob), smaller);
+        EXPECT_EQ(cluster.conn(Node::Alice), ConnState::Connected);
+    });
+}
+
+// It has a smaller `size` in its file, and its disk comes back: that shrinks nobody's device.
+TEST(SimGrowth, WhoAttachesWithASmallerSizeShrinksNobody) {
+    TestCluster cluster(with_seed(1));
+    cluster.start_in_sync();
+    cluster.promote(Node::Alice);
+    const std::uint64_t before = size_of(cluster, Node::Alice);
+    ASSERT_TRUE(cluster.detach(Node::Bob).ok());
+    engine::ResourceSettings own = cluster.settings;
+    own.volumes.at(0).disk.size_sectors = before / 2 / 8 * 8;
+    cluster.admin(Node::Bob, engine::ChangeSettings{own});
+    cluster.replace_disk(Node::Bob);
+    cluster.attach(Node::Bob);
+    cluster.run_for(2s);
+    EXPECT_EQ(size_of(cluster, Node::Alice), before);
+}
+
 TEST(SimGrowth, AloneItGrowsOnlyWhereThePeerIsSaidToHaveTheRoom) {
     over_seeds(6, [](std::uint64_t seed) {
         TestCluster cluster(with_seed(seed));

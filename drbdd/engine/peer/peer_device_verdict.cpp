@@ -85,15 +85,18 @@ base::Result<void> PeerDevice::on_sizes(const proto::Sizes& packet) {
     peer_max_bio_ = packet.max_bio_size;
     told_sizes_ = packet;
     note_block_size(packet);
-    if (left_handshake_ && packet.d_size != 0 && device_.attached()) {
-        device_.want_size(packet.u_size);  // the peer's administrator has the last word
+    // The peer's administrator has the last word. The `size` in the file of a node that attaches
+    // its disk is no such word: nobody's device shrinks under its users for that.
+    const bool resized = left_handshake_ && packet.c_size == 0;
+    if (resized && packet.d_size != 0 && device_.attached()) {
+        device_.want_size(packet.u_size);
     }
     // A disk that is still being attached has no say yet: see fitting_size().
     const bool diskless = device_.state().disk < DiskState::Negotiating;
     const std::uint64_t agreed = agreed_size(packet, diskless ? 0 : device_.own_max_sectors());
     const std::uint64_t current = device_.size_sectors();
     const bool named =
-        left_handshake_ && packet.u_size == agreed && device_.state().conn == ConnState::Connected;
+        resized && packet.u_size == agreed && device_.state().conn == ConnState::Connected;
     if (agreed != 0 && agreed < current && !named &&
         (diskless ? device_.state().role == Role::Primary
                   : device_.state().disk >= DiskState::Outdated)) {
@@ -112,7 +115,8 @@ base::Result<void> PeerDevice::on_sizes(const proto::Sizes& packet) {
     if (may_size && agreed != 0 && agreed != current) {
         device_.set_size(agreed);
     } else if (!may_size && agreed < current && agreed != 0) {
-        device_.set_size(agreed);  // by the peer's administrator, who named it
+        device_.set_size(agreed);
+        announce_sizes(packet.dds_flags);  // asked for
     } else if (!may_size && packet.c_size == 0) {
         asked_to_grow_ = true;  // our disk may have grown, too
         if (device_.attached() && !device_.detaching()) {

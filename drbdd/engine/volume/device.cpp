@@ -482,6 +482,7 @@ void Device::finish_detach() {
     if (store.is_open()) {
         store.close();
     }
+    resizer.on_disk_lost();  // the next disk has another end
     bitmap = Bitmap{};
     if (disk.is_open()) {
         disk.close();
