@@ -107,9 +107,8 @@ private:
         if (same(s.current, p.bitmap)) {
             return done(CompareResult::Target, 50);
         }
-        if (same(s.current, p.history[0]) && same(p.history[0] + kUuidSyncOffset, p.bitmap)) {
-            out_.peer.bitmap = p.history[0];
-            out_.peer.history[0] = p.history[1];
+        if (never_began(s, p)) {
+            forget_resync(out_.peer, s.current);
             out_.peer_corrected = true;
             return done(CompareResult::Target, 51);
         }
@@ -119,9 +118,8 @@ private:
         if (same(s.bitmap, p.current)) {
             return done(CompareResult::Source, 70);
         }
-        if (same(s.history[0], p.current) && same(s.history[0] + kUuidSyncOffset, s.bitmap)) {
-            out_.own.bitmap = s.history[0];
-            out_.own.history[0] = s.history[1];
+        if (never_began(p, s)) {
+            forget_resync(out_.own, p.current);
             out_.own_corrected = true;
             return done(CompareResult::Source, 71);
         }
@@ -132,6 +130,22 @@ private:
             return done(CompareResult::SplitBrainAuto, 90);
         }
         return done(related() ? CompareResult::SplitBrain : CompareResult::Unrelated, 100);
+    }
+
+    // The target of a resync never stored its sync UUID, so it has not got a block of it: the bits
+    // still count from what it bears. DRBD looks for that in the history as well, from where the
+    // generations that the source has begun since may have pushed it out.
+    static bool never_began(const GenerationIds& target, const GenerationIds& source) {
+        return source.bitmap != 0 && same(target.current + kUuidSyncOffset, source.bitmap);
+    }
+
+    static void forget_resync(GenerationIds& source, std::uint64_t target) {
+        if (same(source.history[0], target)) {
+            source.bitmap = source.history[0];
+            source.history = {source.history[1], source.history[1]};
+        } else {
+            source.bitmap = target;
+        }
     }
 
     // Any identifier in common says that the data were the same once. DRBD compares the two

@@ -58,8 +58,9 @@ std::optional<GenerationIds> Lineage::parted(const GenerationIds& ids) const {
         return std::nullopt;
     }
     // The older identifiers are worth more than a mere possibility: a peer that bears one that we
-    // have forgotten is taken for a stranger.
-    if (!crashed_connected_ || next.history[1] == 0) {
+    // have forgotten is taken for a stranger. And a peer that only works on our disk has none that
+    // could bear this one.
+    if (peer_may_bear_current_ && (!crashed_connected_ || next.history[1] == 0)) {
         next.push_history(next.current);
     }
     return next;

@@ -58,10 +58,25 @@ const Row kTable[] = {
      {kB, kA + kUuidSyncOffset, {kA, kD}},
      CompareResult::Target,
      51},
+    {"it never reached us, and other generations followed",
+     {kA, 0, {}},
+     {kB, kA + kUuidSyncOffset, {kC, kD}},
+     CompareResult::Target,
+     51},
+    {"the same, and we are still in its history",
+     {kA, 0, {}},
+     {kB, kA + kUuidSyncOffset, {kC, kA}},
+     CompareResult::Target,
+     51},
     {"we are in its history", {kA, 0, {}}, {kB, kC, {kD, kA}}, CompareResult::TargetFull, 60},
     {"we went on without the peer", {kB, kA, {}}, {kA, 0, {}}, CompareResult::Source, 70},
     {"our last sync uuid was lost",
      {kB, kA + kUuidSyncOffset, {kA, kD}},
+     {kA, 0, {}},
+     CompareResult::Source,
+     71},
+    {"our last sync uuid was lost, and other generations followed",
+     {kB, kA + kUuidSyncOffset, {kC, kD}},
      {kA, 0, {}},
      CompareResult::Source,
      71},
@@ -106,6 +121,10 @@ TEST(Compare, CorrectsTheSideThatMissedTheEnd) {
         compare(side({kB, kA + kUuidSyncOffset, {kA, kD}}), side({kA, 0, {}}), false, true);
     EXPECT_TRUE(lost.own_corrected);
     EXPECT_EQ(lost.own, (GenerationIds{kB, kA, {kD, kD}}));
+    const Comparison older =
+        compare(side({kB, kA + kUuidSyncOffset, {kC, kD}}), side({kA, 0, {}}), false, true);
+    EXPECT_TRUE(older.own_corrected);
+    EXPECT_EQ(older.own, (GenerationIds{kB, kA, {kC, kD}}));
 }
 
 struct CrashRow {
