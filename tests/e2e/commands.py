@@ -12,7 +12,6 @@ from sandbox import Failed  # noqa: E402
 MINOR = "0: Failure: (127) Device minor not allocated"
 UNKNOWN = "r0: Failure: (158) Unknown resource"
 NO_DISK = "0: Failure: (138) Device does not have a disk-config"
-REFUSED_BY_PEER = "0: State change failed: (-10) State change was refused by peer node"
 NO_DATA = "0: State change failed: (-2) Need access to UpToDate data"
 CLEARED = "0: Failure: (135) Sync-pause flag is already cleared"
 ALONE = "0: State change failed: (-15) Need a connection to start verify or resync"
@@ -108,9 +107,10 @@ DISKLESS = (
     ("drbdadm", "detach r0", 0, ""),
     ("drbdsetup", "get-gi 0", 1, "Device has no disk"),
     ("drbdsetup", "show-gi 0", 1, "Device has no disk"),
-    ("drbdsetup", "invalidate 0", 11, REFUSED_BY_PEER),  # 10 and (138): there the peer is not asked first
+    ("drbdsetup", "invalidate 0", 10, NO_DISK),
+    ("drbdsetup", "invalidate-remote 0", 10, NO_DISK),
     ("drbdsetup", "new-current-uuid 0", 10, NO_DISK),
-    ("drbdsetup", "outdate 0", 11, "0: State change failed: (-11) Device is diskless, the requested operation requires a disk"),  # 5 and (-16)
+    ("drbdsetup", "outdate 0", 5, "0: State change failed: (-16) Disk state is lower than outdated"),
 )
 STANDALONE = (
     ("drbdadm", "cstate r0", 0, "StandAlone"),

@@ -225,14 +225,21 @@ TEST(SimFencing, ATargetThatMayHaveFinishedIsFencedLikeAnyOther) {
 }
 
 // Nobody knows what is on a disk that is not attached: no answer is "worse than outdated", which
-// would make the other node's data the newest.
+// would make the other node's data the newest. Only a peer that can be heard, and has data that are
+// UpToDate, is told what the kernel says.
 TEST(SimFencing, OutdateMakesNoLostDiskBetter) {
     TestCluster cluster(with_seed(1));
     cluster.start_in_sync();
     cluster.promote(Node::Alice);
     ASSERT_TRUE(cluster.detach(Node::Bob).ok());
-    EXPECT_EQ(cluster.admin(Node::Bob, engine::Outdate{{0}}).code,
-              code(engine::StateCode::IsDiskless));
+    const auto outdated = [&] { return cluster.admin(Node::Bob, engine::Outdate{{0}}).code; };
+    EXPECT_EQ(outdated(), code(engine::StateCode::LowerThanOutdated));
+    cluster.cut_link();
+    EXPECT_EQ(outdated(), code(engine::StateCode::IsDiskless));
+    cluster.run_for(20s);
+    EXPECT_EQ(outdated(), code(engine::StateCode::IsDiskless));
+    cluster.heal_link();
+    cluster.run_for(20s);
     EXPECT_EQ(cluster.disk_state(Node::Bob), DiskState::Diskless);
     ASSERT_TRUE(cluster.attach(Node::Bob).ok());
     cluster.check_convergence();

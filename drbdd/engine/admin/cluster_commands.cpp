@@ -36,8 +36,11 @@ private:
     std::optional<Answer> outdate() {
         const VolumeState& own = device_->state();
         // "Worse than outdated" is a word on data that were looked at. Without a disk nobody knows
-        // what is on it, and the caller must not take its own for the newest on our account.
-        if (!device_->attached()) {
+        // what is on it, and the caller must not take its own for the newest on our account; but
+        // for one that we can hear, and whose data are UpToDate.
+        const bool peer_has_it =
+            own.conn >= ConnState::Connected && own.pdsk == DiskState::UpToDate;
+        if (!device_->attached() && !peer_has_it) {
             return Answer::of(StateCode::IsDiskless);
         }
         if (connection().up() && !pinged_) {

@@ -25,6 +25,9 @@ public:
         if (asked()) {
             return on_reply();
         }
+        if (device_->state().disk < DiskState::Inconsistent) {
+            return Answer{kErrNoDisk, "Device does not have a disk-config"};
+        }
         return device_->state().conn >= ConnState::Connected ? ask() : without_peer();
     }
 
@@ -75,11 +78,7 @@ public:
 
 private:
     std::optional<Answer> without_peer() override {
-        const VolumeState& state = device().state();
-        if (state.disk < DiskState::Inconsistent) {
-            return Answer::of(StateCode::NoLocalDisk);
-        }
-        if (state.role == Role::Primary) {
+        if (device().state().role == Role::Primary) {
             return Answer::of(StateCode::NeedConnection);
         }
         device().change_disk(DiskState::Inconsistent);
