@@ -44,7 +44,7 @@ class SlowDisk:
             file.write(PLUGIN)
         os.chmod(plugin, 0o755)
         self.process = subprocess.Popen(node.inside("nbdfuse", self.path, "--command", "nbdkit", "-s", "sh", plugin),
-                                        env={**os.environ, "RAW": raw, **self.switches}, stdin=subprocess.DEVNULL)
+                                        env={**os.environ, "RAW": raw, "TMPDIR": folder, **self.switches}, stdin=subprocess.DEVNULL)
         until(lambda: node.run("test", "-e", self.path, check=False, quiet=True)[0] == 0, 10, "no disk on FUSE")
         with open(node.config) as file:
             text = file.read()

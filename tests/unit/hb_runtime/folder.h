@@ -14,9 +14,12 @@ public:
         path_ = ::mkdtemp(name.data());
     }
 
+    // What is written by a thread that nobody waits for may appear while the others are removed.
     ~Folder() {
-        std::error_code ignored;
-        std::filesystem::remove_all(path_, ignored);
+        std::error_code error;
+        for (int tries = 0; tries < 100 && std::filesystem::exists(path_, error); ++tries) {
+            std::filesystem::remove_all(path_, error);
+        }
     }
 
     Folder(const Folder&) = delete;
