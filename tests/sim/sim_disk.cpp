@@ -264,17 +264,21 @@ void SimDisk::land(const InFlight& entry, const std::function<bool(std::uint64_t
         if (!keeps(s - first)) {
             continue;
         }
-        if (entry.op.kind != Kind::Write && !blocks_.contains(s / 8)) {
+        const bool ever_written = blocks_.contains(s / 8);
+        if (entry.op.kind != Kind::Write && !ever_written) {
             continue;  // zeroes on what was never written: large discards are cheap
         }
+        bad_sectors_.erase(s);
         const SectorBytes bytes = new_content(entry.op, s);
+        if (!ever_written && bytes == SectorBytes{}) {
+            continue;  // and so is a resync of everything
+        }
         Dirty& dirty = dirty_[s];
         if (dirty.versions.empty()) {
             dirty.stable = load(s);
         }
         dirty.versions.push_back({entry.number, 0, false, bytes});
         store(s, bytes);
-        bad_sectors_.erase(s);
     }
 }
 

@@ -1,6 +1,7 @@
 #include "tests/sim/sim_pool.h"
 
 #include <cstring>
+#include <malloc.h>
 #include <new>
 
 namespace sim {
@@ -34,6 +35,13 @@ protected:
 private:
     SimPool& pool_;
 };
+
+// A resync allocates some thousand buffers of 1 MiB: let the heap keep their pages.
+SimPool::SimPool() {
+    constexpr int kKept = 64 << 20;
+    ::mallopt(M_MMAP_THRESHOLD, kKept);
+    ::mallopt(M_TRIM_THRESHOLD, kKept);
+}
 
 io::BufferRef SimPool::allocate(std::size_t bytes) {
     REQUIRE(bytes > 0);

@@ -10,7 +10,7 @@ namespace sim {
 
 class SimPool : public io::BufferPool {
 public:
-    SimPool() = default;
+    SimPool();
     SimPool(const SimPool&) = delete;
     SimPool& operator=(const SimPool&) = delete;
 
