@@ -78,12 +78,28 @@ control::DeviceStatus device_view(const engine::VolumeStatus& status,
     return device;
 }
 
+std::uint64_t milliseconds_of(io::Duration time) {
+    return static_cast<std::uint64_t>(
+        std::chrono::duration_cast<std::chrono::milliseconds>(time).count());
+}
+
+control::DoneSince done_view(const engine::DoneSince& done) {
+    return {milliseconds_of(done.time), bits_to_kib(done.bits) * 2};
+}
+
 control::SyncProgress progress_view(const engine::ResyncProgress& from) {
     control::SyncProgress progress;
     progress.total_kib = bits_to_kib(from.total_bits);
     progress.left_kib = bits_to_kib(from.left_bits);
-    progress.rate_kib = from.kib_per_second;
-    progress.eta_seconds = from.eta_seconds;
+    progress.failed_kib = bits_to_kib(from.failed_bits);
+    progress.ms = milliseconds_of(from.time);
+    progress.paused_ms = milliseconds_of(from.paused);
+    progress.last = done_view(from.lately);
+    progress.oldest = done_view(from.over_all);
+    if (from.verified) {
+        progress.verified = {
+            from.verified->first.value, from.verified->end.value, from.verified->next.value};
+    }
     return progress;
 }
 

@@ -45,6 +45,32 @@ double percent_in_sync(std::uint64_t out_of_sync, std::uint64_t size) {
     return rounded(100.0 * (1.0 - static_cast<double>(out_of_sync) / static_cast<double>(size)));
 }
 
+// Sectors and milliseconds. "want" is the speed that DRBD's controller aims at: ours aims at none.
+void add_progress(Json& json, const control::SyncProgress& sync) {
+    json["rs-total"] = sync.total_kib * 2;
+    json["rs-dt-start-ms"] = sync.ms;
+    json["rs-paused-ms"] = sync.paused_ms;
+    json["rs-dt0-ms"] = sync.last.ms;
+    json["rs-db0-sectors"] = sync.last.sectors;
+    json["rs-dt1-ms"] = sync.oldest.ms;
+    json["rs-db1-sectors"] = sync.oldest.sectors;
+    if (sync.verified) {
+        json["ov-start-sector"] = sync.verified->start;
+        json["ov-stop-sector"] = sync.verified->stop;
+        json["ov-position"] = sync.verified->position;
+        json["ov-left"] = sync.left_kib * 2;
+        json["ov-skipped"] = 0;  // each block is compared
+    } else {
+        json["rs-failed"] = sync.failed_kib * 2;
+    }
+    json["want"] = 0.0;
+    json["db0/dt0 [MiB/s]"] = rounded(sync.last.mib_per_second());
+    json["db1/dt1 [MiB/s]"] = rounded(sync.oldest.mib_per_second());
+    json["estimated-seconds-to-finish"] = sync.eta_seconds().value_or(kEtaUnknown);
+    json["db/dt [MiB/s]"] = rounded(sync.mib_per_second());
+    json["percent-resync-done"] = rounded(sync.percent_done());
+}
+
 Json peer_device_json(const control::PeerDeviceStatus& peer_device, std::uint64_t size) {
     const bool verify = peer_device.cstate == "VerifyS" || peer_device.cstate == "VerifyT";
     Json json = {{"volume", peer_device.volume},
@@ -61,11 +87,7 @@ Json peer_device_json(const control::PeerDeviceStatus& peer_device, std::uint64_
                  {"has-online-verify-details", peer_device.sync.has_value() && verify},
                  {"percent-in-sync", percent_in_sync(peer_device.out_of_sync, size)}};
     if (peer_device.sync) {
-        const double rate = rounded(static_cast<double>(peer_device.sync->rate_kib) / 1024.0);
-        json["rs-total"] = peer_device.sync->total_kib * 2;
-        json["db1/dt1 [MiB/s]"] = rate;
-        json["estimated-seconds-to-finish"] = peer_device.sync->eta_seconds.value_or(kEtaUnknown);
-        json["percent-resync-done"] = rounded(peer_device.sync->percent_done());
+        add_progress(json, *peer_device.sync);
     }
     return json;
 }

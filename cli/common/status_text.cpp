@@ -263,9 +263,9 @@ private:
     void print_progress(Line& line, const SyncProgress& sync) const {
         line.add(field("done", two_decimals(sync.percent_done())));
         if (style_.verbose || style_.statistics) {
-            line.add(field("dbdt1", two_decimals(static_cast<double>(sync.rate_kib) / 1024.0)));
-            line.add(sync.eta_seconds ? field("eta", *sync.eta_seconds)
-                                      : field("eta", std::string("nan")));
+            line.add(field("dbdt1", two_decimals(sync.oldest.mib_per_second())));
+            const auto eta = sync.eta_seconds();
+            line.add(eta ? field("eta", *eta) : field("eta", std::string("nan")));
         }
     }
 

@@ -177,13 +177,33 @@ struct Failure {         // of one step of `up`
 // --- The state of everything. Amounts are KiB, unless the name says otherwise.
 // -----------------------
 
+struct DoneSince {
+    std::uint64_t ms = 0;
+    std::uint64_t sectors = 0;
+
+    double mib_per_second() const;
+};
+
+struct VerifiedRange {  // sectors
+    std::uint64_t start = 0;
+    std::uint64_t stop = 0;
+    std::uint64_t position = 0;
+};
+
 struct SyncProgress {  // of a running or paused resync or verify
     std::uint64_t total_kib = 0;
     std::uint64_t left_kib = 0;
-    std::uint64_t rate_kib = 0;                // KiB/s, lately
-    std::optional<std::uint64_t> eta_seconds;  // unset: unknown
+    std::uint64_t failed_kib = 0;
+    std::uint64_t ms = 0;  // since the start
+    std::uint64_t paused_ms = 0;
+    DoneSince last;    // seconds: "dt0/db0"
+    DoneSince oldest;  // up to half a minute: "dt1/db1"
+    std::optional<VerifiedRange> verified;
 
-    double percent_done() const;  // 0 to 100
+    double percent_done() const;    // 0 to 100
+    double mib_per_second() const;  // from the start, without pauses
+    std::optional<std::uint64_t> eta_seconds()
+        const;  // by the speed since the oldest; unset: it stands still
 };
 
 struct DeviceStatus {

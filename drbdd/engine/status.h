@@ -1,6 +1,7 @@
 // A picture of the engine for people and front ends: plain values, safe to hand to another thread.
 #pragma once
 
+#include "base/units.h"
 #include "drbdd/engine/rules/state.h"
 #include "drbdd/engine/settings.h"
 #include "drbdd/io/time.h"
@@ -12,13 +13,26 @@
 
 namespace engine {
 
+struct DoneSince {
+    io::Duration time{};
+    std::uint64_t bits = 0;  // copied or compared in it
+};
+
+struct VerifiedRange {
+    base::Sector first{};
+    base::Sector end{};  // the first one that is not compared
+    base::Sector next{};
+};
+
 struct ResyncProgress {
     std::uint64_t total_bits = 0;  // at the start
-    std::uint64_t left_bits = 0;   // bits still set
+    std::uint64_t left_bits = 0;   // bits still set, or blocks still to be compared
     std::uint64_t failed_bits = 0;
-    io::Instant started{};
-    std::uint64_t kib_per_second = 0;          // lately
-    std::optional<std::uint64_t> eta_seconds;  // unknown while nothing moves
+    io::Duration time{};                    // since the start
+    io::Duration paused{};                  // of that
+    DoneSince lately;                       // seconds
+    DoneSince over_all;                     // up to half a minute
+    std::optional<VerifiedRange> verified;  // of a verify
 };
 
 struct VolumeStatus {

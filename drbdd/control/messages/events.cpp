@@ -95,8 +95,9 @@ Fields peer_device_statistics(const PeerDeviceStatus& peer_device) {
     out.emplace_back("pending", std::to_string(peer_device.pending));
     out.emplace_back("unacked", std::to_string(peer_device.unacked));
     if (sync) {
-        out.emplace_back("dbdt1", two_decimals(static_cast<double>(sync->rate_kib) / 1024.0));
-        out.emplace_back("eta", sync->eta_seconds ? std::to_string(*sync->eta_seconds) : "nan");
+        out.emplace_back("dbdt1", two_decimals(sync->oldest.mib_per_second()));
+        const auto eta = sync->eta_seconds();
+        out.emplace_back("eta", eta ? std::to_string(*eta) : "nan");
     }
     return out;
 }

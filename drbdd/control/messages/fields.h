@@ -108,11 +108,26 @@ void fields(ipc::Is<Failure> auto& failure, auto&& visit) {
     visit("text", failure.text);
 }
 
+void fields(ipc::Is<DoneSince> auto& done, auto&& visit) {
+    visit("ms", done.ms);
+    visit("sectors", done.sectors);
+}
+
+void fields(ipc::Is<VerifiedRange> auto& range, auto&& visit) {
+    visit("start", range.start);
+    visit("stop", range.stop);
+    visit("position", range.position);
+}
+
 void fields(ipc::Is<SyncProgress> auto& sync, auto&& visit) {
     visit("total", sync.total_kib);
     visit("left", sync.left_kib);
-    visit("rate", sync.rate_kib);
-    visit("eta", sync.eta_seconds);
+    visit("failed", sync.failed_kib);
+    visit("ms", sync.ms);
+    visit("paused-ms", sync.paused_ms);
+    visit("last", sync.last);
+    visit("oldest", sync.oldest);
+    visit("verified", sync.verified);
 }
 
 void fields(ipc::Is<DeviceStatus> auto& device, auto&& visit) {

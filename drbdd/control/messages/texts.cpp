@@ -140,4 +140,24 @@ double SyncProgress::percent_done() const {
     return 100.0 * static_cast<double>(total_kib - left) / static_cast<double>(total_kib);
 }
 
+// Two sectors are a KiB.
+double DoneSince::mib_per_second() const {
+    return static_cast<double>(sectors) * 1000.0 / 2048.0 /
+           static_cast<double>(std::max<std::uint64_t>(ms, 1));
+}
+
+double SyncProgress::mib_per_second() const {
+    const std::uint64_t done = total_kib - std::min(left_kib, total_kib);
+    return DoneSince{ms - std::min(paused_ms, ms), done * 2}.mib_per_second();
+}
+
+std::optional<std::uint64_t> SyncProgress::eta_seconds() const {
+    if (oldest.sectors == 0) {
+        return std::nullopt;
+    }
+    const double left = static_cast<double>(left_kib - std::min(failed_kib, left_kib)) * 2;
+    return static_cast<std::uint64_t>(static_cast<double>(oldest.ms) * 1e-3 * left /
+                                      static_cast<double>(oldest.sectors));
+}
+
 }  // namespace control

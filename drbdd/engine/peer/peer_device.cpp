@@ -325,6 +325,7 @@ void PeerDevice::advance() {
     source.advance();
     target.advance();
     advance_verify();
+    note_progress();
     const bool marks = device_.state().syncing() || verifying(device_.state().conn);
     if (marks && core_.now - last_bitmap_write_ >= kBitmapWriteInterval) {
         last_bitmap_write_ = core_.now;

@@ -6,6 +6,7 @@
 #include "drbdd/engine/core.h"
 #include "drbdd/engine/peer/bitmap_exchange.h"
 #include "drbdd/engine/peer/resync.h"
+#include "drbdd/engine/peer/sync_marks.h"
 #include "drbdd/engine/peer/verify.h"
 #include "drbdd/engine/rules/generation_ids.h"
 #include "drbdd/engine/rules/state_request.h"
@@ -208,6 +209,8 @@ private:
     void become_target(std::uint64_t sync_uuid);
     void on_late_reply(const StateRequest& given_up, StateCode code);
     void begin_progress(const char* role);
+    void note_progress();
+    std::uint64_t bits_left() const;
     void finish_as_target();
     void finish_as_source();
     void report_done(std::uint64_t failed) const;
@@ -220,6 +223,7 @@ private:
     void finish_verify();
     std::uint64_t verify_bits_left() const;
     std::uint64_t verify_bits_in_all() const;
+    VerifiedRange verified() const;
 
     Core& core_;
     Device& device_;
@@ -286,10 +290,7 @@ private:
     io::Duration paused_for_{};  // before the present pause
     std::uint64_t sync_total_bits_ = 0;
     io::Instant last_bitmap_write_{};
-    // For the speed shown to people.
-    mutable io::Instant speed_at_{};
-    mutable std::uint64_t speed_left_ = 0;
-    mutable std::uint64_t speed_kib_ = 0;
+    SyncMarks marks_;
 };
 
 }  // namespace engine

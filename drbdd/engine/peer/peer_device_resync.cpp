@@ -319,10 +319,10 @@ void PeerDevice::finish_as_target() {
 }
 
 void PeerDevice::begin_progress(const char* role) {
-    sync_started_ = speed_at_ = last_bitmap_write_ = paused_at_ = core_.now;
+    sync_started_ = last_bitmap_write_ = paused_at_ = core_.now;
     paused_for_ = {};
-    sync_total_bits_ = speed_left_ = device_.bitmap.count();
-    speed_kib_ = 0;
+    sync_total_bits_ = device_.bitmap.count();
+    marks_.start(core_.now, sync_total_bits_);
     device_.log_line(base::LogLevel::Info,
                      base::format("Began resync as Sync%s (will sync %llu KB [%llu bits set]).",
                                   role,
@@ -344,6 +344,7 @@ void PeerDevice::note_pause(ConnState before, ConnState now) {
         device_.log_line(base::LogLevel::Info, "Resync suspended");
     } else if (waits(before) && runs(now)) {
         paused_for_ += core_.now - paused_at_;
+        marks_.start(core_.now, bits_left());
         device_.log_line(base::LogLevel::Info, "Syncer continues.");
     }
 }
@@ -368,27 +369,36 @@ void PeerDevice::log_done(const char* what, std::uint64_t kib) const {
                                   static_cast<double>(kib) / copying));
 }
 
+std::uint64_t PeerDevice::bits_left() const {
+    return verifying(device_.state().conn) ? verify_bits_left() : device_.bitmap.count();
+}
+
+void PeerDevice::note_progress() {
+    const ConnState conn = device_.state().conn;
+    if (conn == ConnState::SyncSource || conn == ConnState::SyncTarget || verifying(conn)) {
+        marks_.advance(core_.now, bits_left());
+    }
+}
+
 std::optional<ResyncProgress> PeerDevice::progress(io::Instant now) const {
-    const bool verify = verifying(device_.state().conn);
+    const ConnState conn = device_.state().conn;
+    const bool verify = verifying(conn);
     if (!device_.state().syncing() && !verify) {
         return std::nullopt;
     }
+    const bool paused = conn == ConnState::PausedSyncS || conn == ConnState::PausedSyncT;
     ResyncProgress progress;
-    progress.total_bits = verify ? verify_bits_in_all() : sync_total_bits_;
-    progress.left_bits = verify ? verify_bits_left() : device_.bitmap.count();
-    progress.failed_bits = verify ? 0 : target.failed_bits();
-    progress.started = sync_started_;
-    const double seconds = std::chrono::duration<double>(now - speed_at_).count();
-    if (seconds >= 1.0) {
-        const double done =
-            static_cast<double>(speed_left_) - static_cast<double>(progress.left_bits);
-        speed_kib_ = done > 0 ? static_cast<std::uint64_t>(done * 4 / seconds) : 0;
-        speed_at_ = now;
-        speed_left_ = progress.left_bits;
-    }
-    progress.kib_per_second = speed_kib_;
-    if (speed_kib_ > 0) {
-        progress.eta_seconds = progress.left_bits * 4 / speed_kib_;
+    progress.left_bits = bits_left();
+    progress.time = now - sync_started_;
+    progress.paused = paused_for_ + (paused ? now - paused_at_ : io::Duration::zero());
+    progress.lately = marks_.last(now, progress.left_bits);
+    progress.over_all = marks_.oldest(now, progress.left_bits);
+    if (verify) {
+        progress.total_bits = verify_bits_in_all();
+        progress.verified = verified();
+    } else {
+        progress.total_bits = sync_total_bits_;
+        progress.failed_bits = target.failed_bits();
     }
     return progress;
 }

@@ -28,9 +28,10 @@ bool PeerDevice::start_verify(std::uint64_t first, std::uint64_t end) {
 
 void PeerDevice::begin_verify() {
     verify_ping_.reset();
-    sync_started_ = speed_at_ = last_bitmap_write_ = core_.now;
+    sync_started_ = last_bitmap_write_ = core_.now;
     paused_for_ = {};
-    sync_total_bits_ = speed_left_ = speed_kib_ = 0;
+    sync_total_bits_ = 0;
+    marks_.start(core_.now, 0);
 }
 
 void PeerDevice::join_verify() {
@@ -123,6 +124,15 @@ std::uint64_t PeerDevice::verify_bits_in_all() const {
     const std::uint64_t sectors =
         verify_source.running() ? verify_source.sectors_in_all() : verify_target.sectors_in_all();
     return (sectors + base::kSectorsPerBit - 1) / base::kSectorsPerBit;
+}
+
+VerifiedRange PeerDevice::verified() const {
+    const bool here = verify_source.running();
+    const base::Sector first = here ? verify_source.first() : verify_target.first();
+    const std::uint64_t all =
+        here ? verify_source.sectors_in_all() : verify_target.sectors_in_all();
+    const std::uint64_t left = here ? verify_source.sectors_left() : verify_target.sectors_left();
+    return {first, {first.value + all}, {first.value + all - left}};
 }
 
 }  // namespace engine

@@ -64,6 +64,8 @@ public:
     // The device has not become smaller.
     bool fits() const;
 
+    base::Sector first() const { return first_; }
+
     std::uint64_t sectors_in_all() const { return (end_ - first_).value; }
 
     std::uint64_t sectors_left() const;
@@ -148,6 +150,8 @@ public:
     bool begun() const { return begun_; }
 
     bool done() const { return running_ && begun_ && left_ == 0; }
+
+    base::Sector first() const { return first_; }
 
     std::uint64_t sectors_in_all() const { return all_; }
 

@@ -99,7 +99,8 @@ control::ResourceStatus sample_r0() {
     control::ConnectionStatus& connection = resource.connections[0];
     connection.peer_devices = {peer_device(0, "SyncTarget", "UpToDate"),
                                peer_device(1, "Connected", "Inconsistent")};
-    connection.peer_devices[0].sync = {40920, 32816, 2048, 16};
+    connection.peer_devices[0].sync = {
+        40920, 32816, 8, 5000, 1000, {1000, 2048}, {4000, 16384}, {}};
     connection.peer_devices[0].out_of_sync = 32816;
     return resource;
 }

@@ -149,11 +149,40 @@ TEST(StatusJson, HasTheKeysThatExportersRead) {
     EXPECT_EQ(syncing["has-sync-details"], true);
     EXPECT_EQ(syncing["percent-resync-done"], 19.8);
     EXPECT_EQ(syncing["estimated-seconds-to-finish"], 16);
+    EXPECT_EQ(syncing["has-online-verify-details"], false);
+    EXPECT_EQ(syncing["rs-total"], 81840);
+    EXPECT_EQ(syncing["rs-failed"], 16);
+    EXPECT_EQ(syncing["rs-dt-start-ms"], 5000);
+    EXPECT_EQ(syncing["rs-paused-ms"], 1000);
+    EXPECT_EQ(syncing["rs-dt0-ms"], 1000);
+    EXPECT_EQ(syncing["rs-db0-sectors"], 2048);
+    EXPECT_EQ(syncing["rs-dt1-ms"], 4000);
+    EXPECT_EQ(syncing["rs-db1-sectors"], 16384);
+    EXPECT_EQ(syncing["db0/dt0 [MiB/s]"], 1.0);
+    EXPECT_EQ(syncing["db1/dt1 [MiB/s]"], 2.0);
+    EXPECT_EQ(syncing["db/dt [MiB/s]"], 1.98);
+    EXPECT_FALSE(syncing.contains("ov-left"));
     const Json& idle = connection["peer_devices"][1];
     EXPECT_EQ(idle["percent-in-sync"], 100.0);
     EXPECT_EQ(idle["has-sync-details"], false);
     EXPECT_FALSE(idle.contains("percent-resync-done"));
     EXPECT_EQ(cli::status_json({}), "[]\n");
+}
+
+TEST(StatusJson, AVerifySaysWhereItIs) {
+    control::Snapshot snapshot{{sample_r0()}};
+    control::PeerDeviceStatus& peer_device = snapshot.resources[0].connections[0].peer_devices[0];
+    peer_device.cstate = "VerifyS";
+    peer_device.sync->verified = {800, 82640, 17008};
+    const Json json = Json::parse(cli::status_json(snapshot));
+    const Json& verifying = json[0]["connections"][0]["peer_devices"][0];
+    EXPECT_EQ(verifying["has-online-verify-details"], true);
+    EXPECT_EQ(verifying["ov-start-sector"], 800);
+    EXPECT_EQ(verifying["ov-stop-sector"], 82640);
+    EXPECT_EQ(verifying["ov-position"], 17008);
+    EXPECT_EQ(verifying["ov-left"], 65632);
+    EXPECT_EQ(verifying["ov-skipped"], 0);
+    EXPECT_FALSE(verifying.contains("rs-failed"));
 }
 
 TEST(EventText, LeavesStatisticsOutUnlessWanted) {
