@@ -61,6 +61,7 @@ Time again_after(unsigned failures) {
 }  // namespace
 
 void Groups::start() {
+    may_run_ = core_.start.may_run;
     for (const config::ResourceGroup& config : core_.settings.resources.groups) {
         groups_.push_back(make_group(config, core_.settings.node));
     }
@@ -194,6 +195,7 @@ void Groups::begin_group() {
     current_->giving_up = false;
     if (current_->kind != Kind::look) {
         group().doubtful = false;  // from here on it is at work
+        std::erase(may_run_, group().key());
     }
     if (current_->kind == Kind::give || current_->kind == Kind::restart) {
         begin_giving();
@@ -326,7 +328,8 @@ void Groups::on_status(const AgentDone& done) {
         run_agent(AgentOperation::start);
     } else if (verdict == ResourceState::stopped) {
         end_group();
-    } else if (done.end == AgentEnd::missing) {
+    } else if (done.end == AgentEnd::missing &&
+               group().resources[current_->resource] != ResourceState::unknown) {
         give_up(done);
     } else {
         block(done);
@@ -375,14 +378,23 @@ void Groups::next_to_take() {
 }
 
 void Groups::end_look() {
-    group().doubtful = false;
-    if (group().any(ResourceState::running)) {
+    const bool was_ours =
+        std::find(may_run_.begin(), may_run_.end(), group().key()) != may_run_.end();
+    if (was_ours || group().any(ResourceState::running)) {
         // The group ran here, so what has lost its agent since then may run as well.
         for (const std::size_t resource : current_->without_agent) {
             group().resources[resource] = ResourceState::unknown;
         }
+    }
+    // What an earlier life had under way is claimed until it is known what has come of it.
+    const bool unknown = group().any(ResourceState::unknown) && !group().wanted;
+    group().doubtful = was_ours && unknown;
+    if (!unknown) {
+        std::erase(may_run_, group().key());
+    }
+    if (group().any(ResourceState::running)) {
         core_.journal.critical("Resource group " + group().key() + " is active at our start");
-    } else if (group().any(ResourceState::unknown) && !group().wanted) {
+    } else if (unknown) {
         look_later();
     } else if (group().state == GroupState::blocked && !group().wanted) {
         group().looks = 0;

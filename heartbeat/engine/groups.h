@@ -170,6 +170,7 @@ private:
     Timer slow_;   // it has been at work for long
     Timer pause_;  // before a failed stop is tried again
     Hold found_ = Hold::none;
+    std::vector<std::string> may_run_;  // keys of groups that an earlier life has left, as in Start
     std::optional<config::Haresources> promised_;  // read anew, and not yet used
 };
 

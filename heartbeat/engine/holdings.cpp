@@ -213,6 +213,7 @@ void Holdings::on_resource(Node& from, const wire::Message& message) {
     if (phase_ != Phase::stable && phase_ != Phase::shutdown && phase_ != Phase::init) {
         become_stable();
     }
+    core_.standby.on_partner_stable(mirror(other_));
     try_failback();
     core_.ipfail.on_partner_stable();
     if (newly) {

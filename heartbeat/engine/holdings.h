@@ -94,6 +94,8 @@ public:
 
     void report() { report(phase_ == Phase::stable); }
 
+    void ask_again();  // what the partner holds; ours is said with it
+
     // Runs what the phase "own groups" asks for, unless the partner has them.
     void acquire_local();
     // The partner reaches the world as well as we do again: groups may go home.
@@ -111,7 +113,6 @@ private:
     void note_received();
     void say_starting();
     void settle_legacy_dual();
-    void ask_again();
     bool may_go_home() const;
 
     Core& core_;

@@ -152,7 +152,9 @@ void Isolation::stop_everything() {
     core_.journal.alarm(AlarmKind::partition,
                         "Neither the partner nor enough ping nodes can be reached: resources are "
                         "stopped here, the partner may start them");
-    limit_.set(core_.now + time_to_stop());
+    // Stops of an isolation before this one, which the partner may not have seen the end of, are as
+    // late as they were.
+    limit_.set(std::min(limit_.at(), core_.now + time_to_stop()));
     core_.standby.on_partner_gone();  // what is under way with it is dropped below
     core_.holdings.give_everything_up();
     core_.groups.found_is_settled();  // it is stopped with the rest

@@ -57,6 +57,9 @@ struct Start {
     std::vector<Heard> heard = {};  // nothing up to there is believed any more: it is a recording
     // Answered by AgentDone, as if this life had run them.
     std::vector<EarlierAgent> agents = {};
+    // Keys of groups that the daemon before this one has left running, perhaps: what an agent that
+    // is not there any more says of them is not that they are stopped.
+    std::vector<std::string> may_run = {};
     // The daemon before this one was killed. For so long the partner has not been heard, and has
     // not heard us.
     std::chrono::milliseconds silence{};

@@ -15,6 +15,11 @@ constexpr Time kOfferKept{2000};      // well below the giver's reply limit
 constexpr Time kWishLimit{5000};      // for the first word of the giver that we asked
 constexpr Time kWorkLimit{3'600'000};
 constexpr Time kRepeat{5000};
+// An original is asked what it holds, then again; a word of ours that it still lacks has come by
+// then, or never will.
+constexpr Time kOriginalTakes{30'000};
+constexpr Time kAskOriginal{15'000};
+constexpr Time kUnaware{10'000};
 // Groups that failed here and run at the partner are not taken back before this, doubled by each
 // failure; those that fail there, too, after this.
 constexpr Time kFailureRemembered{600'000};
@@ -63,6 +68,8 @@ void Standby::end(bool ok, const std::string& how) {
     wished_.clear();
     again_.clear();
     id_.clear();
+    asked_.reset();
+    unaware_.reset();
     cancelled_ = failed_here_ = false;
     for (const CommandId command : std::exchange(waiting_, {})) {
         core_.emit(CommandDone{command, ok ? 0 : 1, how});
@@ -183,6 +190,24 @@ void Standby::on_ended(const Node& from, const wire::Message& message) {
     }
 }
 
+// An original that has lost touch for a moment has forgotten the hand-over, and says so to nobody.
+void Standby::on_partner_stable(Hold theirs) {
+    if (phase_ != StandbyPhase::done || !asked_ || repeats()) {
+        return;
+    }
+    const std::string& node = core_.members.partner()->name;
+    if (overlaps(theirs, which_)) {
+        unaware_.reset();
+        end(true, node + " runs the resources");
+        core_.holdings.report();
+        return;
+    }
+    unaware_ = unaware_.value_or(core_.now);
+    if (core_.now - *unaware_ >= kUnaware) {
+        take_back("node " + node + " has taken nothing, and knows nothing of the hand-over");
+    }
+}
+
 // They are stopped here, and the partner will not start them.
 void Standby::take_back(const std::string& why) {
     const Hold which = which_;
@@ -281,15 +306,25 @@ bool Standby::on_given() {
     }
     phase_ = StandbyPhase::done;
     timer_.set(core_.now + kWorkLimit);
-    again_.set(core_.now + kRepeat);
+    again_.set(core_.now + (repeats() ? kRepeat : kOriginalTakes));
     ask("done");
     return true;
 }
 
 // To a partner of our kind, which answers if it does not know what we speak of.
-void Standby::on_repeat() {
+bool Standby::repeats() const {
     const Node* partner = core_.members.partner();
-    if (partner == nullptr || !partner->ours || id_.empty()) {
+    return partner != nullptr && partner->ours && !id_.empty();
+}
+
+// The original answers to one question only: what do you hold?
+void Standby::on_repeat() {
+    if (!repeats()) {
+        if (phase_ == StandbyPhase::done && core_.members.partner_alive()) {
+            asked_ = asked_.value_or(core_.now);
+            core_.holdings.ask_again();
+            again_.set(core_.now + kAskOriginal);
+        }
         return;
     }
     if (phase_ == StandbyPhase::other) {

@@ -11,6 +11,7 @@
 
 #include <algorithm>
 #include <array>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -53,7 +54,8 @@ public:
     // Our agents have stopped them. False: for a hand-over that has ended.
     bool on_given();
     void on_taken(bool ok);
-    void on_partner_gone();  // dead, left or restarted
+    void on_partner_gone();               // dead, left or restarted
+    void on_partner_stable(Hold theirs);  // what it holds, from our view
 
     // A group could not be started: the partner may have more luck.
     void offer_failed(const Group& group);
@@ -83,6 +85,7 @@ private:
     void say_ended(const std::string& id, std::string_view reason);
     void take_back(const std::string& why);
     void on_repeat();
+    bool repeats() const;
     void on_accepted(Hold which);
     void on_partner_stopped(Hold which);
     void on_partner_took(Hold which, bool ok);
@@ -102,8 +105,10 @@ private:
     std::string last_id_;       // of the last that we took, for a giver that asks again
     std::string last_result_;
     Hold last_which_ = Hold::none;
-    Timer again_;    // the last word is repeated, in case it was lost or is void
-    Offer offered_;  // came while we were in transition, until the timer ends
+    Timer again_;                  // the last word is repeated, in case it was lost or is void
+    std::optional<Time> asked_;    // an original that should have taken them: since then
+    std::optional<Time> unaware_;  // ... it says that it has not, and nothing is under way
+    Offer offered_;                // came while we were in transition, until the timer ends
     Timer offer_;
     Timer wished_;  // until then the partner begins to offer what we asked for
     std::vector<CommandId> waiting_;

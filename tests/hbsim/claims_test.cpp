@@ -116,6 +116,27 @@ TEST(Isolation, NothingThatWasFoundAtTheStartIsAdoptedAfterTheStops) {
     });
 }
 
+// It hears the partner again for a moment, which goes on hearing nothing: its stops are as late as
+// they were.
+TEST(Isolation, ASecondOneDoesNotPutTheEndOfTheStopsOff) {
+    Options options = with_quorum();
+    options.policy += "agent_timeout stop 20\n";
+    over_seeds(30, options, [](Cluster& cluster) {
+        cluster.start_both();
+        slow_stop(cluster, Node::A, 60s);
+        cluster.network().cut_all();
+        cluster.network().set_pings_reachable(Node::A, false);
+        ASSERT_TRUE(cluster.run_until(
+            [&] { return cluster.daemon(Node::A).decided("Isolated") > 0; }, 20s));
+        cluster.run_for(cluster.world().between(5s, 17s));
+        cluster.network().heal();
+        cluster.mute(Node::A);
+        EXPECT_TRUE(cluster.run_until([&] { return cluster.holder(0) == Node::B; }, 60s));
+        cluster.heal(false);
+        EXPECT_TRUE(cluster.settle(120s)) << cluster.unsettled();
+    });
+}
+
 // The tenth second after its start is over while nobody hears it: it would have to stop at once
 // what it starts.
 TEST(Mute, ANodeThatIsIsolatedAcquiresNothing) {
@@ -166,6 +187,29 @@ TEST(Handover, TheFirstOfEachNodeAreTwo) {
             cluster.network().cut(i, true, false);
         }
         cluster.run_for(cluster.world().between(4s, 20s));
+        cluster.network().heal();
+        EXPECT_TRUE(cluster.settle(120s)) << cluster.unsettled();
+    });
+}
+
+// The giver notices nothing; an original that lost touch for a moment has forgotten what it was to
+// take, and nobody answers.
+TEST(Handover, ThatAnOriginalHasForgottenIsTakenBack) {
+    Options options = address_first("off");
+    options.original_partner = true;
+    options.fencing = true;
+    over_seeds(10, options, [](Cluster& cluster) {
+        cluster.expect_home(false);
+        cluster.start_both();
+        cluster.fence().works = false;
+        slow_stop(cluster, Node::A, 8s);
+        cluster.daemon(Node::A).command(Verb::standby, "all");
+        ASSERT_TRUE(
+            cluster.run_until([&] { return cluster.machine(Node::A).works_on("mysqld"); }, 10s));
+        for (std::size_t i = 0; i < cluster.network().links().size(); ++i) {
+            cluster.network().cut(i, true, false);
+        }
+        cluster.run_for(cluster.world().between(9s, 12s));
         cluster.network().heal();
         EXPECT_TRUE(cluster.settle(120s)) << cluster.unsettled();
     });

@@ -105,6 +105,7 @@ void Daemon::inherit_life(hb::Start& start) const {
     const LifeFile& life = *env_.machine.life;
     const Time now = env_.world.now();
     start.given = life.vitals.given;
+    start.may_run = life.vitals.groups;
     start.silence = now - life.vitals.heard;
     start.unheard = now - life.vitals.heard_us;
     if (life.vitals.stops_until) {
@@ -433,6 +434,7 @@ void Daemon::perform(const hb::OutdateAnswer& effect) {
 void Daemon::perform(const hb::Alarm& effect) {
     env_.world.trace(name(env_.machine.node()), "ALARM " + effect.text);
     alarms_.push_back(effect.kind);
+    gave_up_ = gave_up_ || effect.text.find(" is given up: ") != std::string::npos;
     check_alarms();
 }
 

@@ -73,6 +73,9 @@ public:
     // The number of decisions whose text contains `words`.
     std::size_t decided(std::string_view words) const;
 
+    // A group could not be started here: its agent, or the storage, refused.
+    bool gave_up() const { return gave_up_; }
+
     const std::vector<int>& outdate_answers() const { return outdate_answers_; }
 
     bool stands_still() const { return env_.world.now() < stalled_until_; }
@@ -165,6 +168,7 @@ private:
     std::uint64_t refused_ = 0;
     std::uint64_t fencings_ = 0;
     bool exited_ = false;
+    bool gave_up_ = false;
 };
 
 }  // namespace hbsim

@@ -153,6 +153,64 @@ TEST(Killed, WhileNobodyHearsItTheStopsEndInTime) {
     });
 }
 
+// Neither the kill nor the silence before it costs the stops their time: they end, and no reset is
+// needed.
+TEST(Killed, WhileIsolatedTheSuccessorStopsAtOnce) {
+    over_seeds(30, alone_by_quorum(), [](Cluster& cluster) {
+        cluster.start_both();
+        cluster.machine(Node::A).ail("IPaddr", that_takes(0s, 2200ms));
+        cluster.network().cut_all();
+        cluster.network().set_pings_reachable(Node::A, false);
+        ASSERT_TRUE(cluster.run_until(
+            [&] { return cluster.daemon(Node::A).decided("Isolated") > 0; }, 20s));
+        cluster.kill_daemon(Node::A);
+        cluster.run_for(cluster.world().between(10ms, 100ms));
+        cluster.daemon(Node::A).start();
+        const auto stops = [&] { return works(cluster, Node::A, "IPaddr::10.0.0.17/24/eth0"); };
+        EXPECT_TRUE(cluster.run_until(stops, 600ms));
+        EXPECT_TRUE(cluster.run_until([&] { return cluster.holder(0) == Node::B; }, 60s));
+        EXPECT_TRUE(cluster.machine(Node::A).powered());
+    });
+}
+
+TEST(Killed, BeforeItKnowsThatItIsIsolatedTheSilenceCountsOn) {
+    over_seeds(30, alone_by_quorum(), [](Cluster& cluster) {
+        cluster.start_both();
+        cluster.machine(Node::A).ail("mysqld", that_takes(0s, 1s));
+        cluster.network().cut_all();
+        cluster.network().set_pings_reachable(Node::A, false);
+        cluster.run_for(2500ms);
+        kill_and_start(cluster, Node::A);
+        const auto knows = [&] { return cluster.daemon(Node::A).decided("Isolated") > 0; };
+        EXPECT_TRUE(cluster.run_until(knows, 2400ms));
+        EXPECT_TRUE(cluster.run_until([&] { return cluster.holder(0) == Node::B; }, 60s));
+        EXPECT_TRUE(cluster.machine(Node::A).powered());
+    });
+}
+
+// What an agent that is not there any more says of a group that ran is not that it is stopped.
+TEST(Killed, AndAnAgentIsGoneTheGroupIsClaimedUntilItIsKnown) {
+    Options options = without_disk();
+    options.exclusive = false;
+    over_seeds(20, options, [](Cluster& cluster) {
+        cluster.start_both();
+        cluster.daemon(Node::B).command(hb::Command::Verb::shutdown);
+        cluster.run_for(5s);
+        Ailment gone;
+        gone.missing = true;
+        cluster.machine(Node::A).ail("IPaddr", gone);
+        cluster.kill_daemon(Node::A);
+        cluster.machine(Node::A).kill_resource("mysqld");
+        cluster.run_for(10s);
+        cluster.daemon(Node::A).start();
+        cluster.daemon(Node::B).start();
+        cluster.run_for(60s);
+        EXPECT_EQ(cluster.machine(Node::B).starts(), 0u);
+        cluster.machine(Node::A).ailments().clear();
+        EXPECT_TRUE(cluster.settle(180s)) << cluster.unsettled();
+    });
+}
+
 // A lone survivor with a ping node that answers, long after the partner's death: a kill is no
 // reason to stop anything.
 TEST(Killed, OfALoneSurvivorThatReachesTheWorldStopsNothing) {

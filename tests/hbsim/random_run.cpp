@@ -394,8 +394,10 @@ void RandomRun::finish() {
         cluster_.run_for(31s);
     }
     attend();
-    // What an operator or a failed agent has moved stays where it is until somebody moves it again.
-    cluster_.expect_home(!moved_);
+    // What an operator or a failed start has moved stays where it is until somebody moves it again.
+    const bool gave_up =
+        std::ranges::any_of(kNodes, [this](Node node) { return cluster_.daemon(node).gave_up(); });
+    cluster_.expect_home(!moved_ && !gave_up);
     for (Time wait = 10s; wait < kSettleLimit / 2; wait += 10s) {
         for (const Node node : kNodes) {  // a stop that had begun ends only now
             world.after(wait, [this, node] { start_if_possible(node); });

@@ -156,6 +156,24 @@ TEST(FirstLook, IsAwaitedBeforeAnythingIsCertain) {
     EXPECT_EQ(times(bench.calls, "start mysqld"), 0);
 }
 
+// The daemon before this one had it in its file, and was stopping it. Until that has ended it is
+// claimed, and what has come of it is asked for.
+TEST(FirstLook, IsAlsoForAGroupThatComesWithAReloadWhileAnEarlierAgentWorksOnIt) {
+    hb::Start start = start_of();
+    start.agents.push_back({7, "httpd", hb::AgentOperation::stop});
+    Bench bench(settings_for("node-a"), start);
+    bench.bring_up("none");
+    const hb::Settings more = settings_for("node-a", "auto_failback on\n", kTwoHomes);
+    bench.step(hb::SettingsChanged{more.resources, more.policy});
+    bench.pass(Time{1000});
+    bench.calls.clear();
+    bench.said();
+    bench.step(hb::AgentDone{7, hb::AgentEnd::killed, 0, ""});
+    bench.pass(Time{1000});
+    EXPECT_EQ(times(bench.calls, "status httpd"), 1);
+    EXPECT_EQ(times(bench.said(), "resource local 1"), 1);
+}
+
 // We hear no more of a life than that it stops everything; the next one is another.
 TEST(UnknownLife, ThatWasLeavingIsForgottenWithTheNext) {
     Bench bench(settings_for("node-a", "auto_failback on\n", kTwoHomes, "takeover manual\n"));
