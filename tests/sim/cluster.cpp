@@ -191,9 +191,9 @@ void Cluster::move_metadata_to_end(Node node, std::size_t volume) {
     host(node).settle_layout(volume);
     if (side.new_layout && side.layout == *side.old_layout) {
         move_metadata(*side.disk, *side.old_layout, *side.new_layout);
-        host(node).settle_layout(volume);
         oracles_->metadata_moved(node, volume);
     }
+    host(node).forget_old_layout(volume);
 }
 
 AdminResult Cluster::resize(Node node, std::size_t volume) {

@@ -195,6 +195,37 @@ TEST_P(SimGrowthCrash, AtEachEffectLosesNothing) {
     }
 }
 
+// Seed sim_fenced 2200002549: the disk failed while it stored the sync UUID for what was added. The
+// peer heard of a resync from a node that had no disk any more.
+TEST_P(SimGrowthCrash, EachOperationThatFailsLosesTheDiskAlone) {
+    const Node victim = GetParam();
+    for (std::uint64_t n = 1; n < 100; ++n) {
+        SCOPED_TRACE("operation " + std::to_string(n));
+        TestCluster cluster(with_seed(n));
+        cluster.start_in_sync();
+        cluster.promote(Node::Alice);
+        grow_both(cluster);
+        const std::uint64_t before = cluster.disk(victim).operations();
+        cluster.disk(victim).fail_operation(n, EIO);
+        cluster.admin_begin(Node::Alice, engine::Resize{{0}});
+        cluster.run_for(2s);
+        const bool reached = cluster.disk(victim).operations() >= before + n;
+        cluster.disk(victim).heal();
+        if (cluster.disk_state(victim) == DiskState::Diskless) {
+            cluster.move_metadata_to_end(victim);
+            ASSERT_TRUE(cluster.attach(victim).ok());
+        }
+        ASSERT_TRUE(cluster.run_until_in_sync());
+        EXPECT_TRUE(cluster.resize(Node::Alice).ok());
+        ASSERT_TRUE(cluster.run_until_in_sync());
+        EXPECT_EQ(size_of(cluster, Node::Alice), size_of(cluster, Node::Bob));
+        cluster.check_convergence();
+        if (!reached || testing::Test::HasFailure()) {
+            return;
+        }
+    }
+}
+
 INSTANTIATE_TEST_SUITE_P(Nodes, SimGrowthCrash, testing::Values(Node::Alice, Node::Bob));
 
 }  // namespace

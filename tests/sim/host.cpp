@@ -113,6 +113,11 @@ void Host::settle_layout(std::size_t i) {
     }
 }
 
+void Host::forget_old_layout(std::size_t i) {
+    settle_layout(i);
+    finish_move(volumes_.at(i));
+}
+
 void Host::finish_move(Volume& volume) {
     if (volume.new_layout && volume.layout == *volume.new_layout) {
         volume.disk->set_metadata_start({volume.layout.usable_sectors});
@@ -124,8 +129,7 @@ void Host::finish_move(Volume& volume) {
 void Host::start(const engine::ResourceSettings& settings) {
     REQUIRE(engine_ == nullptr);
     for (std::size_t i = 0; i < volumes_.size(); ++i) {
-        settle_layout(i);
-        finish_move(volumes_[i]);  // what is left at the old place is nobody's any more
+        forget_old_layout(i);
     }
     ++incarnation_;
     world_.trace.add(world_.now(), node_, "process-starts", incarnation_);

@@ -73,6 +73,8 @@ public:
     void grow_disk(std::size_t volume, std::uint64_t size_bytes);
     // Looks where the metadata of a disk are that has grown.
     void settle_layout(std::size_t volume);
+    // It is about to be attached: what is left at an old place is nobody's any more.
+    void forget_old_layout(std::size_t volume);
 
     // A new process: engine without disks and connections.
     void start(const engine::ResourceSettings& settings);

@@ -134,6 +134,11 @@ void PeerDevice::become_source() {
 }
 
 void PeerDevice::advance_sync_source() {
+    const VolumeState& state = device_.state();
+    if (storing_sync_uuid_ &&
+        (state.disk < DiskState::Inconsistent || state.pdsk < DiskState::Inconsistent)) {
+        storing_sync_uuid_ = false;  // a resync of a growth: that one has no state of its own yet
+    }
     if (storing_sync_uuid_ && device_.store.durable(sync_generation_) && announcements_.empty()) {
         storing_sync_uuid_ = false;
         VolumeState next = device_.state();

@@ -122,6 +122,8 @@ base::Result<void> PeerDevice::on_sizes(const proto::Sizes& packet) {
         if (device_.attached() && !device_.detaching()) {
             device_.resizer.measure();
         }
+    } else if (!may_size && diskless && packet.c_size > current) {
+        device_.set_size(packet.c_size);  // it has grown; nothing of ours is to be moved
     } else if (!may_size && agreed > current && packet.c_size > current) {
         if (!may_grow()) {
             return base::Error{base::ErrorCode::Invalid,
