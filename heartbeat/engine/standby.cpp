@@ -175,10 +175,10 @@ void Standby::on_ended(const Node& from, const wire::Message& message) {
             end(false, why);
             break;
         case StandbyPhase::giving:
-            cancelled_ = !overlaps(theirs, which_);
+            cancelled_ = !overlaps(theirs, gave_);
             break;
         case StandbyPhase::done:
-            if (overlaps(theirs, which_)) {
+            if (overlaps(theirs, gave_) || gave_ == Hold::none) {
                 end(true, from.name + " runs the resources");
                 core_.holdings.report();
             } else {
@@ -196,8 +196,7 @@ void Standby::on_partner_stable(Hold theirs) {
         return;
     }
     const std::string& node = core_.members.partner()->name;
-    if (overlaps(theirs, which_)) {
-        unaware_.reset();
+    if (overlaps(theirs, gave_) || gave_ == Hold::none) {
         end(true, node + " runs the resources");
         core_.holdings.report();
         return;
@@ -210,7 +209,7 @@ void Standby::on_partner_stable(Hold theirs) {
 
 // They are stopped here, and the partner will not start them.
 void Standby::take_back(const std::string& why) {
-    const Hold which = which_;
+    const Hold which = gave_;
     core_.journal.decide("Taking back what the partner did not take",
                          fact("which", word_of(which)));
     end(false, why + "; they are started here again");
@@ -285,6 +284,7 @@ void Standby::on_accepted(Hold which) {
         fact("which", word_of(which)) + fact("hold", word_of(core_.holdings.hold())));
     phase_ = StandbyPhase::giving;
     timer_.clear();
+    gave_ = which & core_.holdings.hold();
     core_.holdings.release(which);
     core_.holdings.report(false, "standby");
     core_.groups.give(Purpose::standby_give, core_.groups.indexes(which));

@@ -97,6 +97,7 @@ private:
     Core& core_;
     StandbyPhase phase_ = StandbyPhase::idle;
     Hold which_ = Hold::none;  // from the giver's view
+    Hold gave_ = Hold::none;   // of that, what we held: `all` may be offered by who holds less
     Timer timer_;
     std::string id_;            // of the hand-over that is under way; empty: the original's
     bool failed_here_ = false;  // it is given since it could not be started

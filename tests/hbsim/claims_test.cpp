@@ -198,6 +198,7 @@ TEST(Handover, ThatAnOriginalHasForgottenIsTakenBack) {
     Options options = address_first("off");
     options.original_partner = true;
     options.fencing = true;
+    options.policy = "partition_policy gentle\n";
     over_seeds(10, options, [](Cluster& cluster) {
         cluster.expect_home(false);
         cluster.start_both();
