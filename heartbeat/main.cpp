@@ -2,6 +2,7 @@
 #include "base/log.h"
 #include "heartbeat/engine/hold.h"
 #include "heartbeat/options.h"
+#include "heartbeat/runtime/boot_timer.h"
 #include "heartbeat/runtime/configuration.h"
 #include "heartbeat/runtime/daemon.h"
 #include "heartbeat/runtime/detach.h"

@@ -41,8 +41,10 @@ Settings settings_of(const Configuration& configuration, const DaemonOptions& op
     return settings;
 }
 
+// The partner's clock goes on while this machine is suspended; what we know of its silence, and of
+// ours, must be counted by one that does, too.
 Time now() {
-    return std::chrono::duration_cast<Time>(std::chrono::steady_clock::now().time_since_epoch());
+    return boot_time();
 }
 
 Daemon::Daemon(DaemonOptions options,
@@ -54,7 +56,7 @@ Daemon::Daemon(DaemonOptions options,
       configuration_(std::move(configuration)),
       log_(log),
       engine_(settings_of(configuration_, options_), start),
-      timer_(io_),
+      timer_(io_, [this] { on_time(); }),
       signals_(io_, SIGTERM, SIGHUP, SIGUSR1),
       agents_(io_, agent_paths(options_), environment("init", ""), log),
       addresses_(io_,
@@ -216,15 +218,10 @@ void Daemon::post(Event::What what) {
 void Daemon::arm() {
     const auto wakeup = engine_.next_wakeup();
     if (!wakeup || ended_) {
-        timer_.cancel();
+        timer_.clear();
         return;
     }
-    timer_.expires_at(std::chrono::steady_clock::time_point(*wakeup));
-    timer_.async_wait([this](const boost::system::error_code& stopped) {
-        if (!stopped) {
-            on_time();
-        }
-    });
+    timer_.set(*wakeup);
 }
 
 // When the machine was busy and we are late, the partner's heartbeats are in the sockets: they are

@@ -10,6 +10,7 @@
 #include "heartbeat/engine/engine.h"
 #include "heartbeat/engine/heartbeat.h"
 #include "heartbeat/runtime/alarms.h"
+#include "heartbeat/runtime/boot_timer.h"
 #include "heartbeat/runtime/client_programs.h"
 #include "heartbeat/runtime/configuration.h"
 #include "heartbeat/runtime/control_server.h"
@@ -191,7 +192,7 @@ private:
     LogWriter& log_;
     boost::asio::io_context io_{1};
     Engine engine_;
-    boost::asio::steady_timer timer_;
+    BootTimer timer_;
     boost::asio::signal_set signals_;
     std::vector<Path> paths_;
     bool any_text_ = false;  // a medium wants the text form
@@ -228,7 +229,7 @@ private:
     ControlServer control_;
 };
 
-// Monotonic.
+// Monotonic, and goes on while the machine is suspended.
 Time now();
 
 Settings settings_of(const Configuration& configuration, const DaemonOptions& options);

@@ -247,10 +247,9 @@ void Daemon::write_life() {
     life_.hold = vitals.hold;
     life_.groups = std::move(vitals.groups);
     life_.given = std::move(vitals.given);
-    const Time here = boot_time() - now();
-    life_.heard = here + vitals.heard;
-    life_.heard_us = here + vitals.heard_us;
-    life_.stops_until = vitals.stops_until ? here + *vitals.stops_until : Time{0};
+    life_.heard = vitals.heard;
+    life_.heard_us = vitals.heard_us;
+    life_.stops_until = vitals.stops_until.value_or(Time{0});
     life_.partner = {vitals.partner, vitals.partner_generation, vitals.partner_sequence};
     heard_.note(life_.partner, now());
     if (const auto written = life_file_.write(life_); !written) {

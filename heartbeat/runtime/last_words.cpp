@@ -1,6 +1,7 @@
 #include "heartbeat/runtime/last_words.h"
 
 #include "heartbeat/engine/text.h"
+#include "heartbeat/runtime/boot_timer.h"
 #include "heartbeat/runtime/udp_sockets.h"
 
 #include <cstring>

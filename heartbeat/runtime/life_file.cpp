@@ -9,7 +9,6 @@
 #include <cerrno>
 #include <charconv>
 #include <cstring>
-#include <ctime>
 #include <fcntl.h>
 #include <functional>
 #include <map>
@@ -59,7 +58,7 @@ bool take(std::string_view word, Hold& hold) {
     return value.has_value();
 }
 
-std::string_view next_word(std::string_view& text) {
+std::string_view cut_word(std::string_view& text) {
     const std::size_t blank = text.find(' ');
     const std::string_view word = text.substr(0, blank);
     text.remove_prefix(blank == text.npos ? text.size() : blank + 1);
@@ -69,12 +68,12 @@ std::string_view next_word(std::string_view& text) {
 // PID STARTED OPERATION RESOURCE
 bool take(std::string_view line, RunningAgent& agent) {
     std::uint64_t pid = 0;
-    if (!take(next_word(line), pid) || pid == 0 || pid > 0x7fffffffu ||
-        !take(next_word(line), agent.process.started)) {
+    if (!take(cut_word(line), pid) || pid == 0 || pid > 0x7fffffffu ||
+        !take(cut_word(line), agent.process.started)) {
         return false;
     }
     agent.process.pid = static_cast<pid_t>(pid);
-    const std::string_view operation = next_word(line);
+    const std::string_view operation = cut_word(line);
     for (const auto known : {AgentOperation::start, AgentOperation::stop, AgentOperation::status}) {
         if (operation == name_of(known)) {
             agent.operation = known;
@@ -230,6 +229,7 @@ void inherit_touch(const std::optional<Life>& life,
     if (!life || life->boot != boot || life->node != node) {
         return;
     }
+    start.may_run = life->groups;
     if (life->heard > milliseconds{0}) {
         start.silence = std::max(milliseconds{0}, boot_time - life->heard);
         start.unheard = std::max(milliseconds{0}, boot_time - life->heard_us);
@@ -244,13 +244,6 @@ std::string boot_id() {
     std::string id = read_whole("/proc/sys/kernel/random/boot_id");
     id.resize(std::min(id.find('\n'), id.size()));
     return id;
-}
-
-// Goes on while the machine sleeps.
-std::chrono::milliseconds boot_time() {
-    timespec now{};
-    ::clock_gettime(CLOCK_BOOTTIME, &now);
-    return std::chrono::milliseconds(now.tv_sec * 1000 + now.tv_nsec / 1'000'000);
 }
 
 }  // namespace hb

@@ -85,6 +85,5 @@ void inherit_touch(const std::optional<Life>& life,
                    Start& start);
 
 std::string boot_id();
-std::chrono::milliseconds boot_time();
 
 }  // namespace hb

@@ -3,10 +3,11 @@
 
 import os
 import signal
+import struct
 import subprocess
 import time
 
-from duo import DEADTIME, Duo, SOON, expect, main, until
+from duo import DEADTIME, Duo, ROUTER, SOON, expect, main, until
 from power_switch import PowerSwitch, started_after
 
 SUCCESSOR_AFTER = 0.3  # as systemd does it: RestartSec and the start itself
@@ -216,6 +217,32 @@ def waiting_command_is_answered(work):
     until(lambda: not duo.b.processes("heartbeat"), 30, "the daemon does not end")
 
 
+def suspended(work):
+    """a machine that was suspended for longer than it announced, and comes back without a link: it stops what it holds at once,
+    before its partner's grace is over, although its monotonic clock says that no time has passed"""
+    keepalive, deadtime, away = 500, 4000, 7
+    duo = Duo(work, lambda own, peer: [f"ucast eth1 10.77.1.{peer}", f"ucast eth0 10.77.0.{peer}", f"ping {ROUTER}"],
+              policy="quorum_ping 1\n", keepalive=keepalive, deadtime=deadtime)
+    clock = f"{duo.shared}/suspended_ms"
+    with open(clock, "wb") as file:
+        file.write(struct.pack("=q", 0))
+    duo.a.run("env", f"LD_PRELOAD={os.path.dirname(duo.a.tool('cl_status'))}/stopped_clock.so", f"HB_SUSPENDED_MS={clock}", *duo.a.heartbeat(), seconds=20)
+    duo.holds(duo.a, SOON + deadtime / 1000, "the first node, alone")
+    duo.join(duo.b)
+    time.sleep(2 * keepalive / 1000)
+    began = time.monotonic()
+    duo.a.cables(False)
+    duo.a.signal("heartbeat", signal.SIGSTOP)
+    time.sleep(away)
+    with open(clock, "r+b") as file:
+        file.write(struct.pack("=q", int((time.monotonic() - began) * 1000)))
+    duo.a.signal("heartbeat", signal.SIGCONT)
+    until(lambda: not duo.a.exists("/run/service"), SOON, "node-a goes on as if nothing had been")
+    duo.until_alarm(duo.a, "stall", "stood still")
+    duo.holds(duo.b, SOON + SOON, "node-b takes over when the grace is over")
+    duo.check()
+
+
 def children_get_nothing(work):
     """an agent has no descriptor of the daemon's, and no process of it keeps a socket when it is killed"""
     duo = Duo(work)
@@ -235,4 +262,4 @@ def children_get_nothing(work):
 main(killed_and_succeeded, killed_and_succeeded_in_legacy_mode, killed_during_a_slow_start,
      killed_during_a_slow_start_and_nobody_comes, killed_and_nobody_comes, reload_that_would_end_it,
      restart_that_cannot_succeed, restart_is_put_off, fencing_by_a_reload, reset_at_work_outlives, reset_command_fails,
-     waiting_command_is_answered, children_get_nothing)
+     waiting_command_is_answered, suspended, children_get_nothing)
