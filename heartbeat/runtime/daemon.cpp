@@ -257,15 +257,20 @@ void Daemon::on_signal(int signal) {
     }
 }
 
-void Daemon::on_bytes(const Medium& medium, std::string_view bytes) {
+bool Daemon::on_bytes(const Medium& medium, std::string_view bytes) {
     auto message = wire::decode(bytes, configuration_.keys);
     if (!message) {
         counters_.refused(medium.description(), message.error(), now());
-        return;
+        return false;
     }
     counters_.received();
     on_client_answer(*message);
     step(Received{medium.name(), std::move(*message)});
+    return true;
+}
+
+void Daemon::on_flood(const Medium& medium, const std::string& what) {
+    log_.write(base::LogLevel::Warning, medium.description() + ": " + what);
 }
 
 // The signature was ours: a reply that carries another node's name is a forgery or a mix-up.

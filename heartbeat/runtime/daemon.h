@@ -120,7 +120,8 @@ private:
     void on_time();
     void wait_for_signal();
     void on_signal(int signal);
-    void on_bytes(const Medium& medium, std::string_view bytes) override;
+    bool on_bytes(const Medium& medium, std::string_view bytes) override;
+    void on_flood(const Medium& medium, const std::string& what) override;
     void on_medium_down(const Medium& medium, const std::string& why) override;
     void on_medium_up(const Medium& medium) override;
     void on_ping_answer(const std::string& node, std::string_view data);

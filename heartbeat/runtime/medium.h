@@ -38,7 +38,10 @@ public:
 class MediumEvents {
 public:
     virtual ~MediumEvents() = default;
-    virtual void on_bytes(const Medium& medium, std::string_view bytes) = 0;
+    // True: a node of ours has signed them.
+    virtual bool on_bytes(const Medium& medium, std::string_view bytes) = 0;
+    // Strangers flood it: what is done about that, for the log.
+    virtual void on_flood(const Medium& medium, const std::string& what) = 0;
     virtual void on_medium_down(const Medium& medium, const std::string& why) = 0;
     virtual void on_medium_up(const Medium& medium) = 0;
 };

@@ -3,6 +3,7 @@
 // twice a second.
 #pragma once
 
+#include "heartbeat/runtime/flood_gate.h"
 #include "heartbeat/runtime/link_state.h"
 #include "heartbeat/runtime/medium.h"
 #include "heartbeat/runtime/udp_sockets.h"
@@ -35,6 +36,8 @@ private:
     void close(const std::string& why);
     void look_after();
     void wait_for_bytes();
+    bool read_one();
+    void guard_against_floods();
 
     boost::asio::io_context& io_;
     UdpMediumConfig config_;
@@ -42,6 +45,9 @@ private:
     MediumEvents& events_;
     LinkState link_;
     boost::asio::steady_timer check_;
+    boost::asio::steady_timer pause_;
+    FloodGate gate_;
+    bool filtered_ = false;
     std::optional<UdpSockets> sockets_;
     std::optional<boost::asio::posix::stream_descriptor> receiving_;
     std::vector<char> buffer_;
