@@ -261,6 +261,36 @@ TEST(SimDiskFailure, ASourceKeepsWhatAFailedFlushHasOnlyLeftInTheCache) {
     });
 }
 
+// Seed sim_fenced 2200001583: the flush fails in the middle of a resync. What it was to cover
+// counts as different, on the source alone: the target has its copies, and they come back.
+TEST(SimDiskFailure, ASourceWhoseFlushFailsTakesBackWhatItsTargetHas) {
+    over_seeds(40, [](std::uint64_t seed) {
+        ClusterOptions options = with_seed(seed);
+        options.disk.on_io_error = engine::OnIoError::PassOn;
+        TestCluster cluster(options);
+        cluster.start_in_sync();
+        cluster.promote(Node::Alice);
+        cluster.cut_link();
+        cluster.run_for(20s);
+        cluster.random_writes(Node::Alice, 150, 100ms);
+        cluster.drain();
+        cluster.heal_link();
+        cluster.run_until([&] { return cluster.conn(Node::Alice) == ConnState::SyncSource; }, 10s);
+        cluster.random_writes(Node::Alice, 20, 20ms);
+        cluster.disk(Node::Alice).lose_next_flush();
+        cluster.run_for(seed * 1ms);
+        cluster.flush(Node::Alice);
+        cluster.run_for(100ms);
+        if (cluster.disk_state(Node::Alice) == DiskState::Diskless) {  // it was one of metadata
+            ASSERT_TRUE(cluster.attach(Node::Alice).ok());
+        }
+        ASSERT_TRUE(cluster.run_until_in_sync());
+        cluster.run_for(25s);
+        EXPECT_TRUE(cluster.disks_identical());
+        cluster.check_convergence();
+    });
+}
+
 // The flush of an attach fails: what it had marked by the log is shown by the cache alone, so the
 // next attach must not take it for stored and wipe the log.
 TEST(SimDiskFailure, AnAttachWritesAgainWhatAFailedOneHadMarked) {

@@ -166,6 +166,9 @@ public:
 
     std::optional<ResyncProgress> progress(io::Instant now) const;
 
+    // Everything was marked: not for the target, which has got some of it already.
+    void note_failed_flush();
+
 private:
     struct Announcement {
         MetaStore::Generation generation;
@@ -212,6 +215,7 @@ private:
     void note_progress();
     std::uint64_t bits_left() const;
     void finish_as_target();
+    void take_back_from_target();
     void finish_as_source();
     void report_done(std::uint64_t failed) const;
     void log_done(const char* what, std::uint64_t kib) const;
@@ -289,6 +293,7 @@ private:
     io::Instant paused_at_{};
     io::Duration paused_for_{};  // before the present pause
     std::uint64_t sync_total_bits_ = 0;
+    bool lost_some_as_source_ = false;  // by a flush that failed during the resync
     io::Instant last_bitmap_write_{};
     SyncMarks marks_;
 };

@@ -65,11 +65,12 @@ void PeerDevice::leave_resync() {
     storing_sync_uuid_ = starting_sync_ = false;
     before_resync_ = Handler::NotRun;
     finish_ = Finish::None;
+    lost_some_as_source_ = false;
 }
 
 // One of a resync that our disk has not outlived tells of what was there before.
 void PeerDevice::on_resync_write_acked(const proto::BlockAck& packet, bool ok) {
-    if (ok && device_.state().syncing()) {
+    if (source.keeps(packet.sector) && ok && device_.state().syncing()) {
         device_.mark_in_sync(packet.sector, packet.size);
     }
     core_.progress = true;
@@ -180,6 +181,8 @@ void PeerDevice::advance_end_as_source() {
     if (finish_ == Finish::Settling && device_.bitmap.count() == 0) {
         finish_ = Finish::Pinging;
         ping_serial_ = connection_.ping();
+    } else if (finish_ == Finish::Settling && core_.now >= settle_until_ && lost_some_as_source_) {
+        take_back_from_target();
     } else if (finish_ == Finish::Settling && core_.now >= settle_until_) {
         finish_ = Finish::None;
         connection_.drop(
@@ -193,8 +196,27 @@ void PeerDevice::advance_end_as_source() {
     }
 }
 
+void PeerDevice::note_failed_flush() {
+    const ConnState conn = device_.state().conn;
+    lost_some_as_source_ = conn == ConnState::SyncSource || conn == ConnState::PausedSyncS;
+    source.on_failed_flush();
+}
+
+// A flush that has failed meanwhile (on-io-error pass_on) has marked what may be lost, here alone:
+// the target has its copies of all that. The next handshake makes them ours.
+void PeerDevice::take_back_from_target() {
+    finish_as_source();
+    VolumeState next = device_.state();
+    next.disk = DiskState::Inconsistent;
+    device_.change_state(next);
+    device_.requests.on_disk_doubted();
+    connection_.drop(ConnState::NetworkFailure,
+                     "what a failed flush may have lost is copied back from the peer");
+}
+
 void PeerDevice::finish_as_source() {
     finish_ = Finish::None;
+    lost_some_as_source_ = false;
     GenerationIds ids = device_.ids();
     ids.clear_bitmap();
     device_.store.set_ids(ids);
@@ -324,6 +346,7 @@ void PeerDevice::finish_as_target() {
 }
 
 void PeerDevice::begin_progress(const char* role) {
+    lost_some_as_source_ = false;
     sync_started_ = last_bitmap_write_ = paused_at_ = core_.now;
     paused_for_ = {};
     sync_total_bits_ = device_.bitmap.count();

@@ -317,7 +317,24 @@ void ResyncSource::stop() {
     active_.clear();
     active_bytes_ = 0;
     reading_.clear();
+    replied_.clear();
     ++serial_;
+}
+
+void ResyncSource::on_failed_flush() {
+    for (auto& [sector, kept] : replied_) {
+        kept = false;
+    }
+}
+
+bool ResyncSource::keeps(base::Sector sector) {
+    const auto found = replied_.find(sector);
+    if (found == replied_.end()) {
+        return true;
+    }
+    const bool kept = found->second;
+    replied_.erase(found);
+    return kept;
 }
 
 base::Result<void> ResyncSource::on_request(const proto::BlockReq& request) {
@@ -391,8 +408,8 @@ void ResyncSource::write_back(const DiskTicket& ticket) {
 
 void ResyncSource::on_disk_done(const DiskTicket& ticket, int error) {
     const auto found = active_.find(ticket.key);
+    const bool read = ticket.op.kind == io::DiskOp::Kind::Read;
     if (rewriting_.contains(ticket.op.sector, ticket.key)) {
-        const bool read = ticket.op.kind == io::DiskOp::Kind::Read;
         if (read && error == 0 && found != active_.end() && device_.local_usable()) {
             return write_back(ticket);
         }
@@ -409,6 +426,7 @@ void ResyncSource::on_disk_done(const DiskTicket& ticket, int error) {
             refuse(request);
         } else {
             device_.counters.sent += request.size / base::kSectorBytes;
+            replied_[request.sector] = !read || !device_.doubts_its_cache();
             device_.peer_connection().send(proto::Command::RsDataReply,
                                            device_.number(),
                                            proto::Data{request.sector, request.block_id, 0, 0},

@@ -143,6 +143,12 @@ public:
 
     std::uint64_t bytes_being_read() const { return active_bytes_; }
 
+    // A flush has failed: what was sent before may be on the target's disk alone.
+    void on_failed_flush();
+
+    // The target has written the block. False: ours may have lost it since, and it stays marked.
+    bool keeps(base::Sector sector);
+
     // The target has asked for a block of this resync.
     bool was_asked() const { return was_asked_; }
 
@@ -160,6 +166,7 @@ private:
     Ranges<std::uint64_t> rewriting_;
     std::map<std::uint64_t, proto::BlockReq> active_;
     std::uint64_t active_bytes_ = 0;
+    std::map<base::Sector, bool> replied_;  // not acknowledged yet -> ours is as good
     std::uint64_t next_key_ = 1;
     std::uint64_t serial_ = 0;
     bool was_asked_ = false;

@@ -395,6 +395,12 @@ void Requests::on_disk_doubted() {
     core_.progress = true;
 }
 
+void Requests::on_failed_flush() {
+    for (auto& [key, write] : writes_) {
+        write.local_doubted = true;
+    }
+}
+
 WriteLegs Requests::legs_of(const Write& write) const {
     return {.protocol = write.protocol,
             .flush = is_flush(write),
@@ -523,7 +529,7 @@ void Requests::settle_bits(const Write& write) {
     if (write.local_failed || !peer_has_it) {
         device_.mark_out_of_sync(write.app.sector, write.app.length);
         keep_marked(write.app);
-    } else if (write.net == PeerLeg::InSync) {
+    } else if (write.net == PeerLeg::InSync && !write.local_doubted) {
         device_.mark_in_sync(write.app.sector, write.app.length);
     }
 }

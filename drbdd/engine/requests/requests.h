@@ -58,6 +58,8 @@ public:
     // Our copy is not what it was. Until the peer knows that, its word alone completes no write:
     // were we to crash before, our disk would pass for the newer one when it comes back.
     void on_disk_doubted();
+    // Everything was marked: what is under way takes no mark back.
+    void on_failed_flush();
     // The peer has begun the generation in which we write without a disk.
     void on_generation_known();
 
@@ -101,6 +103,7 @@ private:
         bool local = false;
         bool local_pending = false;
         bool local_failed = false;
+        bool local_doubted = false;                             // by a flush that failed after it
         PeerLeg net = PeerLeg::None;                            // changed by set_net()
         ReplicationProtocol protocol = ReplicationProtocol::C;  // that it was sent under
         bool in_sync = false;                                   // entered in in_sync_

@@ -386,6 +386,8 @@ void Device::flush_failed(const std::string& what) {
     if (disk.accepts()) {  // pass_on
         peer_writes_.take_back(*this);
         store.start_full_sync(true);
+        peer.note_failed_flush();
+        requests.on_failed_flush();
     }
 }
 
