@@ -164,7 +164,7 @@ std::span<const OptionSpec> net_options() {
         boolean("use-rle"),
         number("socket-check-timeout", 0, 300),
         // Not in 8.4's net section, but files for 9 have it there.
-        except(choice("fencing", kFencing), "resource-and-stonith"),
+        choice("fencing", kFencing),
         // Of 9 alone.
         only(text("transport"), "tcp"),
         moot(boolean("allow-remote-read"), "yes", kLocalFirst),
@@ -184,7 +184,7 @@ std::span<const OptionSpec> disk_options() {
         number("size", 0, std::uint64_t{1} << 41, 's'),
         moot(number("max-bio-bvecs", 0, 128), "0", "the kernel splits requests as it needs to"),
         choice("on-io-error", words<OnIoError>()),
-        except(choice("fencing", kFencing), "resource-and-stonith"),
+        choice("fencing", kFencing),
         boolean("disk-barrier"),
         boolean("disk-flushes"),
         moot(boolean("disk-drain"), "yes", "the writes of an epoch are always waited for"),
@@ -204,7 +204,7 @@ std::span<const OptionSpec> disk_options() {
         number("c-fill-target", 0, 1048576, 's'),
         number("c-max-rate", 250, kMaxRate, 'k'),
         number("c-min-rate", 0, kMaxRate, 'k'),
-        moot(number("disk-timeout", 0, 6000), "0", "a disk that hangs is waited for"),
+        number("disk-timeout", 0, 6000),
         moot(choice("read-balancing", kReadBalancing), "prefer-local", kLocalFirst),
         moot(number("rs-discard-granularity", 0, 1048576),
              "0",
@@ -220,7 +220,7 @@ std::span<const OptionSpec> disk_options() {
 std::span<const OptionSpec> resource_options() {
     static const OptionSpec kOptions[] = {
         text("cpu-mask", kMaxCpuMask),
-        only(choice("on-no-data-accessible", kOnNoData), "io-error"),
+        choice("on-no-data-accessible", kOnNoData),
         // Of 9 alone.
         moot(boolean("auto-promote"), "no", "promote with 'drbdadm primary', as in 8.4"),
         moot(number("auto-promote-timeout", 0, 600), "20", kOneWriter),

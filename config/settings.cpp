@@ -21,7 +21,8 @@ constexpr std::string_view kAfterSb1Pri[] = {
 constexpr std::string_view kAfterSb2Pri[] = {
     "disconnect", "violently-as0p", "call-pri-lost-after-sb"};
 constexpr std::string_view kRrConflict[] = {"disconnect", "violently", "call-pri-lost"};
-constexpr std::string_view kFencing[] = {"dont-care", "resource-only"};
+constexpr std::string_view kFencing[] = {"dont-care", "resource-only", "resource-and-stonith"};
+constexpr std::string_view kOnNoData[] = {"io-error", "suspend-io"};
 constexpr std::string_view kOnIoError[] = {"pass_on", "call-local-io-error", "detach"};
 
 }  // namespace
@@ -54,6 +55,11 @@ std::span<const std::string_view> words<RrConflict>() {
 template <>
 std::span<const std::string_view> words<Fencing>() {
     return kFencing;
+}
+
+template <>
+std::span<const std::string_view> words<OnNoData>() {
+    return kOnNoData;
 }
 
 template <>

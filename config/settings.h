@@ -41,8 +41,9 @@ enum class AfterSb2Pri { Disconnect, ViolentlyAs0p, CallPriLostAfterSb };
 
 enum class RrConflict { Disconnect, Violently, CallPriLost };
 
-// resource-and-stonith is refused by the parser.
-enum class Fencing { DontCare, ResourceOnly };
+enum class Fencing { DontCare, ResourceOnly, ResourceAndStonith };
+
+enum class OnNoData { IoError, SuspendIo };
 
 enum class OnIoError { PassOn, CallLocalIoError, Detach };
 
@@ -63,6 +64,8 @@ template <>
 std::span<const std::string_view> words<Fencing>();
 template <>
 std::span<const std::string_view> words<OnIoError>();
+template <>
+std::span<const std::string_view> words<OnNoData>();
 
 template <typename E>
 std::string_view word(E value) {
@@ -112,6 +115,7 @@ struct DiskSettings {
     std::uint32_t c_fill_target_sectors = 100;
     std::optional<std::uint32_t> c_max_rate_kib;  // KiB/s; unset: not in the file (DRBD: 102400)
     std::uint32_t c_min_rate_kib = 250;           // KiB/s; 0: never give way to the application
+    Deciseconds disk_timeout{0};                  // 0: a disk that hangs is waited for
 
     bool operator==(const DiskSettings&) const = default;
 };
@@ -171,6 +175,7 @@ void for_each_disk_option(Disk& disk, Visit&& visit) {
     visit("c-fill-target", disk.c_fill_target_sectors);
     visit("c-max-rate", disk.c_max_rate_kib);
     visit("c-min-rate", disk.c_min_rate_kib);
+    visit("disk-timeout", disk.disk_timeout);
 }
 
 template <typename Startup, typename Visit>
@@ -186,6 +191,7 @@ void for_each_startup_option(Startup& startup, Visit&& visit) {
 template <typename Resource, typename Visit>
 void for_each_resource_option(Resource& resource, Visit&& visit) {
     visit("cpu-mask", resource.cpu_mask);
+    visit("on-no-data-accessible", resource.on_no_data);
 }
 
 enum class AddressFamily { Ipv4, Ipv6 };
@@ -231,6 +237,7 @@ struct ResourceSettings {
     Address address;
     Address peer_address;
     std::string cpu_mask;  // hexadecimal; empty: all processors
+    OnNoData on_no_data = OnNoData::IoError;
     NetSettings net;
     StartupSettings startup;
     std::vector<VolumeSettings> volumes;          // ascending by number, at least one

@@ -25,17 +25,31 @@ std::string protocol_letter(std::uint32_t agreed) {
     return agreed >= 1 && agreed <= 3 ? std::string(1, static_cast<char>('A' + agreed - 1)) : "";
 }
 
-std::string resync_suspended(const engine::VolumeState& state) {
+// "user,fencing": the words that hold; "no": none does.
+std::string suspended_by(std::initializer_list<std::pair<bool, const char*>> words) {
     std::string text;
-    const auto add = [&text](bool set, const char* word) {
-        if (set) {
+    for (const auto& [holds, word] : words) {
+        if (holds) {
             text += (text.empty() ? "" : ",") + std::string(word);
         }
-    };
-    add(state.user_isp, "user");
-    add(state.peer_isp, "peer");
-    add(state.aftr_isp, "dependency");
+    }
     return text.empty() ? "no" : text;
+}
+
+std::string resync_suspended(const engine::VolumeState& state) {
+    return suspended_by(
+        {{state.user_isp, "user"}, {state.peer_isp, "peer"}, {state.aftr_isp, "dependency"}});
+}
+
+// Of the resource, as DRBD tells it: one of its volumes is enough.
+std::string suspended(const engine::ResourceStatus& status) {
+    engine::VolumeState any;
+    for (const engine::VolumeStatus& volume : status.volumes) {
+        any.susp |= volume.state.susp;
+        any.susp_nod |= volume.state.susp_nod;
+        any.susp_fen |= volume.state.susp_fen;
+    }
+    return suspended_by({{any.susp, "user"}, {any.susp_nod, "no-data"}, {any.susp_fen, "fencing"}});
 }
 
 // Empty without an attached disk.
@@ -70,7 +84,7 @@ control::DeviceStatus device_view(const engine::VolumeStatus& status,
     device.upper_pending = status.upper_pending;
     device.lower_pending = status.lower_pending;
     device.al_suspended = status.al_suspended;
-    device.blocked = status.state.susp ? "upper" : "no";
+    device.blocked = status.state.frozen() ? "upper" : "no";
     device.held_back_by = status.held_back_by != nullptr ? status.held_back_by : "";
     device.current_uuid = base::hex64(status.current_uuid);
     device.generations = generations_view(status);
@@ -141,10 +155,8 @@ control::ResourceStatus status_view(const runtime::ResourceSnapshot& snapshot) {
         connection.ap_in_flight_sectors += volume.ap_in_flight_sectors;
         connection.rs_in_flight_sectors += volume.rs_in_flight_sectors;
         view.degraded = view.degraded || volume.was_alone;
-        if (volume.state.susp) {
-            view.suspended = "user";
-        }
     }
+    view.suspended = suspended(status);
     view.connections.push_back(std::move(connection));
     return view;
 }

@@ -150,6 +150,7 @@ int run_step(Context& context,
     switch (step.kind) {
         case Kind::ResourceOptions:
             settings.cpu_mask = wanted.cpu_mask;
+            settings.on_no_data = wanted.on_no_data;
             return change_options(context,
                                   target,
                                   settings,
@@ -238,7 +239,7 @@ std::vector<AdjustStep> adjust_steps(const config::ResourceSettings& running,
                                      const control::ResourceStatus& status,
                                      const AdjustScope& scope) {
     std::vector<AdjustStep> steps;
-    if (running.cpu_mask != wanted.cpu_mask) {
+    if (running.cpu_mask != wanted.cpu_mask || running.on_no_data != wanted.on_no_data) {
         steps.push_back({Kind::ResourceOptions, 0});
     }
     for (std::size_t index = 0; scope.disk && index < wanted.volumes.size(); ++index) {

@@ -117,6 +117,7 @@ int resource_options(Context& context, const Target& target) {
                   [&](config::ResourceSettings& settings) {
                       if (context.line.set_defaults) {
                           settings.cpu_mask.clear();
+                          settings.on_no_data = {};
                       }
                       config::apply_options(settings, context.line.options);
                   });

@@ -269,6 +269,7 @@ int resource_options(const Arguments& arguments, cli::Client& client) {
     }
     if (arguments.set_defaults) {
         settings->cpu_mask.clear();
+        settings->on_no_data = {};
     }
     config::apply_options(*settings, arguments.options);
     return send(client, Command::Options, std::move(*settings), arguments.operands[0]);

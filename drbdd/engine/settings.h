@@ -52,6 +52,8 @@ struct DiskSettings {
     bool disk_flushes = true;
     bool md_flushes = true;
     std::uint64_t size_sectors = 0;  // explicit `size`, 0: none
+    // A disk that has not answered for so long is given up; zero: it is waited for.
+    io::Duration disk_timeout = io::Duration::zero();
     // Resync speed. Without a rate of the user's the resync takes what the application leaves over.
     bool resync_rate_fixed = false;       // c-plan-ahead 0: resync_rate is what is used
     std::uint32_t resync_rate_kib = 250;  // KiB/s
@@ -71,8 +73,11 @@ struct VolumeSettings {
 struct ResourceSettings {
     std::string name;
     Fencing fencing = Fencing::DontCare;
+    OnNoData on_no_data = OnNoData::IoError;
     NetSettings net;
     std::vector<VolumeSettings> volumes;  // ascending by number
+
+    FreezePolicy freeze_policy() const { return {fencing, on_no_data}; }
 
     StatePolicy state_policy() const { return {fencing, !net.verify_alg.empty()}; }
 };

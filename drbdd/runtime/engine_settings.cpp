@@ -2,6 +2,7 @@
 
 #include "base/require.h"
 
+#include <algorithm>
 #include <chrono>
 #include <cstddef>
 
@@ -95,6 +96,18 @@ engine::OnIoError on_io_error(config::OnIoError value) {
     REQUIRE(false);
 }
 
+engine::Fencing fencing(config::Fencing value) {
+    switch (value) {
+        case config::Fencing::DontCare:
+            return engine::Fencing::DontCare;
+        case config::Fencing::ResourceOnly:
+            return engine::Fencing::ResourceOnly;
+        case config::Fencing::ResourceAndStonith:
+            return engine::Fencing::ResourceAndStonith;
+    }
+    REQUIRE(false);
+}
+
 engine::NetSettings net_settings(const config::NetSettings& from) {
     engine::NetSettings net;
     net.protocol = protocol(from.protocol);
@@ -130,6 +143,7 @@ engine::DiskSettings disk_settings(const config::DiskSettings& from) {
     disk.disk_flushes = from.disk_flushes || from.disk_barrier;
     disk.md_flushes = from.md_flushes;
     disk.size_sectors = from.size_sectors;
+    disk.disk_timeout = from.disk_timeout;
     disk.resync_rate_fixed = from.c_plan_ahead.count() == 0;
     disk.resync_rate_kib = from.resync_rate_kib;
     disk.c_plan_ahead = deciseconds(from.c_plan_ahead);
@@ -166,12 +180,15 @@ engine::ResourceSettings engine_settings(const config::ResourceSettings& setting
     engine::ResourceSettings result;
     result.name = settings.name;
     result.net = net_settings(settings.net);
-    bool fenced = settings.net.fencing == config::Fencing::ResourceOnly;
+    config::Fencing strictest = settings.net.fencing;
     for (const config::VolumeSettings& volume : settings.volumes) {
-        fenced = fenced || volume.options.fencing == config::Fencing::ResourceOnly;
+        strictest = std::max(strictest, volume.options.fencing);
         result.volumes.push_back({{volume.number}, volume.minor, disk_settings(volume.options)});
     }
-    result.fencing = fenced ? engine::Fencing::ResourceOnly : engine::Fencing::DontCare;
+    result.fencing = fencing(strictest);
+    result.on_no_data = settings.on_no_data == config::OnNoData::SuspendIo
+                            ? engine::OnNoData::SuspendIo
+                            : engine::OnNoData::IoError;
     return result;
 }
 

@@ -55,6 +55,7 @@ config::ResourceSettings with_options_of(config::ResourceSettings running,
                                          const config::ResourceSettings& wanted) {
     take_surroundings(running, wanted);
     running.cpu_mask = wanted.cpu_mask;
+    running.on_no_data = wanted.on_no_data;
     running.net = wanted.net;
     for (std::size_t index = 0; index < running.volumes.size(); ++index) {
         running.volumes[index].options = wanted.volumes[index].options;

@@ -204,6 +204,8 @@ AdminResult Cluster::suspend_io(Node node, bool suspended, std::size_t volume) {
     const Suspension one{node, volume, host(node).incarnation()};
     if (!suspended) {
         std::erase(suspensions_, one);
+        resumed_.push_back(one);
+        must_freeze_[index(node)].erase(volume);
     }
     const engine::VolumeNumber number{static_cast<std::uint16_t>(volume)};
     const AdminResult result = admin(node, engine::SuspendIo{number, suspended});
@@ -432,7 +434,8 @@ void Cluster::check_patience() {
     }
     next_patience_check_ = world_.now() + 100ms;
     for (auto& [id, request] : open_) {
-        if (suspended(request.node, request.volume)) {
+        if (suspended(request.node, request.volume) ||
+            must_freeze_[index(request.node)].contains(request.volume)) {
             request.waits_since = world_.now();  // patience begins again when the I/O goes on
         }
         if (world_.now() - request.waits_since > request_limit) {
@@ -517,6 +520,9 @@ void Cluster::check_convergence(io::Duration limit) {
         }
         oracles_->history(i).settled();
         for (const Node node : kNodes) {
+            if (status(node, i).state.frozen() && !suspended(node, i)) {
+                world_.fail(std::string(name(node)) + " is frozen although all is well");
+            }
             const auto lost = lost_acked_writes(node, i);
             if (!lost.empty()) {
                 world_.fail(base::format(

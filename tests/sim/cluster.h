@@ -202,6 +202,11 @@ public:
     io::Duration before_resync_time{};
     std::function<std::optional<int>(Node, engine::VolumeNumber)> before_resync_exit_code;
 
+    std::size_t handlers_run(const std::string& handler) const {
+        const auto found = handlers_.find(handler);
+        return found == handlers_.end() ? 0 : found->second;
+    }
+
     // --- Time ---
     void run_for(io::Duration duration);
     bool run_until(const std::function<bool()>& condition, io::Duration limit);
@@ -273,6 +278,8 @@ private:
     };
 
     bool suspended(Node node, std::size_t volume);
+    bool must_wait(Node node, std::size_t volume) const;
+    void note_frozen(Node node);
     void check_suspension(Node node, const OpenRequest& request, int error);
     engine::ResourceSettings make_settings() const;
     RequestNumber issue(
@@ -316,7 +323,10 @@ private:
     std::uint64_t load_ = 0;     // that goes on
     std::map<RequestNumber, OpenRequest> open_;
     std::map<RequestNumber, int> results_;
+    std::map<std::string, std::size_t> handlers_;  // how often
     std::vector<Suspension> suspensions_;
+    std::vector<Suspension> resumed_;                   // by a person, whatever it waited for
+    std::array<std::set<std::size_t>, 2> must_freeze_;  // after the last step
     std::uint64_t failed_requests_ = 0;
     std::map<std::uint64_t, OpenAdmin> open_admin_;
     std::map<std::uint64_t, AdminResult> answers_;

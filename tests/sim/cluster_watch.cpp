@@ -45,10 +45,45 @@ bool Cluster::suspended(Node node, std::size_t volume) {
     return std::find(suspensions_.begin(), suspensions_.end(), one) != suspensions_.end();
 }
 
+// A Primary that does not know what its peer does, or has no good data: by its own word on the two
+// disks, which only the handler, the peer, a disk or a person changes.
+bool Cluster::must_wait(Node node, std::size_t volume) const {
+    const Host& at = host(node);
+    const engine::ResourceSettings& own = own_settings[index(node)].value_or(settings);
+    const bool fenced = own.fencing == engine::Fencing::ResourceAndStonith;
+    const bool waits = own.on_no_data == engine::OnNoData::SuspendIo;
+    if (!at.running() || (!fenced && !waits)) {
+        return false;
+    }
+    const engine::VolumeState state = at.status().volumes.at(volume).state;
+    const bool alone = state.conn < ConnState::Connected && state.pdsk > DiskState::Outdated;
+    const bool no_data = state.disk < DiskState::UpToDate && state.pdsk < DiskState::UpToDate;
+    return state.role == Role::Primary &&
+           ((fenced && alone && state.disk == DiskState::UpToDate) || (waits && no_data));
+}
+
+void Cluster::note_frozen(Node node) {
+    for (std::size_t i = 0; i < options_.volumes; ++i) {
+        const Suspension one{node, i, host(node).incarnation()};
+        if (!must_wait(node, i)) {
+            std::erase(resumed_, one);
+            must_freeze_[index(node)].erase(i);
+        } else if (std::find(resumed_.begin(), resumed_.end(), one) != resumed_.end()) {
+            must_freeze_[index(node)].erase(i);
+        } else {
+            must_freeze_[index(node)].insert(i);
+        }
+    }
+}
+
 // Who is not Primary is refused at once.
 void Cluster::check_suspension(Node node, const OpenRequest& request, int error) {
     if (error != EROFS && suspended(node, request.volume)) {
         world_.fail(std::string(name(node)) + " answers a request although its I/O is suspended");
+    }
+    if (error != EROFS && must_freeze_[index(node)].contains(request.volume) &&
+        must_wait(node, request.volume)) {
+        world_.fail(std::string(name(node)) + " answers a request that has to wait");
     }
 }
 
@@ -142,6 +177,7 @@ void Cluster::on_admin_still_running(Node node, const engine::AdminStillRunning&
 }
 
 void Cluster::on_handler(Node node, const engine::RunHandler& handler) {
+    ++handlers_[handler.name];
     if (handler.name == "before-resync-target") {
         before_resync(node, handler);
     } else if (handler.report) {
@@ -316,12 +352,14 @@ void Cluster::check_that_it_was_asked_for(Node node) {
 void Cluster::on_step_done(Node node) {
     check_that_it_was_asked_for(node);
     note_promotion(node);
+    note_frozen(node);
     oracles_->after_step(node);
 }
 
 void Cluster::on_process_gone(Node node) {
     was_primary_[index(node)] = false;
     had_disk_[index(node)].clear();
+    must_freeze_[index(node)].clear();
     just_done_[index(node)].clear();
     const bool receiving = std::exchange(receiving_[index(node)], false);
     for (auto it = open_.begin(); it != open_.end();) {

@@ -69,6 +69,10 @@ ClusterOptions RandomRun::draw_options(base::Prng& chance, Variant variant, Spac
     }
     if (variant == Variant::Fenced) {
         options.fencing = engine::Fencing::ResourceOnly;
+        base::Prng strictness(~options.seed ^ 0x5a5a);  // of a source of its own
+        if (strictness.chance(0.5) && space != Space::First) {
+            options.fencing = engine::Fencing::ResourceAndStonith;
+        }
     }
     if (space != Space::First) {
         widen(options, chance);
@@ -85,6 +89,9 @@ RandomRun::RandomRun(std::uint64_t seed, bool verbose, const std::string& space,
       cluster_(options_),
       verify_chance_(~seed) {
     cluster_.world().trace.set_verbose(verbose);
+    if (base::Prng(~seed ^ 0xda7a).chance(0.3) && space_ != Space::First) {
+        cluster_.settings.on_no_data = engine::OnNoData::SuspendIo;
+    }
     may_split_ = chance_.chance(0.2) && variant == Variant::Plain;
 }
 
@@ -373,6 +380,11 @@ void RandomRun::resolve_split_brain() {
     }
     cluster_.run_for(1s);
     for (const Node node : kNodes) {
+        for (std::size_t i = 0; i < volumes_; ++i) {
+            if (cluster_.host(node).running() && cluster_.status(node, i).state.frozen()) {
+                cluster_.suspend_io(node, false, i);
+            }
+        }
         cluster_.demote(node);
     }
     attach_missing();  // an attach is refused while the peer's history does not fit

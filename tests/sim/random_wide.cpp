@@ -113,6 +113,11 @@ void RandomRun::widen(ClusterOptions& options, base::Prng& chance) {
     }
     constexpr const char* kDigests[] = {"", "crc32c", "crc32c", "sha1", "xxhash64"};
     options.net.verify_alg = any_of(placement, kDigests);
+    constexpr io::Duration kTimeouts[] = {2s, 2s, 5s, 30s};
+    const io::Duration timeout = any_of(placement, kTimeouts);
+    if (placement.chance(0.25)) {
+        options.disk.disk_timeout = timeout;
+    }
     constexpr io::Duration kSlow[] = {100ms, 400ms, 1500ms};
     const io::Duration slow = any_of(chance, kSlow);
     if (chance.chance(0.1)) {
@@ -208,7 +213,10 @@ void RandomRun::act_on_pause(Node node) {
         return;
     }
     if (chance_.chance(0.3)) {
-        cluster_.suspend_io(node, paused, volume);
+        // Nobody lets go on what waits for the verdict on a peer: that would split the pair.
+        if (paused || !cluster_.status(node, volume).state.susp_fen) {
+            cluster_.suspend_io(node, paused, volume);
+        }
     } else {
         cluster_.pause_sync(node, paused, volume);
     }

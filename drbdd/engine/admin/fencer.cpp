@@ -32,6 +32,10 @@ bool connection_is_back(const Device& device) {
     return device.state().conn >= ConnState::WFReportParams;
 }
 
+bool is_frozen(const Device& device) {
+    return device.state().susp_fen;
+}
+
 bool peer_is_in_sync(const Device& device) {
     return device.state().conn == ConnState::Connected &&
            device.state().pdsk == DiskState::UpToDate;
@@ -60,7 +64,8 @@ void Fencer::on_done(int exit_code) {
     REQUIRE(running_);
     running_ = false;
     core_.progress = true;
-    if (volumes_.any(connection_is_back)) {
+    // Also one that has come and gone since: its word is of the time before.
+    if (volumes_.any(connection_is_back) || peer_lost_) {
         log(base::LogLevel::Info,
             "Ignoring fence-peer exit code: the connection is established again");
         return;
@@ -79,14 +84,22 @@ void Fencer::on_done(int exit_code) {
         case kPeerPrimary:
             log(base::LogLevel::Warning,
                 "fence-peer helper returned 6 (peer is active): peer is primary, outdating myself");
-            return outdate_ourselves();
+            outdate_ourselves();
+            break;
         case kPeerStonithed:
             log(base::LogLevel::Info, "fence-peer helper returned 7 (peer was stonithed)");
+            if (core_.settings.fencing != Fencing::ResourceAndStonith) {
+                log(base::LogLevel::Error, "fence-peer() = 7 && fencing != Stonith !!!");
+            }
             return set_peer_disk(DiskState::Outdated);
         default:
             log(base::LogLevel::Error,
                 base::format("fence-peer helper broken, returned %d: is the handler configured?",
                              exit_code));
+    }
+    if (volumes_.any(is_frozen)) {
+        log(base::LogLevel::Error,
+            "I/O stays frozen until the peer is back, or 'drbdadm resume-io'");
     }
 }
 

@@ -14,7 +14,7 @@ class Fencer {
 public:
     Fencer(Core& core, const Volumes& volumes) : core_(core), volumes_(volumes) {}
 
-    // The connection was lost. A Primary goes on writing while the handler runs.
+    // The connection was lost. A Primary goes on writing while the handler runs, or is frozen.
     void on_peer_lost() { peer_lost_ = true; }
 
     // Starts the handler; running() until on_done().

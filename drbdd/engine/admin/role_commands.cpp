@@ -260,7 +260,7 @@ public:
 
     std::string why_not() const override {
         const auto suspended = [](const Device& device) {
-            return device.state().susp && !device.requests.idle();
+            return device.state().frozen() && !device.requests.idle();
         };
         if (volumes().any(suspended)) {
             return "I/O on " + volumes().names_where(suspended) +

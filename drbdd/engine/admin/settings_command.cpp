@@ -18,6 +18,7 @@ public:
         }
         connection().change_settings(settings_.net);
         core().settings.fencing = settings_.fencing;
+        core().settings.on_no_data = settings_.on_no_data;
         for (const VolumeSettings& volume : settings_.volumes) {
             if (Device* device = volumes().find(volume.number)) {
                 device->change_settings(volume);

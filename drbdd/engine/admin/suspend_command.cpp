@@ -18,6 +18,9 @@ public:
         }
         VolumeState next = device->state();
         next.susp = what_.suspended;
+        if (!what_.suspended) {
+            next.susp_nod = next.susp_fen = false;  // whatever it waits for
+        }
         device->change_state(next);
         return Answer::success();
     }

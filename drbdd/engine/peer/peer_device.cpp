@@ -76,7 +76,20 @@ void PeerDevice::announce_sync_param() {
     announce(proto::Command::SyncParam89, encoded(parameters));
 }
 
+// Frozen applications have heard nothing since the contact was lost, and the current identifier is
+// still that of both. What was on its way then may be on one disk alone: as after a crash of a
+// Primary, which is how the peer is told, the marked blocks are copied (5.3, rule 41). Early
+// versions of 8.4 do not know that.
+void PeerDevice::note_unrotated() {
+    tells_unrotated_ = device_.freezer.owes_generation() && device_.freezer.in_doubt();
+    if (tells_unrotated_ && !connection_.has(proto::kFeatureWsame)) {
+        tells_unrotated_ = false;
+        device_.freezer.begin_owed_generation();
+    }
+}
+
 void PeerDevice::send_parameters() {
+    note_unrotated();
     told_verify_alg_ = core_.settings.net.verify_alg;
     announce_sync_param();
     announce_sizes();
@@ -144,7 +157,7 @@ proto::Uuids PeerDevice::own_uuids() const {
     if (connection_.discard_my_data()) {
         uuids.flags |= proto::kUuidDiscardMyData;
     }
-    if (device_.lineage().crashed_primary()) {
+    if (device_.lineage().crashed_primary() || (tells_unrotated_ && !left_handshake_)) {
         uuids.flags |= proto::kUuidCrashedPrimary;
     }
     if (device_.state().disk == DiskState::Negotiating &&

@@ -181,6 +181,7 @@ private:
     void announce(proto::Command command, std::vector<std::uint8_t> body);
     std::deque<Announcement>::const_iterator unsent_request() const;
     proto::Uuids own_uuids() const;
+    void note_unrotated();
     OwnSide own_side(const VolumeState& peer) const;
     ToldSide told_side(const VolumeState& peer, DiskState peer_disk) const;
     SyncPolicy sync_policy() const;
@@ -236,6 +237,7 @@ private:
     bool connection_up() const;
 
     bool left_handshake_ = false;
+    bool tells_unrotated_ = false;  // in the handshake: see note_unrotated()
     bool heard_ = false;
     bool ids_awaited_ = false;
     io::Instant silent_until_{};

@@ -364,7 +364,8 @@ OwnSide PeerDevice::own_side(const VolumeState& peer) const {
     // As the peer knows them when it decides: one that attaches a disk is told anew.
     own.data.dirty_bits =
         peer.disk == DiskState::Negotiating ? device_.bitmap.count() : sent_dirty_bits_;
-    own.data.crashed_primary = device_.lineage().crashed_primary();
+    own.data.crashed_primary =
+        device_.lineage().crashed_primary() || (tells_unrotated_ && !left_handshake_);
     own.data.discard_my_data = connection_.discard_my_data();
     own.data.role = own.state.role;
     own.data.attaching = own.state.disk == DiskState::Negotiating;
@@ -456,7 +457,7 @@ base::Result<void> PeerDevice::on_peer_state(const VolumeState& peer, DiskState 
         take_decision(own, told, *verdict.decision);
     }
     if (verdict.attach_aborted) {
-        device_.disk_failed(true, "the peer's data do not fit: attach aborted");
+        device_.give_up_disk("the peer's data do not fit: attach aborted");
         return {};
     }
     if (verdict.tell_state_first) {

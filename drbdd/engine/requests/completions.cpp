@@ -8,33 +8,40 @@
 namespace engine {
 
 bool Completions::writes_are_held() const {
-    return device_.state().susp || !gate_.generation_stored();
+    return device_.state().frozen() || !gate_.generation_stored();
 }
 
 void Completions::read(CompleteApp completion) {
-    if (device_.state().susp) {
+    if (device_.state().frozen()) {
         reads_.push_back(std::move(completion));
     } else {
         core_.emit(std::move(completion));
     }
 }
 
-void Completions::write(CompleteApp completion, bool ours_alone) {
+void Completions::write(const AppRequest& app, int error, bool ours_alone) {
     if (writes_are_held()) {
-        writes_.push_back({std::move(completion), ours_alone});
+        writes_.push_back({app, error, ours_alone});
     } else {
-        core_.emit(std::move(completion));
+        core_.emit(CompleteApp{app.id, error, {}});
     }
 }
 
-void Completions::on_disk_lost() {
-    for (Write& held : writes_) {
-        held.completion.error = held.ours_alone ? EIO : held.completion.error;
+std::vector<AppRequest> Completions::on_disk_lost() {
+    std::vector<AppRequest> again;
+    for (Write& held : std::exchange(writes_, {})) {
+        if (held.ours_alone && held.error == 0 && device_.freezer.makes_again()) {
+            again.push_back(std::move(held.app));
+            continue;
+        }
+        held.error = held.ours_alone ? EIO : held.error;
+        writes_.push_back(std::move(held));
     }
+    return again;
 }
 
 void Completions::advance() {
-    if (none_held() || device_.state().susp) {
+    if (none_held() || device_.state().frozen()) {
         return;
     }
     for (CompleteApp& completion : std::exchange(reads_, {})) {
@@ -45,7 +52,7 @@ void Completions::advance() {
         return;
     }
     for (Write& held : std::exchange(writes_, {})) {
-        core_.emit(std::move(held.completion));
+        core_.emit(CompleteApp{held.app.id, held.error, {}});
     }
     core_.progress = true;
 }

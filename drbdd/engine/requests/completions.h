@@ -16,10 +16,11 @@ public:
 
     void read(CompleteApp completion);
     // `ours_alone`: no other copy is known to be good.
-    void write(CompleteApp completion, bool ours_alone);
+    void write(const AppRequest& app, int error, bool ours_alone);
 
     // The generation that they wait for will never be stored: what was on our disk alone is lost.
-    void on_disk_lost();
+    // Returns what is to be made again when there are data.
+    std::vector<AppRequest> on_disk_lost();
 
     // Lets go of what nothing holds any more.
     void advance();
@@ -28,7 +29,8 @@ public:
 
 private:
     struct Write {
-        CompleteApp completion;
+        AppRequest app;
+        int error;
         bool ours_alone;
     };
 

@@ -23,6 +23,10 @@ const char* name(GateReason reason) {
     switch (reason) {
         case GateReason::Suspended:
             return "suspended";
+        case GateReason::Fencing:
+            return "fencing";
+        case GateReason::NoData:
+            return "no-data";
         case GateReason::Detaching:
             return "detaching";
         case GateReason::PeerNotTold:
@@ -59,6 +63,12 @@ std::optional<GateReason> Gate::closed_by() const {
     const bool local = device_.local_usable();
     if (state.susp) {
         return GateReason::Suspended;
+    }
+    if (state.susp_fen) {
+        return GateReason::Fencing;
+    }
+    if (state.susp_nod) {
+        return GateReason::NoData;
     }
     // The peer must know that it holds the only copy before it gets a write that we do not log.
     if (!local && device_.peer.announcements_pending()) {

@@ -13,6 +13,8 @@ class Device;
 
 enum class GateReason : std::uint8_t {
     Suspended,          // by the administrator
+    Fencing,            // what a lost peer does is not known yet
+    NoData,             // no good data are at hand
     Detaching,          // writes under way come to their end first
     PeerNotTold,        // the peer does not know yet that it has the only copy
     GenerationAwaited,  // the peer is to begin the generation in which we write without a disk

@@ -25,7 +25,7 @@ bool Reads::served_locally(const AppRequest& app) const {
 void Reads::start(std::uint64_t key) {
     Read& read = reads_.at(key);
     const VolumeState& state = device_.state();
-    if (state.susp) {
+    if (state.frozen()) {
         waiting_.push_back(key);
     } else if (served_locally(read.app)) {
         io::DiskOp op;
@@ -117,7 +117,7 @@ void Reads::finish(std::uint64_t key, int error, io::Slice data) {
 }
 
 void Reads::advance() {
-    if (waiting_.empty() || device_.state().susp) {
+    if (waiting_.empty() || device_.state().frozen()) {
         return;
     }
     core_.work.add(waiting_.size());

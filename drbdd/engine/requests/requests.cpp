@@ -352,8 +352,12 @@ void Requests::on_connection_lost(std::uint64_t key) {
     write.in_log = false;
     // On the peer's medium: flushed there, or forced to it.
     const bool safe = write.durable || (write.sole_copy && write.net == PeerLeg::Written);
-    if (write.completed && !is_flush(write) && !safe && !device_.local_usable()) {
-        device_.note_write_lost_with_disk();
+    if (write.completed && !is_flush(write) && !safe) {
+        if (device_.local_usable()) {
+            device_.freezer.note_unsafe_write();
+        } else {
+            device_.note_write_lost_with_disk();
+        }
     }
     set_net(key, write, PeerLeg::Lost);
     check(key);
@@ -362,7 +366,9 @@ void Requests::on_connection_lost(std::uint64_t key) {
 // What this disk holds of unfinished writes is out of reach: only the peer's copy counts for them.
 void Requests::on_disk_lost() {
     on_disk_doubted();
-    completions.on_disk_lost();
+    for (const AppRequest& app : completions.on_disk_lost()) {
+        make_again(app);
+    }
     std::vector<std::uint64_t> undecided;
     core_.work.add(writes_.size());
     for (auto& [key, write] : writes_) {
@@ -480,7 +486,10 @@ void Requests::complete(std::uint64_t key, Write& write) {
             transfer_log.close_epoch_soon();
         }
     }
-    const auto tell = [&](RequestId id) { completions.write({id, error, {}}, !peer_has_it(legs)); };
+    const bool again = error != 0 && device_.freezer.makes_again();
+    const auto tell = [&](const AppRequest& app) {
+        again ? make_again(app) : completions.write(app, error, !peer_has_it(legs));
+    };
     if (is_flush(write)) {
         flush_key_ = 0;
         std::vector<AppRequest> flushes = std::exchange(running_flushes_, {});
@@ -497,13 +506,25 @@ void Requests::complete(std::uint64_t key, Write& write) {
             return;
         }
         for (const AppRequest& flush : flushes) {
-            tell(flush.id);
+            tell(flush);
         }
     } else {
         ranges_.remove(write.app.sector, key);
-        tell(write.app.id);
+        tell(write.app);
         write.app.payload = {};
     }
+}
+
+// Before all that waits: something of that may overlap it, and has come later. What the first
+// attempt has left on a disk stays marked.
+void Requests::make_again(const AppRequest& app) {
+    if (app.op == AppRequest::Op::Flush) {
+        waiting_flushes_.push_back(app);
+        return;
+    }
+    const std::uint64_t key = next_key_++;
+    writes_.emplace(key, Write{}).first->second.app = app;
+    waiting_.push_front(key);
 }
 
 void Requests::release(std::uint64_t key, Write& write) {

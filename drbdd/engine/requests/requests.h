@@ -131,6 +131,7 @@ private:
     void give_up_undecided();
     void complete(std::uint64_t key, Write& write);
     void release(std::uint64_t key, Write& write);
+    void make_again(const AppRequest& app);
     void set_net(std::uint64_t key, Write& write, PeerLeg net);
     void keep_marked(const AppRequest& newer);
     void settle_bits(const Write& write);

@@ -68,6 +68,8 @@ public:
 
     bool peer_lacks_writes() const { return peer_lacks_writes_; }
 
+    bool peer_may_bear_current() const { return peer_may_bear_current_; }
+
     // An application has seen data of another generation than this one. The one that follows when
     // we write without a disk is ours as well, although the peer may not have told us that it has
     // begun it.

@@ -29,7 +29,20 @@ enum class ReplicationProtocol : std::uint8_t { A = 1, B = 2, C = 3 };
 
 // What happens before the data are used without the peer (specification of the
 // configuration, 13.2).
-enum class Fencing : std::uint8_t { DontCare, ResourceOnly };
+enum class Fencing : std::uint8_t {
+    DontCare,
+    ResourceOnly,
+    ResourceAndStonith,  // and nothing is told to applications before it is known
+};
+
+// What becomes of a Primary's requests when no good data are at hand.
+enum class OnNoData : std::uint8_t { IoError, SuspendIo };
+
+// Why applications may have to wait.
+struct FreezePolicy {
+    Fencing fencing = Fencing::DontCare;
+    OnNoData on_no_data = OnNoData::IoError;
+};
 
 // What of the settings decides which states may be.
 struct StatePolicy {

@@ -69,7 +69,8 @@ std::uint32_t to_wire(const VolumeState& s) {
     return static_cast<std::uint32_t>(s.role) | static_cast<std::uint32_t>(s.peer) << 2 |
            static_cast<std::uint32_t>(s.conn) << 4 | static_cast<std::uint32_t>(s.disk) << 9 |
            static_cast<std::uint32_t>(s.pdsk) << 13 | (s.susp ? 1u << 17 : 0) |
-           (s.aftr_isp ? 1u << 18 : 0) | (s.peer_isp ? 1u << 19 : 0) | (s.user_isp ? 1u << 20 : 0);
+           (s.aftr_isp ? 1u << 18 : 0) | (s.peer_isp ? 1u << 19 : 0) | (s.user_isp ? 1u << 20 : 0) |
+           (s.susp_nod ? 1u << 21 : 0) | (s.susp_fen ? 1u << 22 : 0);
 }
 
 VolumeState from_wire(std::uint32_t word) {
@@ -84,6 +85,8 @@ VolumeState from_wire(std::uint32_t word) {
     s.aftr_isp = (word >> 18 & 1) != 0;
     s.peer_isp = (word >> 19 & 1) != 0;
     s.user_isp = (word >> 20 & 1) != 0;
+    s.susp_nod = (word >> 21 & 1) != 0;
+    s.susp_fen = (word >> 22 & 1) != 0;
     return s;
 }
 
@@ -104,7 +107,7 @@ std::string describe_change(const VolumeState& from, const VolumeState& to) {
     if (from.pdsk != to.pdsk) {
         field(line, "pdsk", name(from.pdsk), name(to.pdsk));
     }
-    flag(line, "susp", from.susp, to.susp);
+    flag(line, "susp", from.frozen(), to.frozen());
     flag(line, "aftr_isp", from.aftr_isp, to.aftr_isp);
     flag(line, "peer_isp", from.peer_isp, to.peer_isp);
     flag(line, "user_isp", from.user_isp, to.user_isp);

@@ -66,12 +66,18 @@ struct VolumeState {
     ConnState conn = ConnState::StandAlone;
     DiskState disk = DiskState::Diskless;
     DiskState pdsk = DiskState::DUnknown;
+    // Applications wait: their administrator wants it, no good data are at hand, or nobody knows
+    // yet what a lost peer does.
     bool susp = false;
+    bool susp_nod = false;
+    bool susp_fen = false;
     bool aftr_isp = false;
     bool peer_isp = false;
     bool user_isp = false;
 
     bool operator==(const VolumeState&) const = default;
+
+    bool frozen() const { return susp || susp_nod || susp_fen; }
 
     bool syncing() const {  // a resync is under way or paused
         return conn == ConnState::SyncSource || conn == ConnState::SyncTarget ||

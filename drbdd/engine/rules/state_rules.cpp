@@ -100,6 +100,27 @@ VolumeState sanitise(const VolumeState& wanted) {
     return s;
 }
 
+VolumeState frozen_where_due(const VolumeState& old, VolumeState next, const FreezePolicy& policy) {
+    const auto awaits_verdict = [](const VolumeState& s) {
+        return s.role == Role::Primary && s.conn < ConnState::Connected &&
+               s.disk == DiskState::UpToDate && s.pdsk > DiskState::Outdated;
+    };
+    const auto lacks_data = [](const VolumeState& s) {
+        return s.role == Role::Primary && s.disk < DiskState::UpToDate &&
+               s.pdsk < DiskState::UpToDate;
+    };
+    if (policy.fencing == Fencing::ResourceAndStonith && awaits_verdict(next)) {
+        next.susp_fen = next.susp_fen || !awaits_verdict(old);
+    }
+    if (policy.on_no_data == OnNoData::SuspendIo && lacks_data(next)) {
+        next.susp_nod = next.susp_nod || !lacks_data(old);
+    }
+    if (next.role != Role::Primary) {
+        next.susp_fen = next.susp_nod = false;
+    }
+    return next;
+}
+
 StateCode check_validity(const VolumeState& s, const StatePolicy& policy) {
     const bool primary = s.role == Role::Primary;
     const bool good_data = s.disk == DiskState::UpToDate || s.pdsk == DiskState::UpToDate;
@@ -261,6 +282,8 @@ VolumeState apply_peer_request(const VolumeState& own, std::uint32_t mask, std::
     }
     VolumeState result = from_wire((to_wire(own) & ~our_mask) | our_value);
     result.susp = own.susp;
+    result.susp_nod = own.susp_nod;
+    result.susp_fen = own.susp_fen;
     return result;
 }
 

@@ -13,6 +13,10 @@ namespace engine {
 // DRBD makes those of a disk that is none UpToDate then; here the verify ends instead.
 VolumeState sanitise(const VolumeState& wanted);
 
+// Step 7: a change after which applications have to wait. Only the change freezes them: what an
+// administrator lets go on then goes on.
+VolumeState frozen_where_due(const VolumeState& old, VolumeState next, const FreezePolicy& policy);
+
 // Whether the (sanitised) state may be: the first rule that it breaks, or Success.
 StateCode check_validity(const VolumeState& state, const StatePolicy& policy);
 

@@ -26,6 +26,7 @@ Device::Device(Core& core,
       log(&core.work),
       store(core, disk, bitmap, log),
       resizer(core, *this),
+      freezer(core, *this),
       requests(core, *this),
       peer(core, *this, connection),
       peer_ranges(&core.work),
@@ -75,6 +76,7 @@ void Device::change_state(const VolumeState& wanted, bool quiet) {
         lineage_.peer_disk_may_be_in_use(state_, peer.told_unusable())) {
         next.pdsk = DiskState::DUnknown;
     }
+    next = frozen_where_due(state_, next, core_.settings.freeze_policy());
     if (next == state_) {
         return;
     }
@@ -135,9 +137,11 @@ void Device::after_change(const VolumeState& old) {
                                    state_.pdsk < DiskState::Inconsistent);
     }
     update_flags();
-    if (parts_ways(old, state_) && store.is_open() && state_.disk == DiskState::UpToDate) {
+    if (parts_ways(old, state_) && store.is_open() && state_.disk == DiskState::UpToDate &&
+        !freezer.defers_generation()) {
         part_ways();
     }
+    freezer.after_change(old);
     peer.note_pause(old.conn, state_.conn);
     const auto exchanging = [](const VolumeState& s) { return s.conn > ConnState::Connected; };
     const bool verified = verifying(old.conn) && !verifying(state_.conn);
@@ -291,7 +295,8 @@ void Device::finish_attach() {
         change_state(wanted);
         // A Primary goes on without the peer: what it writes now must not look like the peer's
         // data.
-        if (state_.role == Role::Primary && state_.disk == DiskState::UpToDate) {
+        if (state_.role == Role::Primary && state_.disk == DiskState::UpToDate &&
+            !freezer.defers_generation()) {
             part_ways();
         }
     }
@@ -303,7 +308,7 @@ void Device::begin_detach() {
     REQUIRE(disk.is_open());
     if (attacher_.unfinished()) {
         attacher_.abort(kErrIoMdDisk, "detached while attaching");
-        disk_failed(true, "detached while attaching");
+        give_up_disk("detached while attaching");
         return;
     }
     draining_ = true;
@@ -312,7 +317,7 @@ void Device::begin_detach() {
 
 void Device::refuse_disk(int code, const std::string& why) {
     attacher_.abort(code, why);
-    disk_failed(true, why);
+    give_up_disk(why);
 }
 
 void Device::leave() {
@@ -335,7 +340,11 @@ void Device::leave() {
 
 void Device::force_detach() {
     REQUIRE(disk.is_open());
-    disk_failed(true, "forced detach");
+    give_up_disk("forced detach");
+    abandon_disk();
+}
+
+void Device::abandon_disk() {
     // In the order in which they were submitted, as if the disk had refused each.
     for (const DiskTicket& ticket : disk.abandon()) {
         on_disk_ended(ticket, EIO);
@@ -347,10 +356,10 @@ void Device::disk_failed(bool metadata, const std::string& what) {
     if (!disk.accepts()) {
         return;  // known already
     }
-    log_line(base::LogLevel::Error, what);
     if (!metadata && settings_.disk.on_io_error == OnIoError::PassOn) {
         // Where nobody else has these data, older ones would take their place if they counted as
         // Inconsistent: who asked hears of the error, and that is all.
+        log_line(base::LogLevel::Error, what);
         if (state_.disk > DiskState::Inconsistent && peer_has_data()) {
             VolumeState next = state_;
             next.disk = DiskState::Inconsistent;
@@ -362,6 +371,17 @@ void Device::disk_failed(bool metadata, const std::string& what) {
     if (settings_.disk.on_io_error == OnIoError::CallLocalIoError) {
         core_.emit(RunHandler{number(), "local-io-error"});
     }
+    fail_disk(what);
+}
+
+void Device::give_up_disk(const std::string& why) {
+    if (disk.accepts()) {
+        fail_disk(why);
+    }
+}
+
+void Device::fail_disk(const std::string& what) {
+    log_line(base::LogLevel::Error, what);
     log_line(base::LogLevel::Error, "Local IO failed. Detaching...");
     remember_exposed_data();
     draining_ = false;
@@ -430,6 +450,9 @@ void Device::remember_exposed_data() {
         go_on_with_peers_data();
     } else if (store.is_open() && state_.disk >= DiskState::Inconsistent && !refuse_attached_) {
         lineage_.lost_disk(ids(), state_.disk);  // not one whose attach is refused
+        if (freezer.lacks_safe_copy()) {
+            note_write_lost_with_disk();
+        }
     }
 }
 
@@ -639,7 +662,7 @@ void Device::advance() {
     if (!peer.in_handshake() && attacher_.take_finished()) {
         finish_attach();
     } else if (attacher_.failed() && !attacher_.running() && state_.disk == DiskState::Attaching) {
-        disk_failed(true, "attach failed: " + attacher_.error());
+        give_up_disk("attach failed: " + attacher_.error());
     }
     if (core_.now >= age_log_at_ && local_usable()) {
         age_log_at_ = core_.now + kLogAge;
@@ -651,11 +674,11 @@ void Device::advance() {
         requests.on_generation_known();
     }
     if (refuse_attached_) {
-        disk_failed(
-            true,
-            "Can only attach to data with current UUID=" + base::hex64(lineage_.exposed_uuid()));
+        give_up_disk("Can only attach to data with current UUID=" +
+                     base::hex64(lineage_.exposed_uuid()));
         refuse_attached_ = false;
     }
+    freezer.advance();
     resizer.advance();
     store.advance();
     for (const std::uint64_t key : log.take_ready()) {
@@ -668,6 +691,10 @@ void Device::advance() {
     requests.advance();
     peer.advance();
     advance_detach();
+    if (disk_watch_.is_overdue(core_.now, disk.oldest(), settings_.disk.disk_timeout)) {
+        disk_failed(true, "Local backing device failed to meet the disk-timeout");
+        abandon_disk();
+    }
     if (usable() != last_usable_) {
         last_usable_ = usable();
         core_.emit(VolumeChanged{number()});
@@ -677,13 +704,17 @@ void Device::advance() {
 
 io::Instant Device::next_deadline() const {
     const bool aging = local_usable() && log.any_cold();
-    return std::min({peer.next_deadline(), aging ? age_log_at_ : io::kNever, generation_due_});
+    return std::min({peer.next_deadline(),
+                     aging ? age_log_at_ : io::kNever,
+                     generation_due_,
+                     disk_watch_.due(disk.oldest(), settings_.disk.disk_timeout)});
 }
 
 bool Device::usable() const {
     return state_.role == Role::Primary && size_sectors_ > 0 &&
            (state_.disk == DiskState::UpToDate ||
-            (state_.conn >= ConnState::Connected && state_.pdsk == DiskState::UpToDate));
+            (state_.conn >= ConnState::Connected && state_.pdsk == DiskState::UpToDate) ||
+            state_.susp_nod);
 }
 
 VolumeStatus Device::status(io::Instant now) const {

@@ -11,6 +11,8 @@
 #include "drbdd/engine/volume/activity_log.h"
 #include "drbdd/engine/volume/attach.h"
 #include "drbdd/engine/volume/bitmap.h"
+#include "drbdd/engine/volume/disk_watch.h"
+#include "drbdd/engine/volume/freezer.h"
 #include "drbdd/engine/volume/local_disk.h"
 #include "drbdd/engine/volume/meta_store.h"
 #include "drbdd/engine/volume/resizer.h"
@@ -73,6 +75,9 @@ public:
 
     // An operation on the backing disk failed: bitmap, log and policy follow.
     void disk_failed(bool metadata, const std::string& what);
+
+    // It is not used, or no more: no error of its.
+    void give_up_disk(const std::string& why);
 
     // A flush of data failed. Whatever the policy, nothing that was written since the last good one
     // is vouched for: it is taken back from the peer, and everything counts as different.
@@ -175,6 +180,7 @@ public:
     ActivityLog log;
     MetaStore store;
     Resizer resizer;
+    Freezer freezer;
     Requests requests;
     PeerDevice peer;
     Ranges<std::uint64_t> peer_ranges;  // the peer's writes on their way to the disk
@@ -196,6 +202,8 @@ private:
     void begin_generation(GenerationIds next);
     void on_disk_ended(const DiskTicket& ticket, int error);
     void finish_attach();
+    void fail_disk(const std::string& what);
+    void abandon_disk();
     void finish_detach();
     void remember_exposed_data();
     void advance_detach();
@@ -216,6 +224,7 @@ private:
     MetaStore::Ticket detach_ticket_ = 0;
     MetaStore::Generation detach_generation_ = 0;
     io::Instant generation_due_ = io::kNever;  // the peer's new generation is waited for until then
+    DiskWatch disk_watch_;
     bool doubts_its_cache_ = false;
     bool refuse_attached_ = false;  // the disk being attached holds other data than those in use
     DiskState disk_when_attached_ = DiskState::Inconsistent;

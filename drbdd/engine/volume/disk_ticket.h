@@ -2,6 +2,7 @@
 #pragma once
 
 #include "drbdd/io/disk.h"
+#include "drbdd/io/time.h"
 
 #include <cstdint>
 
@@ -27,6 +28,7 @@ struct DiskTicket {
     DiskUser user = DiskUser::Attach;
     std::uint64_t key = 0;  // of the user's own
     io::DiskOp op;
+    io::Instant issued{};
 };
 
 inline bool is_aligned(const io::DiskOp& op, std::uint64_t block) {

@@ -2,6 +2,7 @@
 
 #include "base/require.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <utility>
 
@@ -50,11 +51,16 @@ io::IoId LocalDisk::issue(io::DiskOp op) {
 void LocalDisk::submit(DiskUser user, std::uint64_t key, io::DiskOp op) {
     REQUIRE(open_ && !refusing_);
     if (blocks_.wants(op)) {
-        blocks_.add(DiskTicket{user, key, std::move(op)});
+        blocks_.add(DiskTicket{user, key, std::move(op), core_.now});
         return;
     }
     const io::IoId id = issue(op);
-    tickets_.emplace(id.value, DiskTicket{user, key, std::move(op)});
+    tickets_.emplace(id.value, DiskTicket{user, key, std::move(op), core_.now});
+}
+
+io::Instant LocalDisk::oldest() const {
+    const io::Instant whole = tickets_.empty() ? io::kNever : tickets_.begin()->second.issued;
+    return std::min(whole, blocks_.oldest());
 }
 
 void LocalDisk::on_done(io::IoId id, int error) {

@@ -54,6 +54,9 @@ public:
 
     std::optional<Ended> take_ended();
 
+    // Since when its oldest operation is under way; kNever: none is.
+    io::Instant oldest() const;
+
     std::size_t outstanding() const {
         return tickets_.size() + blocks_.outstanding() + ended_.size();
     }

@@ -60,7 +60,7 @@ void WholeBlocks::adopt(io::IoId id, DiskTicket ticket) {
     job.ticket = std::move(ticket);
     job.part = job.ticket.op.length;
     job.adopted = true;
-    parts_[id.value] = number;
+    parts_[id.value] = {number, job.ticket.issued};
     const io::DiskOp& op = job.ticket.op;
     if (changes_data(op)) {
         ranges_.add(base::sectors_rounding_down(first_byte(op)), span_bytes(op), number);
@@ -171,7 +171,7 @@ void WholeBlocks::write_block(std::uint64_t number, Job& job) {
 }
 
 void WholeBlocks::issue(std::uint64_t number, io::DiskOp op) {
-    parts_[disk_.issue(std::move(op)).value] = number;
+    parts_[disk_.issue(std::move(op)).value] = {number, core_.now};
 }
 
 bool WholeBlocks::on_done(io::IoId id, int error) {
@@ -179,7 +179,7 @@ bool WholeBlocks::on_done(io::IoId id, int error) {
     if (found == parts_.end()) {
         return false;
     }
-    const std::uint64_t number = found->second;
+    const std::uint64_t number = found->second.job;
     parts_.erase(found);
     part_done(number, error);
     pump();

@@ -37,6 +37,8 @@ public:
 
     std::size_t outstanding() const { return jobs_.size(); }
 
+    io::Instant oldest() const { return parts_.empty() ? io::kNever : parts_.begin()->second.at; }
+
     // Nothing of the disk is told any more: what the jobs were for goes to `left`.
     void abandon(std::vector<DiskTicket>& left);
 
@@ -52,6 +54,11 @@ private:
         bool adopted = false;
         std::size_t waits_for = 0;
         std::vector<std::uint64_t> followers;  // that wait for this one
+    };
+
+    struct Part {  // of a job, under way
+        std::uint64_t job;
+        io::Instant at;
     };
 
     void wait_for_others(std::uint64_t number, Job& job, bool only_active);
@@ -71,9 +78,9 @@ private:
     LocalDisk& disk_;
     std::uint32_t block_ = 512;
     std::uint64_t next_ = 1;
-    std::map<std::uint64_t, Job> jobs_;             // by number
-    std::map<std::uint64_t, std::uint64_t> parts_;  // id of an operation under way -> job
-    Ranges<std::uint64_t> ranges_;                  // whole blocks that jobs change
+    std::map<std::uint64_t, Job> jobs_;    // by number
+    std::map<std::uint64_t, Part> parts_;  // by the id of the operation
+    Ranges<std::uint64_t> ranges_;         // whole blocks that jobs change
     std::deque<std::uint64_t> ready_;
 };
 

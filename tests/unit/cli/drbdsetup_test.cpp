@@ -306,7 +306,10 @@ TEST_F(DrbdsetupConfigures, OptionsOfWhatRuns) {
     settings.cpu_mask = "3";
     EXPECT_EQ(ask({"resource-options", "r0", "--set-defaults"}).exit, 0);
     EXPECT_EQ(asked.cpu_mask, "");
-    EXPECT_EQ(ask({"resource-options", "r0", "--on-no-data=suspend-io"}).exit, 20);
+    EXPECT_EQ(ask({"resource-options", "r0", "--on-no-data-accessible=suspend-io"}).exit, 0);
+    EXPECT_EQ(asked.on_no_data, config::OnNoData::SuspendIo);
+    EXPECT_EQ(ask({"disk-options", "1", "--disk-timeout=20"}).exit, 0);
+    EXPECT_EQ(asked.volumes[1].options.disk_timeout, config::Deciseconds(20));
     EXPECT_EQ(ask({"net-options", "10.9.9.1", "10.9.9.3", "--timeout=50"}).exit, 10);
     EXPECT_EQ(ask({"net-options", "r0", "0", "--timeout=5000"}).exit, 20);
     EXPECT_EQ(ask({"disconnect", "ipv4:10.9.9.1:7788", "ipv4:10.9.9.2:7788"}).exit, 0);

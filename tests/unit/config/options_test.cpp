@@ -41,8 +41,7 @@ std::string refusal(const config::LoadedConf& loaded) {
 TEST(Options, ThatSafetyDependsOnKeepTheirResourceDownByName) {
     const config::LoadedConf loaded = load(
         "common { net { data-integrity-alg md5; allow-two-primaries; } }\n" +
-        resource("net { allow-two-primaries no; }\ndisk { fencing resource-and-stonith; }\n"
-                 "options { on-no-data-accessible suspend-io; }") +
+        resource("net { allow-two-primaries no; }\noptions { quorum majority; }") +
         "resource r1 { net { data-integrity-alg \"\"; allow-two-primaries no; } device minor 1;"
         "disk x; meta-disk internal; on alpha { address 10.9.9.1:1; } on beta { address "
         "10.9.9.2:1; } }");
@@ -51,11 +50,22 @@ TEST(Options, ThatSafetyDependsOnKeepTheirResourceDownByName) {
         refusal(loaded),
         "f:1: option 'data-integrity-alg' of section 'net' is known but not supported by this "
         "version of drbdd with the value 'md5'\n"
-        "f:5: option 'on-no-data-accessible' of section 'options' is known but not supported "
-        "by this version of drbdd with the value 'suspend-io': only 'io-error' is\n"
-        "f:4: option 'fencing' of section 'disk' is known but not supported by this version "
-        "of drbdd with the value 'resource-and-stonith'");
+        "f:4: option 'quorum' of section 'options' is known but not supported by this version "
+        "of drbdd with the value 'majority': only 'off' is");
     EXPECT_TRUE(config::settings_for(loaded.conf, loaded.conf.resources.at(1), "alpha"));
+}
+
+TEST(Options, ThatFreezeAreTaken) {
+    const config::LoadedConf loaded =
+        load(resource("net { fencing resource-and-stonith; }\ndisk { disk-timeout 100; }\n"
+                      "options { on-no-data-accessible suspend-io; }"));
+    EXPECT_EQ(joined(loaded.errors), "");
+    EXPECT_EQ(joined(loaded.warnings), "");
+    const auto got = config::settings_for(loaded.conf, loaded.conf.resources.at(0), "alpha");
+    ASSERT_TRUE(got);
+    EXPECT_EQ(got->net.fencing, config::Fencing::ResourceAndStonith);
+    EXPECT_EQ(got->on_no_data, config::OnNoData::SuspendIo);
+    EXPECT_EQ(got->volumes.at(0).options.disk_timeout, config::Deciseconds(100));
 }
 
 TEST(Options, OfDrbd9ThatAskForWhatTwoNodesHaveAreAccepted) {
@@ -100,7 +110,6 @@ TEST(Options, HandlersThatNeverRunAreWarnedOf) {
 TEST(Options, ThatSafetyDoesNotDependOnAreWarnedOf) {
     for (const std::string inside : {"disk { no-disk-drain; }",
                                      "disk { al-updates no; }",
-                                     "disk { disk-timeout 100; }",
                                      "disk { resync-after r7; }",
                                      "disk { read-balancing round-robin; }",
                                      "disk { rs-discard-granularity 64k; }",
