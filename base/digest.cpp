@@ -73,6 +73,11 @@ bool Digest::known(const std::string& name) {
     return name == "crc32c" || name == "xxhash64" || is_of_openssl(name);
 }
 
+std::size_t Digest::size_of(const std::string& name) {
+    const Result<std::unique_ptr<Digest>> digest = make(name);
+    return digest ? (*digest)->size() : 0;
+}
+
 Result<std::unique_ptr<Digest>> Digest::make(const std::string& name) {
     if (name == "crc32c") {
         return std::unique_ptr<Digest>(std::make_unique<Crc32cDigest>(name));

@@ -18,6 +18,8 @@ public:
 
     // Those that kernels have: crc32c, md5, sha1, sha256, sha384, sha512, xxhash64.
     static bool known(const std::string& name);
+    // 0: it is not known.
+    static std::size_t size_of(const std::string& name);
     static Result<std::unique_ptr<Digest>> make(const std::string& name);
 
     Digest(const Digest&) = delete;

@@ -121,9 +121,6 @@ OptionSpec except(OptionSpec spec, std::string_view value) {
 constexpr std::string_view kAutoDiscard = "auto-discard";
 constexpr std::string_view kNeverAhead =
     "this version never runs ahead of its peer, it waits for it as on-congestion block does";
-constexpr std::string_view kNoChecksums =
-    "this version resyncs without comparing checksums first; a peer that runs the kernel's DRBD "
-    "and has csums-alg set will not connect";
 constexpr std::string_view kLocalFirst = "reads are served from the local disk when it is good";
 constexpr std::string_view kNoTls = "the connection is not encrypted";
 constexpr std::string_view kNoRdma = "the transport is tcp";
@@ -152,14 +149,14 @@ std::span<const OptionSpec> net_options() {
         boolean("always-asbp"),
         except(choice("rr-conflict", words<RrConflict>()), kAutoDiscard),
         number("ping-timeout", 1, 300),
-        only(text("data-integrity-alg", kMaxAlg), ""),
+        text("data-integrity-alg", kMaxAlg, Support::Digest),
         moot(
             boolean("tcp-cork"), "yes", "packets that are ready together are always sent together"),
         moot(choice("on-congestion", kOnCongestion), "block", kNeverAhead),
         moot(number("congestion-fill", 0, 20971520, 's'), "0", kNeverAhead),
         moot(number("congestion-extents", 67, 65534), "1237", kNeverAhead),
-        moot(text("csums-alg", kMaxAlg), "", kNoChecksums),
-        moot(boolean("csums-after-crash-only"), "no", kNoChecksums),
+        text("csums-alg", kMaxAlg, Support::Digest),
+        boolean("csums-after-crash-only"),
         text("verify-alg", kMaxAlg, Support::Digest),
         boolean("use-rle"),
         number("socket-check-timeout", 0, 300),

@@ -94,6 +94,9 @@ struct NetSettings {
     bool tcp_cork = true;
     std::string cram_hmac_alg;  // empty: no authentication
     std::string shared_secret;
+    std::string data_integrity_alg;  // empty: no digests go with the data
+    std::string csums_alg;           // empty: a resync copies all that is marked
+    bool csums_after_crash_only = false;
     std::string verify_alg;               // empty: no online verify
     Fencing fencing = Fencing::DontCare;  // where files for 9 have it; the stricter one counts
 
@@ -152,7 +155,10 @@ void for_each_net_option(Net& net, Visit&& visit) {
     visit("always-asbp", net.always_asbp);
     visit("rr-conflict", net.rr_conflict);
     visit("ping-timeout", net.ping_timeout);
+    visit("data-integrity-alg", net.data_integrity_alg);
     visit("tcp-cork", net.tcp_cork);
+    visit("csums-alg", net.csums_alg);
+    visit("csums-after-crash-only", net.csums_after_crash_only);
     visit("verify-alg", net.verify_alg);
     visit("use-rle", net.use_rle);
     visit("socket-check-timeout", net.socket_check_timeout);

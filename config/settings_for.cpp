@@ -246,7 +246,10 @@ base::Result<ResourceSettings> settings_for(const DrbdConf& conf,
             {&host->options, &resource.options, common != nullptr ? &common->options : nullptr}));
 
     // The names of algorithms are compared, here and by our partner.
-    for (std::string* algorithm : {&settings.net.cram_hmac_alg, &settings.net.verify_alg}) {
+    for (std::string* algorithm : {&settings.net.cram_hmac_alg,
+                                   &settings.net.data_integrity_alg,
+                                   &settings.net.csums_alg,
+                                   &settings.net.verify_alg}) {
         std::transform(algorithm->begin(), algorithm->end(), algorithm->begin(), lower);
     }
 

@@ -122,8 +122,8 @@ struct BodyShape {
     bool bulk = false;  // what follows the fixed part is data for a disk or an application
 };
 
-// Shapes for protocol 100/101 without data-integrity digests: with one, the payload of Data,
-// DataReply and RsDataReply begins with it and may be longer by its size. Unsupported for a number
+// Shapes for protocol 100/101 without data-integrity digests: with one, the fixed part of Data,
+// DataReply and RsDataReply is followed by it. Unsupported for a number
 // that is not in the table and for packets that no peer at protocol 100 may send (SyncParam,
 // Wsame).
 base::Result<BodyShape> body_shape(std::uint16_t command);
@@ -147,7 +147,13 @@ struct ConnectionFeatures {
     std::uint32_t protocol_max = kProtocolMax;
 };
 
-enum ConnFlag : std::uint32_t { kConnDiscardMyData = 1, kConnDryRun = 2 };
+enum ConnFlag : std::uint32_t {
+    kConnDiscardMyData = 1,
+    kConnDryRun = 2,
+    // Ours, of P_PROTOCOL_UPDATE, and only for a peer with kFeatureExplicitFlush: nobody has
+    // changed anything here, our own digests follow what the peer has told.
+    kConnFollows = 1u << 31,
+};
 
 struct Protocol {
     static constexpr std::size_t kFixedSize = 24;  // then the name of the algorithm, NUL-terminated

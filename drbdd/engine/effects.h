@@ -100,7 +100,9 @@ struct SettingsAdopted {
     AfterSplitBrain after_sb_0p = AfterSplitBrain::Disconnect;
     AfterSplitBrain after_sb_1p = AfterSplitBrain::Disconnect;
     AfterSplitBrain after_sb_2p = AfterSplitBrain::Disconnect;
+    std::string integrity_alg{};
     std::string verify_alg{};
+    std::string csums_alg{};
 };
 
 // A volume's size, role or usability changed: front ends look at Engine::status().

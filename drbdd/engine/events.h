@@ -34,7 +34,7 @@ struct AdminId {  // of an administrator's command, chosen by the runtime
     auto operator<=>(const AdminId&) const = default;
 };
 
-// At most kMaxAppBytes per request (Discard and WriteZeroes: kMaxAppDiscardBytes), sector-aligned,
+// At most kMaxAppBytes per request (Discard: kMaxAppDiscardBytes), sector-aligned,
 // within the device: the runtime splits and checks.
 inline constexpr std::uint64_t kMaxAppBytes = 1u << 20;
 inline constexpr std::uint64_t kMaxAppDiscardBytes = 4u << 20;

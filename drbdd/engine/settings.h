@@ -43,7 +43,10 @@ struct NetSettings {
     bool explicit_flush = true;  // offered to the peer; tests leave it out, as the kernel does
     std::string cram_hmac_alg;   // empty: no authentication; else "sha1", "sha256", "md5"...
     std::string shared_secret;
-    std::string verify_alg;  // of an online verify; empty: none can be done
+    std::string integrity_alg;  // goes with the data; empty: no digests do
+    std::string verify_alg;     // of an online verify; empty: none can be done
+    std::string csums_alg;      // of a resync that compares before it copies; empty: none does
+    bool csums_after_crash_only = false;
 };
 
 struct DiskSettings {

@@ -127,7 +127,10 @@ engine::NetSettings net_settings(const config::NetSettings& from) {
     net.use_rle = from.use_rle;
     net.cram_hmac_alg = from.cram_hmac_alg;
     net.shared_secret = from.shared_secret;
+    net.integrity_alg = from.data_integrity_alg;
     net.verify_alg = from.verify_alg;
+    net.csums_alg = from.csums_alg;
+    net.csums_after_crash_only = from.csums_after_crash_only;
     return net;
 }
 
@@ -173,7 +176,9 @@ void adopt(config::NetSettings& net, const engine::SettingsAdopted& adopted) {
     take(net.after_sb_0pri, adopted.after_sb_0p);
     take(net.after_sb_1pri, adopted.after_sb_1p);
     take(net.after_sb_2pri, adopted.after_sb_2p);
+    net.data_integrity_alg = adopted.integrity_alg;
     net.verify_alg = adopted.verify_alg;
+    net.csums_alg = adopted.csums_alg;
 }
 
 engine::ResourceSettings engine_settings(const config::ResourceSettings& settings) {

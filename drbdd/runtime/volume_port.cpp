@@ -163,7 +163,7 @@ void VolumePort::start_pieces(const std::shared_ptr<Joint>& joint) {
 void VolumePort::start_piece(const std::shared_ptr<Joint>& joint) {
     const io::BlockRequest& request = joint->request;
     const std::uint64_t limit =
-        has_payload(request.op) ? engine::kMaxAppBytes : engine::kMaxAppDiscardBytes;
+        request.op == Op::Discard ? engine::kMaxAppDiscardBytes : engine::kMaxAppBytes;
     Piece piece;
     piece.joint = joint;
     piece.offset = joint->started;

@@ -77,6 +77,7 @@ constexpr const char* kPackets[] = {"NegAck",
 constexpr const char* kOthers[] = {"paused reading",
                                    "a command was given up",
                                    "power cut",
+                                   "payload spoilt on the wire",
                                    "process killed",
                                    "process frozen",
                                    "a flush lost what it covered"};

@@ -302,6 +302,7 @@ void Host::trace_event(const engine::Event& event) {
         },
         [&](const engine::ListenFailed&) { add("> listen-failed"); },
         [&](const engine::PacketArrived& e) {
+            traps_.arrived(e.packet.header, e.packet.body);
             add(proto::command_name(e.packet.header.command));
             add("> packet socket volume payload digest",
                 e.socket.value,
@@ -536,9 +537,12 @@ private:
               header->volume,
               e.payload.length,
               digest(e.head));
+        const base::ConstBytes body = base::ConstBytes(e.head).subspan(proto::header_size(*kind));
+        if (const char* trap = host_.traps_.sent(*header, body, e.payload.length)) {
+            host_.world_.fail(trap);
+        }
         if (host_.promises_) {
-            host_.promises_->sent(*header,
-                                  base::ConstBytes(e.head).subspan(proto::header_size(*kind)));
+            host_.promises_->sent(*header, body);
         }
     }
 

@@ -6,6 +6,7 @@
 #include "drbdd/engine/engine.h"
 #include "drbdd/engine/peer/recent_challenges.h"
 #include "meta/geometry.h"
+#include "tests/sim/kernel_traps.h"
 #include "tests/sim/promises.h"
 #include "tests/sim/sim_disk.h"
 #include "tests/sim/sim_net.h"
@@ -180,6 +181,7 @@ private:
     std::uint64_t steps_at_once_ = 0;
     engine::ResourceSettings settings_;  // of the process when it started
     std::optional<Promises> promises_;   // of the process
+    KernelTraps traps_;
     std::vector<std::string> log_;
     std::vector<std::string> handlers_;
     engine::SocketId data_socket_;

@@ -63,7 +63,10 @@ void Promises::arrived(const engine::Packet& packet) {
 }
 
 void Promises::on_data(const engine::Packet& packet) {
-    const auto data = proto::decode_data(packet.body);
+    if (packet.body.size() < proto::Data::kSize) {
+        return;
+    }
+    const auto data = proto::decode_data(base::ConstBytes(packet.body).first(proto::Data::kSize));
     if (!data) {
         return;
     }

@@ -61,6 +61,7 @@ private:
     void act_on_pause(Node node);
     void act_on_size();
     void act_on_verify();
+    void act_on_digests();
     void act_on_settings();
     void act_on_clients();
     void act_on_disk_widely();
@@ -109,6 +110,7 @@ private:
     std::size_t volumes_;
     Cluster cluster_;
     base::Prng verify_chance_;  // of its own, as all that came later
+    base::Prng digest_chance_;
     bool may_split_ = false;
     bool has_split_ = false;
     bool had_disk_faults_ = false;

@@ -118,6 +118,11 @@ void RandomRun::widen(ClusterOptions& options, base::Prng& chance) {
     if (placement.chance(0.25)) {
         options.disk.disk_timeout = timeout;
     }
+    constexpr const char* kWithData[] = {"", "", "crc32c", "sha1", "xxhash64"};
+    options.net.integrity_alg = any_of(placement, kWithData);
+    constexpr const char* kCompared[] = {"", "", "crc32c", "md5", "xxhash64"};
+    options.net.csums_alg = any_of(placement, kCompared);
+    options.net.csums_after_crash_only = placement.chance(0.3);
     constexpr io::Duration kSlow[] = {100ms, 400ms, 1500ms};
     const io::Duration slow = any_of(chance, kSlow);
     if (chance.chance(0.1)) {
@@ -161,6 +166,9 @@ void RandomRun::act_widely() {
     if (verify_chance_.chance(0.1)) {
         act_on_verify();
     }
+    if (digest_chance_.chance(0.1)) {
+        act_on_digests();
+    }
     cluster_.run_for(any_pause());
 }
 
@@ -175,6 +183,32 @@ void RandomRun::act_on_verify() {
         base::kSectorBytes;
     if (answers(node)) {
         cluster_.verify(node, resumed ? std::nullopt : std::optional(first), volume);
+    }
+}
+
+// With digests what goes over the wire may be spoilt, and they may be others on both nodes.
+void RandomRun::act_on_digests() {
+    if (!cluster_.settings.net.integrity_alg.empty() && digest_chance_.chance(0.7)) {
+        cluster_.net().spoil_next_payload(digest_chance_.chance(0.5) ? Node::Alice : Node::Bob);
+        return;
+    }
+    constexpr const char* kOthers[] = {"crc32c", "md5", "sha256", "xxhash64"};
+    const std::string algorithm = any_of(digest_chance_, kOthers);
+    const Node first = digest_chance_.chance(0.5) ? Node::Alice : Node::Bob;
+    const bool both_listen = std::all_of(std::begin(kNodes), std::end(kNodes), [this](Node node) {
+        return !cluster_.host(node).running() || answers(node);
+    });
+    if (!both_listen) {
+        return;
+    }
+    cluster_.settings.net.integrity_alg = algorithm;
+    for (const Node node : {first, other(first)}) {
+        std::optional<engine::ResourceSettings>& own = cluster_.own_settings[index(node)];
+        own = own.value_or(cluster_.settings);
+        own->net.integrity_alg = algorithm;
+        if (answers(node)) {
+            cluster_.admin(node, engine::ChangeSettings{*own});
+        }
     }
 }
 

@@ -139,6 +139,10 @@ void change_policy(engine::NetSettings& net) {
     net.after_sb_2p = AfterSplitBrain::ViolentlyAs0p;
 }
 
+void change_integrity(engine::NetSettings& net) {
+    net.integrity_alg = "crc32c";
+}
+
 class SimUnequalSettings : public testing::TestWithParam<void (*)(engine::NetSettings&)> {
 protected:
     static ClusterOptions options(std::uint64_t seed) {
@@ -151,10 +155,13 @@ protected:
     }
 };
 
-INSTANTIATE_TEST_SUITE_P(
-    All,
-    SimUnequalSettings,
-    testing::Values(change_secret, change_algorithm, change_protocol, change_policy));
+INSTANTIATE_TEST_SUITE_P(All,
+                         SimUnequalSettings,
+                         testing::Values(change_secret,
+                                         change_algorithm,
+                                         change_protocol,
+                                         change_policy,
+                                         change_integrity));
 
 // Changed while the link was down: the nodes refuse each other, say why, and find together by
 // themselves when the second one has followed.
@@ -246,7 +253,7 @@ TEST(SimProtocolUpdate, OfWhatWeCannotHaveEndsTheConnectionWithAReasonAndIsTried
 
     const Row rows[] = {
         {[](proto::Protocol& p) { p.two_primaries = 1; }, "allow-two-primaries"},
-        {[](proto::Protocol& p) { p.integrity_alg = "sha1"; }, "data-integrity-alg"},
+        {[](proto::Protocol& p) { p.integrity_alg = "rot13"; }, "data-integrity-alg"},
         {[](proto::Protocol& p) { p.after_sb_0p = 7; }, "after-sb-0pri"},
         {[](proto::Protocol& p) { p.after_sb_1p = 0xffffffff; }, "after-sb-1pri"},
         {[](proto::Protocol& p) { p.after_sb_2p = 8; }, "after-sb-2pri"},

@@ -154,8 +154,24 @@ void SimNet::send(Node node, engine::Send&& bytes) {
     if (end.closing) {
         world_.fail("bytes sent on a socket after its close");
     }
+    if (machine(node).spoils && bytes.payload.length > 0) {
+        spoil(node, bytes.payload);
+    }
     end.queue.push_back(std::move(bytes));
     pump(connection, node);
+}
+
+// Of what is on the wire: the sender's own buffer stays as it is.
+void SimNet::spoil(Node from, io::Slice& payload) {
+    machine(from).spoils = false;
+    ++spoilt_payloads_;
+    const io::Slice sent = machine(from).user->socket_pool().allocate_slice(payload.length);
+    std::copy_n(payload.bytes().begin(), payload.length, sent.bytes().begin());
+    const std::uint64_t bit = world_.prng.below(payload.length * 8);
+    sent.bytes()[bit / 8] = static_cast<std::uint8_t>(sent.bytes()[bit / 8] ^ 1u << bit % 8);
+    payload = sent;
+    world_.trace.add(world_.now(), from, "payload-spoilt bit", bit);
+    world_.coverage.reached("payload spoilt on the wire");
 }
 
 // Moves bytes from the process into the system's buffer, as far as there is room.

@@ -61,6 +61,11 @@ public:
 
     void reset_connections();
 
+    // One bit of the next payload that the node sends arrives as another one.
+    void spoil_next_payload(Node from) { machine(from).spoils = true; }
+
+    std::uint64_t spoilt_payloads() const { return spoilt_payloads_; }
+
     // The n-th connection attempt of the node from now on finds nobody listening.
     void refuse_connects(Node node, std::uint32_t count) {
         machines_[index(node)].refuse_connects = count;
@@ -105,6 +110,7 @@ private:
         bool listening = false;
         bool delivers = true;  // what it sends arrives
         bool frozen = false;
+        bool spoils = false;
         std::uint32_t next_accepted = 0;
         std::uint32_t refuse_connects = 0;
         io::Instant link_free{};  // its bandwidth is used up until then
@@ -135,11 +141,13 @@ private:
     void end_closed(const ConnectionRef& connection, Node node, int error);
     void shut(const ConnectionRef& connection, Node node, bool abruptly);
     void forget_dead();
+    void spoil(Node from, io::Slice& payload);
 
     World& world_;
     LinkOptions options_;
     std::array<Machine, 2> machines_;
     std::list<ConnectionRef> connections_;
+    std::uint64_t spoilt_payloads_ = 0;
 };
 
 }  // namespace sim

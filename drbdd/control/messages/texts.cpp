@@ -59,6 +59,7 @@ constexpr NumberedText kTexts[] = {
     {138, "Device does not have a disk-config"},
     {139, "Protocol C required"},
     {140, "vmalloc() failed. Out of memory?"},
+    {141, "The 'data-integrity-alg' you specified is not known here."},
     {143, "Invalid cpu-mask."},
     {148, "Can not change csums-alg while resync is in progress"},
     {149, "Can not change verify-alg while online verify runs"},

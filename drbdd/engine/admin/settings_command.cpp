@@ -16,6 +16,15 @@ public:
             volumes().any([](const Device& device) { return verifying(device.state().conn); })) {
             return Answer{kErrVerifyRunning, "Can not change verify-alg while online verify runs"};
         }
+        const bool other_sums = settings_.net.csums_alg != core().settings.net.csums_alg;
+        if (other_sums &&
+            volumes().any([](const Device& device) { return device.state().syncing(); })) {
+            return Answer{kErrCsumsInUse, "Can not change csums-alg while resync is in progress"};
+        }
+        if (!PayloadDigests::known(settings_.net.integrity_alg)) {
+            return Answer{kErrIntegrityAlg,
+                          "The 'data-integrity-alg' you specified is not known here."};
+        }
         connection().change_settings(settings_.net);
         core().settings.fencing = settings_.fencing;
         core().settings.on_no_data = settings_.on_no_data;

@@ -7,6 +7,7 @@
 #include "drbdd/engine/peer/channel.h"
 #include "drbdd/engine/peer/connector.h"
 #include "drbdd/engine/peer/liveness.h"
+#include "drbdd/engine/peer/payload_digests.h"
 #include "drbdd/engine/peer/peer_reads.h"
 #include "drbdd/engine/peer/peer_writes.h"
 #include "drbdd/engine/peer/transfer_log.h"
@@ -44,7 +45,7 @@ public:
     void change_settings(const NetSettings& net);
 
     // Of the peer's administrator, while we are connected.
-    void adopt_verify_alg(const std::string& algorithm);
+    void adopt_algorithms(const std::string& verify_alg, const std::string& csums_alg);
 
     // Asks the peer first; watch graceful_pending() and take_disconnect_reply().
     void request_disconnect(const StateRequest& parting);
@@ -71,6 +72,12 @@ public:
     // from the disk: nothing is gained by making one epoch durable before the next begins.
     bool epochs_unordered() const;
 
+    // Digests go with the data, and the peer is no drbdd: a kernel's takes no P_ZEROES then, and no
+    // flush without data. Wire specification, sections 6.4 and 6.6.
+    bool digests_confuse_peer() const {
+        return digests_.any_sent() && !has(proto::kFeatureExplicitFlush);
+    }
+
     // 1, 2, 3: A, B, C; 0 without a peer.
     std::uint32_t agreed_protocol() const {
         return up() ? static_cast<std::uint32_t>(core_.settings.net.protocol) : 0;
@@ -83,19 +90,22 @@ public:
 
     // --- Sending ---
     template <typename P>
-    void send(proto::Command command,
-              VolumeNumber volume,
-              const P& packet,
-              io::Slice payload = {}) {
+    void send(proto::Command command, VolumeNumber volume, const P& packet) {
         std::vector<std::uint8_t> body(packet_size(packet));
         proto::encode(packet, body);
-        send_data(command, volume, body, std::move(payload));
+        send_data(command, volume, body);
     }
 
-    void send_data(proto::Command command,
-                   VolumeNumber volume,
-                   base::ConstBytes body,
-                   io::Slice payload = {}) {
+    void send_data(proto::Command command, VolumeNumber volume, base::ConstBytes body) {
+        data_.send(command, volume, body);
+    }
+
+    // P_DATA and its like, which digests go with.
+    void send_payload(proto::Command command,
+                      VolumeNumber volume,
+                      const proto::Data& data,
+                      io::Slice payload) {
+        const std::vector<std::uint8_t> body = digests_.body_of(data, payload);
         data_.send(command, volume, body, std::move(payload));
     }
 
@@ -183,6 +193,9 @@ private:
     base::Result<void> on_protocol_update(base::ConstBytes body);
     proto::Protocol own_protocol() const;
     void note_epoch_order();
+    void adopt(const char* option, std::string& current, const std::string& told);
+    void take_digests_of(const proto::Protocol& peer);
+    void send_update(const proto::Protocol& protocol);
     void tell_adopted();
     base::Result<void> on_conn_state_request(base::ConstBytes body);
     base::Result<void> on_barrier_ack(base::ConstBytes body);
@@ -216,6 +229,7 @@ private:
     bool discard_wanted_ = false;   // for the next attempt
     bool discard_my_data_ = false;  // told in this attempt
     bool peer_discards_ = false;
+    PayloadDigests digests_;
     proto::Protocol told_;         // what we said of our settings when the connection was made
     bool epochs_ordered_ = false;  // by a protocol that this connection has had
     io::Challenge challenge_{};

@@ -98,7 +98,7 @@ base::Result<void> Connection::handle_data_volume(const Packet& packet, Device& 
             return with(proto::decode_block_desc(body),
                         [&](const auto& p) { return peer.on_out_of_sync(p); });
         case proto::Command::Data:
-            return with(proto::decode_data(body), [&](const auto& p) {
+            return with(digests_.checked(packet), [&](const auto& p) {
                 return peer_writes.on_write(
                     device, PeerWrites::Kind::Write, p, packet.payload.length, packet.payload);
             });
@@ -111,11 +111,11 @@ base::Result<void> Connection::handle_data_volume(const Packet& packet, Device& 
                 return peer_writes.on_write(device, PeerWrites::Kind::Zeroes, p.data, p.size, {});
             });
         case proto::Command::DataReply:
-            return with(proto::decode_data(body), [&](const auto& p) {
+            return with(digests_.checked(packet), [&](const auto& p) {
                 return device.requests.reads.on_reply(p, packet.payload);
             });
         case proto::Command::RsDataReply:
-            return with(proto::decode_data(body),
+            return with(digests_.checked(packet),
                         [&](const auto& p) { return peer.target.on_reply(p, packet.payload); });
         case proto::Command::RsDeallocated:
             return with(proto::decode_block_desc(body),
@@ -124,6 +124,11 @@ base::Result<void> Connection::handle_data_volume(const Packet& packet, Device& 
         case proto::Command::RsThinReq:
             return with(proto::decode_block_req(body),
                         [&](const auto& p) { return peer.source.on_request(p); });
+        case proto::Command::CsumRsRequest:
+            return with(proto::decode_block_req(body.first(proto::BlockReq::kSize)),
+                        [&](const auto& p) {
+                            return peer.source.on_request(p, body.subspan(proto::BlockReq::kSize));
+                        });
         case proto::Command::OvRequest:
             return with(proto::decode_block_req(body), [&](const auto& p) {
                 return peer.verify_target.on_request(p, core_.settings.net.verify_alg);

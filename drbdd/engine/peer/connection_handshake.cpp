@@ -1,6 +1,5 @@
 // The handshake of a connection: versions, authentication, parameters. Wire specification,
 // section 3.
-#include "base/digest.h"
 #include "base/hmac.h"
 #include "drbdd/engine/peer/connection.h"
 #include "drbdd/engine/volume/device.h"
@@ -189,6 +188,11 @@ void Connection::on_response(const Packet& packet) {
 }
 
 void Connection::begin_parameters() {
+    if (!PayloadDigests::known(core_.settings.net.integrity_alg)) {
+        refuse(base::format("data-integrity-alg %s is not supported",
+                            core_.settings.net.integrity_alg.c_str()));
+        return;
+    }
     phase_ = Phase::Up;
     phase_deadline_ = io::kNever;
     unproven_ = 0;
@@ -204,6 +208,8 @@ void Connection::begin_parameters() {
     epochs_ordered_ = false;
     note_epoch_order();
     send(proto::Command::Protocol, VolumeNumber{}, told_);
+    digests_.send_with(told_.integrity_alg);
+    digests_.expect("");
     for (const auto& device : volumes_) {
         device->peer.start();
         device->peer.send_parameters();
@@ -219,6 +225,7 @@ proto::Protocol Connection::own_protocol() const {
     protocol.after_sb_0p = static_cast<std::uint32_t>(net.after_sb_0p);
     protocol.after_sb_1p = static_cast<std::uint32_t>(net.after_sb_1p);
     protocol.after_sb_2p = static_cast<std::uint32_t>(net.after_sb_2p);
+    protocol.integrity_alg = net.integrity_alg;
     return protocol;
 }
 
@@ -242,13 +249,14 @@ base::Result<void> Connection::on_protocol(base::ConstBytes body) {
         return base::Error{base::ErrorCode::State, "incompatible discard-my-data settings"};
     } else if (peer->two_primaries != 0) {
         what = "allow-two-primaries";
-    } else if (!peer->integrity_alg.empty()) {
+    } else if (peer->integrity_alg != told_.integrity_alg) {
         what = "data-integrity-alg";
     }
     if (what != nullptr) {
         refuse(base::format("incompatible %s settings", what));
         return {};
     }
+    digests_.expect(peer->integrity_alg);
     if ((peer->conn_flags & proto::kConnDryRun) != 0) {
         return base::Error{base::ErrorCode::Unsupported, "the peer asked for a dry-run connect"};
     }
@@ -266,15 +274,20 @@ base::Result<void> Connection::on_protocol_update(base::ConstBytes body) {
     const auto zero = find_policy(mirrored(peer->after_sb_0p), kPolicies0p);
     const auto one = find_policy(peer->after_sb_1p, kPolicies1p);
     const auto two = find_policy(peer->after_sb_2p, kPolicies2p);
-    const char* what = peer->two_primaries != 0       ? "allow-two-primaries"
-                       : !peer->integrity_alg.empty() ? "data-integrity-alg"
-                       : !zero                        ? "after-sb-0pri"
-                       : !one                         ? "after-sb-1pri"
-                       : !two                         ? "after-sb-2pri"
-                                                      : nullptr;
+    const bool known = PayloadDigests::known(peer->integrity_alg);
+    const char* what = peer->two_primaries != 0 ? "allow-two-primaries"
+                       : !known                 ? "data-integrity-alg"
+                       : !zero                  ? "after-sb-0pri"
+                       : !one                   ? "after-sb-1pri"
+                       : !two                   ? "after-sb-2pri"
+                                                : nullptr;
     if (what != nullptr) {
         refuse(base::format("the peer has set %s to what this version of drbdd does not support",
                             what));
+        return {};
+    }
+    digests_.expect(peer->integrity_alg);
+    if ((peer->conn_flags & proto::kConnFollows) != 0) {
         return {};
     }
     const auto protocol = static_cast<ReplicationProtocol>(peer->protocol);
@@ -291,33 +304,69 @@ base::Result<void> Connection::on_protocol_update(base::ConstBytes body) {
         note_epoch_order();
         tell_adopted();
     }
+    take_digests_of(*peer);
     return {};
+}
+
+// From here on our own data have such digests, too: the next connection needs them alike. The peer
+// hears that its own word is followed, or two nodes that are changed at the same time would follow
+// each other for ever. A kernel's follows nobody.
+void Connection::take_digests_of(const proto::Protocol& peer) {
+    NetSettings& net = core_.settings.net;
+    if (net.integrity_alg != peer.integrity_alg) {
+        core_.log(base::LogLevel::Info,
+                  base::format("using data-integrity-alg: \"%s\"", peer.integrity_alg.c_str()));
+        net.integrity_alg = peer.integrity_alg;
+        tell_adopted();
+    }
+    if (digests_.sent() != net.integrity_alg) {
+        proto::Protocol own = own_protocol();
+        own.conn_flags = has(proto::kFeatureExplicitFlush) ? proto::kConnFollows : 0u;
+        send_update(own);
+    }
+}
+
+// It is the border between digests of two kinds.
+void Connection::send_update(const proto::Protocol& protocol) {
+    send(proto::Command::ProtocolUpdate, VolumeNumber{}, protocol);
+    digests_.send_with(protocol.integrity_alg);
 }
 
 void Connection::tell_adopted() {
     const NetSettings& net = core_.settings.net;
-    core_.emit(SettingsAdopted{
-        net.protocol, net.after_sb_0p, net.after_sb_1p, net.after_sb_2p, net.verify_alg});
+    core_.emit(SettingsAdopted{net.protocol,
+                               net.after_sb_0p,
+                               net.after_sb_1p,
+                               net.after_sb_2p,
+                               net.integrity_alg,
+                               net.verify_alg,
+                               net.csums_alg});
     core_.emit(StatusChanged{});
 }
 
-// One that runs keeps the algorithm that it has begun with.
-void Connection::adopt_verify_alg(const std::string& algorithm) {
-    if (algorithm == core_.settings.net.verify_alg) {
+// What runs keeps the algorithm that it has begun with.
+void Connection::adopt_algorithms(const std::string& verify_alg, const std::string& csums_alg) {
+    adopt("verify-alg", core_.settings.net.verify_alg, verify_alg);
+    adopt("csums-alg", core_.settings.net.csums_alg, csums_alg);
+}
+
+void Connection::adopt(const char* option, std::string& current, const std::string& told) {
+    if (told == current) {
         return;
     }
-    if (!algorithm.empty() && !base::Digest::known(algorithm)) {
-        refuse(base::format("peer verify-alg %s not supported", algorithm.c_str()));
+    if (!PayloadDigests::known(told)) {
+        refuse(base::format("peer %s %s not supported", option, told.c_str()));
         return;
     }
-    core_.log(base::LogLevel::Info, base::format("using verify-alg: \"%s\"", algorithm.c_str()));
-    core_.settings.net.verify_alg = algorithm;
+    core_.log(base::LogLevel::Info, base::format("using %s: \"%s\"", option, told.c_str()));
+    current = told;
     tell_adopted();
 }
 
 void Connection::change_settings(const NetSettings& net) {
     const proto::Protocol before = own_protocol();
-    const bool other_digest = core_.settings.net.verify_alg != net.verify_alg;
+    const bool other_digest = core_.settings.net.verify_alg != net.verify_alg ||
+                              core_.settings.net.csums_alg != net.csums_alg;
     if (up()) {
         transfer_log.close_epoch();
     }
@@ -326,9 +375,10 @@ void Connection::change_settings(const NetSettings& net) {
     const proto::Protocol now = own_protocol();
     const bool news = now.protocol != before.protocol || now.after_sb_0p != before.after_sb_0p ||
                       now.after_sb_1p != before.after_sb_1p ||
-                      now.after_sb_2p != before.after_sb_2p;
+                      now.after_sb_2p != before.after_sb_2p ||
+                      now.integrity_alg != before.integrity_alg;
     if (up() && news) {
-        send(proto::Command::ProtocolUpdate, VolumeNumber{}, now);
+        send_update(now);
     }
     if (up() && other_digest) {
         for (const auto& device : volumes_) {

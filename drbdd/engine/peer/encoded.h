@@ -16,4 +16,12 @@ std::vector<std::uint8_t> encoded(const P& packet, std::size_t size = P::kSize) 
     return body;
 }
 
+// A question or an answer about the block, and its digest.
+inline std::vector<std::uint8_t> with_digest(const proto::BlockReq& request,
+                                             base::ConstBytes digest) {
+    std::vector<std::uint8_t> body = encoded(request);
+    body.insert(body.end(), digest.begin(), digest.end());
+    return body;
+}
+
 }  // namespace engine

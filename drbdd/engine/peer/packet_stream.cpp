@@ -1,5 +1,6 @@
 #include "drbdd/engine/peer/packet_stream.h"
 
+#include "base/digest.h"
 #include "base/log.h"
 #include "base/require.h"
 
@@ -16,7 +17,7 @@ PacketStream::Room PacketStream::room() {
     if (payload_is_next()) {
         room.payload = packet_.payload.bytes().subspan(payload_filled_);
     }
-    const std::size_t most = bulk_ ? std::max(kBulkHeadRoom, head_end_ + 1) : kHeadRoom;
+    const std::size_t most = bulk_ ? std::max(bulk_head_room(), head_end_ + 1) : kHeadRoom;
     room.head = base::Bytes(head_).subspan(head_end_, most - head_end_);
     return room;
 }
@@ -52,6 +53,7 @@ base::Result<void> PacketStream::parse(std::vector<Packet>& packets) {
         if (!fill_body()) {
             return {};
         }
+        note_digests();
         packets.push_back(std::move(packet_));
         packet_ = Packet{};
         in_packet_ = false;
@@ -80,14 +82,15 @@ base::Result<bool> PacketStream::start_packet() {
     if (!shape) {
         return shape.error();
     }
-    if (header->length < shape->fixed || header->length - shape->fixed > shape->max_payload) {
+    const std::size_t fixed = shape->fixed + (shape->bulk ? digest_bytes_ : 0);
+    if (header->length < fixed || header->length - fixed > shape->max_payload) {
         return base::Error{base::ErrorCode::Invalid,
                            base::format("packet %s has a length of %u bytes, which it cannot have",
                                         proto::command_name(header->command),
                                         header->length)};
     }
     packet_.header = *header;
-    const std::size_t payload = shape->bulk ? header->length - shape->fixed : 0;
+    const std::size_t payload = shape->bulk ? header->length - fixed : 0;
     packet_.body.resize(header->length - payload);
     packet_.payload = payload > 0 ? pool_.allocate_slice(payload) : io::Slice{};
     body_filled_ = 0;
@@ -96,6 +99,15 @@ base::Result<bool> PacketStream::start_packet() {
     bulk_ = payload > kMostCopied;
     head_begin_ += size;
     return true;
+}
+
+// A name that nobody knows ends the connection, elsewhere.
+void PacketStream::note_digests() {
+    const auto command = static_cast<proto::Command>(packet_.header.command);
+    if (command == proto::Command::Protocol || command == proto::Command::ProtocolUpdate) {
+        const base::Result<proto::Protocol> protocol = proto::decode_protocol(packet_.body);
+        digest_bytes_ = protocol ? base::Digest::size_of(protocol->integrity_alg) : 0;
+    }
 }
 
 // Moves what was read ahead to where it belongs; true when the packet is whole.

@@ -2,7 +2,8 @@
 // payload is read straight into a buffer of the pool and never copied; small payload is copied
 // there from a read of many packets at once, because a system call costs more than the copy. Used
 // by the runtime and by the simulator alike. Wire specification 2.1 and 2.2; the header kind is
-// told by its magic.
+// told by its magic. Where data-integrity-alg is set, the digest of a payload is the end of the
+// packet's body; which algorithm it is the stream itself says, in P_PROTOCOL and P_PROTOCOL_UPDATE.
 #pragma once
 
 #include "base/bytes.h"
@@ -39,12 +40,16 @@ private:
     // After a packet of a payload beyond this many bytes only header and fixed part of the next one
     // are read ahead, so that its payload does not have to be copied.
     static constexpr std::size_t kMostCopied = std::size_t{16} << 10;
-    static constexpr std::size_t kBulkHeadRoom = proto::kHeader100Size + proto::Data::kSize;
+
+    std::size_t bulk_head_room() const {
+        return proto::kHeader100Size + proto::Data::kSize + digest_bytes_;
+    }
 
     base::Result<void> parse(std::vector<Packet>& packets);
     base::Result<bool> start_packet();
     bool fill_body();
     bool payload_is_next() const;
+    void note_digests();
 
     std::size_t unread() const { return head_end_ - head_begin_; }
 
@@ -52,7 +57,8 @@ private:
     std::vector<std::uint8_t> head_;
     std::size_t head_begin_ = 0;  // what was read ahead and not parsed yet
     std::size_t head_end_ = 0;
-    bool bulk_ = false;  // the payload seen last was large
+    bool bulk_ = false;             // the payload seen last was large
+    std::size_t digest_bytes_ = 0;  // before each payload
     bool in_packet_ = false;
     Packet packet_;
     std::size_t body_filled_ = 0;

@@ -45,6 +45,7 @@ constexpr bool is_answer(proto::Command command) {
         case proto::Command::DataRequest:
         case proto::Command::RsDataRequest:
         case proto::Command::RsThinReq:
+        case proto::Command::CsumRsRequest:
         case proto::Command::OvRequest:
             return false;
         default:

@@ -73,6 +73,7 @@ void PeerDevice::announce_sync_param() {
         parameters.c_max_rate = disk.c_max_rate_kib;
     }
     parameters.verify_alg = core_.settings.net.verify_alg;
+    parameters.csums_alg = core_.settings.net.csums_alg;
     announce(proto::Command::SyncParam89, encoded(parameters));
 }
 
@@ -91,6 +92,7 @@ void PeerDevice::note_unrotated() {
 void PeerDevice::send_parameters() {
     note_unrotated();
     told_verify_alg_ = core_.settings.net.verify_alg;
+    told_csums_alg_ = core_.settings.net.csums_alg;
     announce_sync_param();
     announce_sizes();
     announce_uuids();

@@ -217,6 +217,8 @@ private:
     std::uint64_t bits_left() const;
     void finish_as_target();
     void take_back_from_target();
+    std::unique_ptr<base::Digest> resync_digest() const;
+    void report_equal(std::uint64_t bits) const;
     void finish_as_source();
     void report_done(std::uint64_t failed) const;
     void log_done(const char* what, std::uint64_t kib) const;
@@ -291,6 +293,7 @@ private:
     std::uint64_t verify_from_ = 0;
     std::optional<std::uint64_t> verify_ping_;
     std::string told_verify_alg_;  // in the handshake
+    std::string told_csums_alg_;
     io::Instant sync_started_{};
     io::Instant paused_at_{};
     io::Duration paused_for_{};  // before the present pause

@@ -302,7 +302,7 @@ void PeerDevice::advance_sync_target() {
     const bool syncing = device_.state().conn == ConnState::SyncTarget;
     if (syncing && !target.running() && finish_ == Finish::None &&
         device_.store.durable(sync_generation_)) {
-        target.start();
+        target.start(resync_digest());
     }
     if (syncing && target.done() && finish_ == Finish::None) {
         finish_ = Finish::Pinging;
@@ -315,6 +315,28 @@ void PeerDevice::advance_sync_target() {
     }
 }
 
+// A resync that follows a crash compares what mostly is equal; for others that may be a waste.
+std::unique_ptr<base::Digest> PeerDevice::resync_digest() const {
+    const NetSettings& net = core_.settings.net;
+    if (net.csums_after_crash_only && !device_.lineage().crashed_primary()) {
+        return nullptr;
+    }
+    base::Result<std::unique_ptr<base::Digest>> digest = base::Digest::make(net.csums_alg);
+    return digest ? std::move(*digest) : nullptr;
+}
+
+void PeerDevice::report_equal(std::uint64_t bits) const {
+    const std::uint64_t equal = std::min(bits, sync_total_bits_);
+    const std::uint64_t all = std::max<std::uint64_t>(sync_total_bits_, 1);
+    device_.log_line(base::LogLevel::Info,
+                     base::format("%llu %% had equal checksums, eliminated: %lluK; transferred "
+                                  "%lluK total %lluK",
+                                  ull(equal * 100 / all),
+                                  ull(equal * 4),
+                                  ull((sync_total_bits_ - equal) * 4),
+                                  ull(sync_total_bits_ * 4)));
+}
+
 void PeerDevice::finish_as_target() {
     finish_ = Finish::None;
     if (!target.done()) {
@@ -323,6 +345,9 @@ void PeerDevice::finish_as_target() {
     const std::uint64_t failed = target.failed_bits();
     target.stop();
     report_done(failed);
+    if (target.compares()) {
+        report_equal(target.equal_bits());
+    }
     VolumeState next = device_.state();
     next.conn = ConnState::Connected;
     if (failed == 0 && peer_ids_) {

@@ -22,16 +22,16 @@ base::Error refusal(std::string text) {
 }  // namespace
 
 base::Result<void> PeerDevice::on_sync_param(const proto::SyncParam89& packet) {
-    if (!packet.csums_alg.empty()) {
-        return refusal(base::format("Different csums-alg settings. me=\"\" peer=\"%s\"",
-                                    packet.csums_alg.c_str()));
-    }
     if (!left_handshake_ && packet.verify_alg != told_verify_alg_) {
         connection_.refuse(base::format("Different verify-alg settings. me=\"%s\" peer=\"%s\"",
                                         told_verify_alg_.c_str(),
                                         packet.verify_alg.c_str()));
+    } else if (!left_handshake_ && packet.csums_alg != told_csums_alg_) {
+        connection_.refuse(base::format("Different csums-alg settings. me=\"%s\" peer=\"%s\"",
+                                        told_csums_alg_.c_str(),
+                                        packet.csums_alg.c_str()));
     } else if (left_handshake_) {
-        connection_.adopt_verify_alg(packet.verify_alg);
+        connection_.adopt_algorithms(packet.verify_alg, packet.csums_alg);
     }
     return {};
 }

@@ -70,10 +70,10 @@ void PeerReads::on_disk_done(Device& device, const DiskTicket& ticket, int error
         if (error != 0) {
             refuse(device, request);
         } else {
-            connection_.send(proto::Command::DataReply,
-                             device.number(),
-                             proto::Data{request.sector, request.block_id, 0, 0},
-                             ticket.op.buffer);
+            connection_.send_payload(proto::Command::DataReply,
+                                     device.number(),
+                                     proto::Data{request.sector, request.block_id, 0, 0},
+                                     ticket.op.buffer);
         }
     }
     if (error != 0) {

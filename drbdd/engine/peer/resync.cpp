@@ -1,6 +1,7 @@
 #include "drbdd/engine/peer/resync.h"
 
 #include "drbdd/engine/peer/connection.h"
+#include "drbdd/engine/peer/encoded.h"
 #include "drbdd/engine/volume/device.h"
 
 #include <algorithm>
@@ -12,8 +13,9 @@ namespace {
 constexpr std::uint64_t kIdleWindow = 8u << 20;
 constexpr std::uint64_t kBusyWindow = 128u << 10;
 constexpr std::uint64_t kBusyRequest = 64u << 10;
-constexpr std::uint64_t kSourceReads = 16;   // in flight
-constexpr std::size_t kSourceQueue = 65536;  // requests; more is an attack or a bug
+constexpr std::uint64_t kComparedRequest = 64u << 10;  // with one difference all of it is copied
+constexpr std::uint64_t kSourceReads = 16;             // in flight
+constexpr std::size_t kSourceQueue = 65536;            // requests; more is an attack or a bug
 constexpr io::Duration kBusyFor = std::chrono::milliseconds(100);
 constexpr io::Duration kRefill = std::chrono::milliseconds(10);
 
@@ -74,13 +76,15 @@ io::Instant ResyncPacer::next_refill(const DiskSettings& settings) const {
 
 // --- Target ---
 
-void ResyncTarget::start() {
+void ResyncTarget::start(std::unique_ptr<base::Digest> digest) {
     REQUIRE(!running_);
     running_ = true;
+    digest_ = std::move(digest);
+    equal_bits_ = 0;
     cursor_ = 0;
     failed_bits_ = 0;
     requested_.clear();
-    in_flight_ = 0;
+    in_flight_ = comparing_ = 0;
     fetching_.clear();
     ++serial_;
     pacer_.start(core_.now);
@@ -96,7 +100,7 @@ void ResyncTarget::stop() {
     deferred_.clear();
     requested_.clear();
     fetching_.clear();
-    in_flight_ = 0;
+    in_flight_ = comparing_ = 0;
     ++serial_;
 }
 
@@ -137,7 +141,7 @@ bool ResyncTarget::request_next(bool busy) {
     }
     cursor_ = bit;  // what was passed over is not looked at again
     const base::Sector sector = base::first_sector(base::BitIndex{bit});
-    const std::uint64_t most = ResyncPacer::largest_request(busy);
+    const std::uint64_t most = largest_request(busy);
     const std::uint64_t bits = extend(bit, most / base::kBytesPerBit);
     const std::uint64_t bytes = std::min(
         bits * base::kBytesPerBit, (device_.size_sectors() - sector.value) * base::kSectorBytes);
@@ -146,15 +150,58 @@ bool ResyncTarget::request_next(bool busy) {
     }
     core_.work.add();
     cursor_ = bit + bits;
-    requested_[sector] = bytes;
     in_flight_ += bytes;
     fetching_.add(sector, bytes, serial_);
     pacer_.spend(bytes);
-    device_.peer_connection().send(
-        proto::Command::RsDataRequest,
-        device_.number(),
-        proto::BlockReq{sector, proto::kIdSyncer, static_cast<std::uint32_t>(bytes)});
+    if (digest_ != nullptr) {
+        compare(sector, bytes);
+    } else {
+        ask(proto::Command::RsDataRequest, sector, bytes, {});
+    }
     return true;
+}
+
+std::uint64_t ResyncTarget::largest_request(bool busy) const {
+    const std::uint64_t most = ResyncPacer::largest_request(busy);
+    return digest_ != nullptr ? std::min(most, kComparedRequest) : most;
+}
+
+void ResyncTarget::ask(proto::Command command,
+                       base::Sector sector,
+                       std::uint64_t bytes,
+                       base::ConstBytes digest) {
+    requested_[sector] = bytes;
+    const proto::BlockReq request{sector, proto::kIdSyncer, static_cast<std::uint32_t>(bytes)};
+    device_.peer_connection().send_data(command, device_.number(), with_digest(request, digest));
+}
+
+// What the source writes meanwhile does no harm: it compares with all that it has sent us until
+// then, so an equal block is what we have once we have written that.
+void ResyncTarget::compare(base::Sector sector, std::uint64_t bytes) {
+    ++comparing_;
+    device_.disk.submit(DiskUser::ResyncCompare, serial_, read_of(core_.pool, sector, bytes));
+}
+
+// What can't be read may become readable when it is written.
+void ResyncTarget::on_own_read(const DiskTicket& ticket, int error) {
+    const io::DiskOp& op = ticket.op;
+    core_.progress = true;
+    if (error != 0) {
+        device_.disk_failed(false, base::format("resync read: errno %d", error));
+    }
+    if (!running_ || ticket.key != serial_) {
+        return;
+    }
+    --comparing_;
+    if (!device_.local_usable()) {
+        forget(op.sector, op.length);
+    } else if (error != 0) {
+        ask(proto::Command::RsDataRequest, op.sector, op.length, {});
+    } else {
+        std::vector<std::uint8_t> digest(digest_->size());
+        digest_->compute(op.buffer.bytes(), digest);
+        ask(proto::Command::CsumRsRequest, op.sector, op.length, digest);
+    }
 }
 
 // Following set bits, as far as size, alignment and the 16 MiB extent allow (8.2).
@@ -264,6 +311,7 @@ void ResyncTarget::on_in_sync(const proto::BlockAck& packet) {
     }
     const std::uint64_t bytes = found->second;
     requested_.erase(found);
+    equal_bits_ += (bytes + base::kBytesPerBit - 1) / base::kBytesPerBit;
     device_.mark_in_sync(packet.sector, bytes);
     forget(packet.sector, bytes);
 }
@@ -337,7 +385,8 @@ bool ResyncSource::keeps(base::Sector sector) {
     return kept;
 }
 
-base::Result<void> ResyncSource::on_request(const proto::BlockReq& request) {
+base::Result<void> ResyncSource::on_request(const proto::BlockReq& request,
+                                            base::ConstBytes digest) {
     if (!on_device(device_, request.sector, request.size)) {
         return base::Error{
             base::ErrorCode::Invalid,
@@ -354,7 +403,7 @@ base::Result<void> ResyncSource::on_request(const proto::BlockReq& request) {
     if (queue_.size() >= kSourceQueue) {
         return base::Error{base::ErrorCode::TooBig, "too many resync requests at once"};
     }
-    queue_.push_back(request);
+    queue_.push_back({request, {digest.begin(), digest.end()}});
     core_.progress = true;
     return {};
 }
@@ -365,11 +414,12 @@ void ResyncSource::refuse(const proto::BlockReq& request) {
         proto::Command::NegRsDreply, request.sector, request.block_id, request.size);
 }
 
-// A block is read only when no write on it is under way, and a write on it waits
-// until the answer is in the stream: so the target sees both in their order.
+// A block is read only when no write on it is under way, nor one of the target's before it, and a
+// write on it waits until the answer is in the stream: so the target sees both in their order.
 void ResyncSource::advance() {
+    const Connection& connection = device_.peer_connection();
     while (!queue_.empty() && active_.size() < kSourceReads) {
-        const proto::BlockReq request = queue_.front();
+        const proto::BlockReq request = queue_.front().request;
         if (!device_.local_usable()) {
             queue_.pop_front();
             refuse(request);
@@ -377,23 +427,21 @@ void ResyncSource::advance() {
         }
         if (device_.requests.busy(request.sector, request.size) ||
             device_.peer_busy(request.sector, request.size) ||
-            !device_.peer_connection().may_read()) {
+            connection.peer_writes.queued(device_, request.sector, request.size) ||
+            !connection.may_read()) {
             return;
         }
+        Question question = std::move(queue_.front());
         queue_.pop_front();
         const std::uint64_t key = next_key_++;
         reading_.add(request.sector, request.size, key);
         if (device_.doubts_its_cache()) {
             rewriting_.add(request.sector, request.size, key);
         }
-        active_.emplace(key, request);
+        active_.emplace(key, std::move(question));
         active_bytes_ += request.size;
-        io::DiskOp op;
-        op.kind = io::DiskOp::Kind::Read;
-        op.sector = request.sector;
-        op.length = request.size;
-        op.buffer = core_.pool.allocate_slice(request.size);
-        device_.disk.submit(DiskUser::ResyncRead, key, std::move(op));
+        device_.disk.submit(
+            DiskUser::ResyncRead, key, read_of(core_.pool, request.sector, request.size));
     }
 }
 
@@ -404,6 +452,43 @@ void ResyncSource::write_back(const DiskTicket& ticket) {
     io::DiskOp op = ticket.op;
     op.kind = io::DiskOp::Kind::Write;
     device_.disk.submit(DiskUser::ResyncRead, ticket.key, std::move(op));
+}
+
+// Where the algorithms differ so do the digests, and the block is copied.
+bool ResyncSource::equal(const Question& question, base::ConstBytes data) {
+    const std::string& algorithm = core_.settings.net.csums_alg;
+    if (question.digest.empty()) {
+        return false;
+    }
+    if (!digest_ || digest_->name() != algorithm) {
+        base::Result<std::unique_ptr<base::Digest>> digest = base::Digest::make(algorithm);
+        digest_ = digest ? std::move(*digest) : nullptr;
+    }
+    if (!digest_ || digest_->size() != question.digest.size()) {
+        return false;
+    }
+    std::vector<std::uint8_t> own(digest_->size());
+    digest_->compute(data, own);
+    return own == question.digest;
+}
+
+// Of an equal block the target sends no ack: it stays marked here unless our disk keeps it.
+void ResyncSource::answer(const Question& question, const io::Slice& data, bool kept) {
+    const proto::BlockReq& request = question.request;
+    if (device_.state().syncing() && equal(question, data.bytes())) {
+        if (kept) {
+            device_.mark_in_sync(request.sector, request.size);
+        }
+        device_.peer.send_ack(
+            proto::Command::RsIsInSync, request.sector, request.block_id, request.size);
+        return;
+    }
+    device_.counters.sent += request.size / base::kSectorBytes;
+    replied_[request.sector] = kept;
+    device_.peer_connection().send_payload(proto::Command::RsDataReply,
+                                           device_.number(),
+                                           proto::Data{request.sector, request.block_id, 0, 0},
+                                           data);
 }
 
 void ResyncSource::on_disk_done(const DiskTicket& ticket, int error) {
@@ -417,7 +502,8 @@ void ResyncSource::on_disk_done(const DiskTicket& ticket, int error) {
         core_.progress = true;
     }
     if (found != active_.end()) {
-        const proto::BlockReq request = found->second;
+        const Question question = std::move(found->second);
+        const proto::BlockReq& request = question.request;
         active_.erase(found);
         active_bytes_ -= request.size;
         reading_.remove(request.sector, ticket.key);
@@ -425,12 +511,7 @@ void ResyncSource::on_disk_done(const DiskTicket& ticket, int error) {
         if (error != 0) {
             refuse(request);
         } else {
-            device_.counters.sent += request.size / base::kSectorBytes;
-            replied_[request.sector] = !read || !device_.doubts_its_cache();
-            device_.peer_connection().send(proto::Command::RsDataReply,
-                                           device_.number(),
-                                           proto::Data{request.sector, request.block_id, 0, 0},
-                                           ticket.op.buffer);
+            answer(question, ticket.op.buffer, !read || !device_.doubts_its_cache());
         }
     }
     if (error != 0) {

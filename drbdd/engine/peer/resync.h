@@ -1,8 +1,10 @@
 // Resync: the target walks its bitmap and asks for blocks, the source answers. Wire specification,
 // section 8. Without a rate set by the user the target keeps a window of requests in flight, wide
-// while the application is silent and narrow while it is not.
+// while the application is silent and narrow while it is not. With csums-alg it reads its own block
+// first, and asks with the digest of that: what is equal is not copied.
 #pragma once
 
+#include "base/digest.h"
 #include "base/result.h"
 #include "drbdd/engine/core.h"
 #include "drbdd/engine/volume/local_disk.h"
@@ -11,6 +13,7 @@
 #include <cstdint>
 #include <deque>
 #include <map>
+#include <memory>
 #include <vector>
 
 namespace engine {
@@ -61,7 +64,8 @@ public:
     ResyncTarget(Core& core, Device& device)
         : core_(core), device_(device), fetching_(&core.work), writing_(&core.work) {}
 
-    void start();
+    // With a digest: what is equal is not copied.
+    void start(std::unique_ptr<base::Digest> digest);
     // Forgets what was asked for; writes under way still reach the disk.
     void stop();
 
@@ -77,6 +81,7 @@ public:
     void on_in_sync(const proto::BlockAck& packet);
     void on_refused(const proto::BlockAck& packet, bool failed);
     void on_disk_done(const DiskTicket& ticket, int error);
+    void on_own_read(const DiskTicket& ticket, int error);
 
     // An application write here must wait: the block is being fetched.
     bool fetching(base::Sector sector, std::uint64_t bytes) const {
@@ -88,7 +93,12 @@ public:
         return writing_.overlaps(sector, bytes);
     }
 
-    bool idle() const { return requested_.empty() && writing_.empty(); }
+    bool idle() const { return requested_.empty() && comparing_ == 0 && writing_.empty(); }
+
+    bool compares() const { return digest_ != nullptr; }
+
+    // What was not copied, as it was equal.
+    std::uint64_t equal_bits() const { return equal_bits_; }
 
     // Nothing is left to be fetched, but for what could not be.
     bool done() const;
@@ -98,6 +108,12 @@ public:
 private:
     bool active() const;
     bool request_next(bool busy);
+    std::uint64_t largest_request(bool busy) const;
+    void ask(proto::Command command,
+             base::Sector sector,
+             std::uint64_t bytes,
+             base::ConstBytes digest);
+    void compare(base::Sector sector, std::uint64_t bytes);
     std::uint64_t extend(std::uint64_t first_bit, std::uint64_t most) const;
     bool application_busy() const;
     void write(io::DiskOp op);
@@ -110,7 +126,10 @@ private:
     ResyncPacer pacer_;
     std::uint64_t cursor_ = 0;                         // next bit to look at
     std::map<base::Sector, std::uint64_t> requested_;  // bytes; asked for, not answered
-    std::uint64_t in_flight_ = 0;                      // bytes asked for or being written
+    std::unique_ptr<base::Digest> digest_;
+    std::uint64_t comparing_ = 0;  // own blocks that are being read, to be asked for
+    std::uint64_t equal_bits_ = 0;
+    std::uint64_t in_flight_ = 0;  // bytes asked for, to be asked for or being written
     Ranges<std::uint64_t> fetching_;
     Ranges<std::uint64_t> writing_;
     std::vector<io::DiskOp> deferred_;  // in writing_, but not submitted yet
@@ -125,7 +144,7 @@ public:
 
     // Blocks that are being written back are, to their end.
     void stop();
-    base::Result<void> on_request(const proto::BlockReq& request);
+    base::Result<void> on_request(const proto::BlockReq& request, base::ConstBytes digest = {});
     void on_disk_done(const DiskTicket& ticket, int error);
     void advance();
 
@@ -159,12 +178,21 @@ private:
     void refuse(const proto::BlockReq& request);
     void write_back(const DiskTicket& ticket);
 
+    struct Question {
+        proto::BlockReq request{};
+        std::vector<std::uint8_t> digest{};  // of the target's block; none: it is asked for
+    };
+
+    bool equal(const Question& question, base::ConstBytes data);
+    void answer(const Question& question, const io::Slice& data, bool kept);
+
     Core& core_;
     Device& device_;
-    std::deque<proto::BlockReq> queue_;
+    std::unique_ptr<base::Digest> digest_;
+    std::deque<Question> queue_;
     Ranges<std::uint64_t> reading_;
     Ranges<std::uint64_t> rewriting_;
-    std::map<std::uint64_t, proto::BlockReq> active_;
+    std::map<std::uint64_t, Question> active_;
     std::uint64_t active_bytes_ = 0;
     std::map<base::Sector, bool> replied_;  // not acknowledged yet -> ours is as good
     std::uint64_t next_key_ = 1;

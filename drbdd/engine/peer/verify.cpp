@@ -1,6 +1,7 @@
 #include "drbdd/engine/peer/verify.h"
 
 #include "drbdd/engine/peer/connection.h"
+#include "drbdd/engine/peer/encoded.h"
 #include "drbdd/engine/volume/device.h"
 
 #include <algorithm>
@@ -17,22 +18,6 @@ constexpr io::Duration kVerifyBusyFor = std::chrono::milliseconds(100);
 
 base::Sector behind(base::Sector sector, std::uint64_t bytes) {
     return sector + base::sectors_rounding_up(bytes);
-}
-
-std::vector<std::uint8_t> with_digest(const proto::BlockReq& request, base::ConstBytes digest) {
-    std::vector<std::uint8_t> body(proto::BlockReq::kSize + digest.size());
-    proto::encode(request, base::Bytes(body).first(proto::BlockReq::kSize));
-    std::copy(digest.begin(), digest.end(), body.begin() + proto::BlockReq::kSize);
-    return body;
-}
-
-io::DiskOp read_of(Core& core, base::Sector sector, std::uint64_t bytes) {
-    io::DiskOp op;
-    op.kind = io::DiskOp::Kind::Read;
-    op.sector = sector;
-    op.length = bytes;
-    op.buffer = core.pool.allocate_slice(bytes);
-    return op;
 }
 
 }  // namespace
@@ -243,7 +228,7 @@ void VerifySource::read_replied() {
         check.phase = Phase::Reading;
         const std::uint64_t key = next_key_++;
         reads_.emplace(key, sector);
-        device_.disk.submit(DiskUser::VerifyRead, key, read_of(core_, sector, check.bytes));
+        device_.disk.submit(DiskUser::VerifyRead, key, read_of(core_.pool, sector, check.bytes));
     }
 }
 
@@ -420,8 +405,9 @@ void VerifyTarget::advance() {
         queue_.pop_front();
         active_.emplace(question.key, request);
         active_bytes_ += request.size;
-        device_.disk.submit(
-            DiskUser::VerifyAnswerRead, question.key, read_of(core_, request.sector, request.size));
+        device_.disk.submit(DiskUser::VerifyAnswerRead,
+                            question.key,
+                            read_of(core_.pool, request.sector, request.size));
     }
 }
 

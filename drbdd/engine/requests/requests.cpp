@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstring>
 
 namespace engine {
 
@@ -34,6 +35,7 @@ io::DiskOp local_op(const AppRequest& app, bool can_discard) {
             break;
         case AppRequest::Op::Flush:
             op.kind = io::DiskOp::Kind::Flush;
+            op.sector = {};
             op.length = 0;
             break;
         case AppRequest::Op::Discard:
@@ -97,6 +99,7 @@ bool Requests::admit(std::uint64_t key, Write& write) {
         return false;
     }
     ranges_.add(app.sector, app.length, key);
+    carrier_.overwritten(app.sector, app.length);
     if (device_.local_usable()) {
         write.waits_log = true;
         device_.log.request(key, first_extent(app), last_extent(app));
@@ -168,7 +171,7 @@ void Requests::replicate(std::uint64_t key, Write& write) {
     const ReplicationProtocol protocol = core_.settings.net.protocol;
     const AppRequest& app = write.app;
     proto::Data data{app.sector, key, device_.peer.next_sequence(), proto::kDataRwSync};
-    if (state.syncing()) {
+    if (state.syncing() && (!is_flush(write) || app.payload.empty())) {
         data.flags |= proto::kDataMaySetInSync;
     }
     // Where our own copy is no full one, the peer's is what counts: it must outlive a crash there,
@@ -188,9 +191,14 @@ void Requests::replicate(std::uint64_t key, Write& write) {
     connection.transfer_log.before_write();
     if (app.op == AppRequest::Op::Flush) {
         data.flags |= proto::kDataFlush | proto::kDataSendWriteAck;
-        connection.send(proto::Command::Data, device_.number(), data);
+        data.flags |= app.payload.empty() ? 0u : static_cast<std::uint32_t>(proto::kDataFua);
+        connection.send_payload(proto::Command::Data, device_.number(), data, app.payload);
     } else if (app.op == AppRequest::Op::Write) {
-        connection.send(proto::Command::Data, device_.number(), data, app.payload);
+        connection.send_payload(proto::Command::Data, device_.number(), data, app.payload);
+    } else if (app.op == AppRequest::Op::WriteZeroes && connection.digests_confuse_peer()) {
+        io::Slice zeroes = core_.pool.allocate_slice(app.length);
+        std::memset(zeroes.bytes().data(), 0, app.length);
+        connection.send_payload(proto::Command::Data, device_.number(), data, std::move(zeroes));
     } else {
         const bool zeroes =
             app.op == AppRequest::Op::WriteZeroes && connection.has(proto::kFeatureWzeroes);
@@ -215,50 +223,6 @@ void Requests::replicate(std::uint64_t key, Write& write) {
     }
     device_.counters.sent += app.length / base::kSectorBytes;
     connection.transfer_log.add(device_, key);
-}
-
-// --- Flushes ---
-
-// One flush at a time; those that come meanwhile are answered by the next one together. It covers
-// what was completed before: on our disk, and under protocol C on the peer's as well.
-void Requests::start_flush() {
-    const bool tell =
-        !peer_knows_our_disk_ && device_.peer_has_data() && !device_.peer.announcements_pending();
-    // A gate that waits for writes in progress must not keep back what those wait for.
-    const bool open = gate.open();
-    if (flush_key_ != 0 || (!tell && (!open || waiting_flushes_.empty()))) {
-        return;
-    }
-    Connection& connection = device_.peer_connection();
-    if (open) {
-        running_flushes_ = std::exchange(waiting_flushes_, {});
-    }
-    flush_key_ = next_key_++;
-    Write& write = writes_.emplace(flush_key_, Write{}).first->second;
-    write.app.op = AppRequest::Op::Flush;
-    write.app.volume = device_.number();
-    write.started = true;
-    ++started_;
-    ++unsettled_;
-    const bool local = device_.local_usable();
-    const bool remote = device_.peer_has_data();
-    connection.transfer_log.close_epoch();
-    if (local) {
-        submit_locally(flush_key_, write);
-    }
-    const bool wait_for_peer =
-        core_.settings.net.protocol == ReplicationProtocol::C || !device_.is_member();
-    telling_peer_ = tell;
-    write.peer_full = remote;
-    write.durable = remote && !unflushed_at_peer_ && !telling_peer_;
-    if (telling_peer_ || (remote && wait_for_peer && unflushed_at_peer_)) {
-        unflushed_at_peer_ = false;
-        replicate(flush_key_, write);
-    } else if (!local) {
-        const std::uint64_t key = flush_key_;  // complete() makes room for the next flush
-        complete(key, write);
-        release(key, write);
-    }
 }
 
 // --- Progress ---
@@ -492,6 +456,9 @@ void Requests::complete(std::uint64_t key, Write& write) {
     };
     if (is_flush(write)) {
         flush_key_ = 0;
+        if (!write.app.payload.empty()) {
+            ranges_.remove(write.app.sector, key);
+        }
         std::vector<AppRequest> flushes = std::exchange(running_flushes_, {});
         if (std::exchange(telling_peer_, false) && error == 0) {
             peer_knows_our_disk_ = true;
@@ -510,6 +477,10 @@ void Requests::complete(std::uint64_t key, Write& write) {
         }
     } else {
         ranges_.remove(write.app.sector, key);
+        if (error == 0 && write.replicated &&
+            !device_.peer_connection().has(proto::kFeatureExplicitFlush)) {
+            carrier_.written(write.app);
+        }
         tell(write.app);
         write.app.payload = {};
     }
@@ -544,6 +515,9 @@ void Requests::release(std::uint64_t key, Write& write) {
 // Both copies are good, or the bitmap says that they may differ.
 void Requests::settle_bits(const Write& write) {
     if (is_flush(write) || !write.local) {
+        if (is_flush(write) && write.net == PeerLeg::Negative && !write.app.payload.empty()) {
+            device_.mark_out_of_sync(write.app.sector, write.app.length);
+        }
         return;
     }
     const bool peer_has_it = write.durable && write.net != PeerLeg::Negative;
@@ -584,6 +558,9 @@ void Requests::keep_marked(const AppRequest& newer) {
 
 void Requests::advance() {
     completions.advance();
+    if (device_.state().role != Role::Primary) {
+        carrier_.forget();  // others write there
+    }
     if (!device_.peer_has_data()) {
         give_up_undecided();
     }

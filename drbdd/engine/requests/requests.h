@@ -7,6 +7,7 @@
 #include "base/result.h"
 #include "drbdd/engine/core.h"
 #include "drbdd/engine/requests/completions.h"
+#include "drbdd/engine/requests/flush_carrier.h"
 #include "drbdd/engine/requests/gate.h"
 #include "drbdd/engine/requests/reads.h"
 #include "drbdd/engine/rules/completion.h"
@@ -123,6 +124,8 @@ private:
     void submit_locally(std::uint64_t key, Write& write);
     void replicate(std::uint64_t key, Write& write);
     void start_flush();
+    void begin_flush(bool remote, bool to_peer, std::optional<FlushCarrier::Block> carrier);
+    std::optional<FlushCarrier::Block> find_carrier();
     void report_failure(const Write& write, int error);
     void check(std::uint64_t key);
     WriteLegs legs_of(const Write& write) const;
@@ -150,6 +153,7 @@ private:
     std::vector<AppRequest> running_flushes_;  // answered together by the flush under way
     std::deque<std::pair<std::uint64_t, std::uint64_t>> leaving_;  // position, key (protocol A)
     std::uint64_t flush_key_ = 0;
+    FlushCarrier carrier_;
     bool unflushed_at_peer_ = true;  // replicated, or connected, since the last flush that we sent
     bool peer_knows_our_disk_ = true;
     bool telling_peer_ = false;    // the flush under way follows the announcement

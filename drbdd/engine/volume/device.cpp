@@ -555,6 +555,9 @@ void Device::on_disk_ended(const DiskTicket& ticket, int error) {
         case DiskUser::ResyncWrite:
             peer.target.on_disk_done(ticket, error);
             break;
+        case DiskUser::ResyncCompare:
+            peer.target.on_own_read(ticket, error);
+            break;
         case DiskUser::VerifyRead:
             peer.verify_source.on_disk_done(ticket, error);
             break;
@@ -755,7 +758,7 @@ VolumeStatus Device::status(io::Instant now) const {
     s.logical_block_bytes = block_bytes();
     if (disk.is_open()) {
         s.rotational = disk.geometry().rotational;
-        s.fast_zeroes = disk.geometry().can_discard;
+        s.fast_zeroes = disk.geometry().can_discard && !connection_.digests_confuse_peer();
     }
     return s;
 }

@@ -39,17 +39,17 @@ std::string refusal(const config::LoadedConf& loaded) {
 // Its data would not be as safe as the file says. The file is good all the same, and so are the
 // other resources in it.
 TEST(Options, ThatSafetyDependsOnKeepTheirResourceDownByName) {
-    const config::LoadedConf loaded = load(
-        "common { net { data-integrity-alg md5; allow-two-primaries; } }\n" +
-        resource("net { allow-two-primaries no; }\noptions { quorum majority; }") +
-        "resource r1 { net { data-integrity-alg \"\"; allow-two-primaries no; } device minor 1;"
-        "disk x; meta-disk internal; on alpha { address 10.9.9.1:1; } on beta { address "
-        "10.9.9.2:1; } }");
+    const config::LoadedConf loaded =
+        load("common { net { tls yes; allow-two-primaries; } }\n" +
+             resource("net { allow-two-primaries no; }\noptions { quorum majority; }") +
+             "resource r1 { net { tls no; allow-two-primaries no; } device minor 1;"
+             "disk x; meta-disk internal; on alpha { address 10.9.9.1:1; } on beta { address "
+             "10.9.9.2:1; } }");
     EXPECT_EQ(joined(loaded.errors), "");
     EXPECT_EQ(
         refusal(loaded),
-        "f:1: option 'data-integrity-alg' of section 'net' is known but not supported by this "
-        "version of drbdd with the value 'md5'\n"
+        "f:1: option 'tls' of section 'net' is known but not supported by this version of drbdd "
+        "with the value 'yes': only 'no' is\n"
         "f:4: option 'quorum' of section 'options' is known but not supported by this version "
         "of drbdd with the value 'majority': only 'off' is");
     EXPECT_TRUE(config::settings_for(loaded.conf, loaded.conf.resources.at(1), "alpha"));
@@ -115,11 +115,10 @@ TEST(Options, ThatSafetyDoesNotDependOnAreWarnedOf) {
                                      "disk { rs-discard-granularity 64k; }",
                                      "disk { discard-zeroes-if-aligned no; }",
                                      "disk { max-bio-bvecs 1; }",
-                                     "net { csums-alg sha1; }",
                                      "net { on-congestion pull-ahead; }",
                                      "net { congestion-fill 1M; }",
                                      "net { congestion-extents 500; }",
-                                     "syncer { cpu-mask 3; csums-alg md5; after r7; }"}) {
+                                     "syncer { cpu-mask 3; after r7; }"}) {
         const config::LoadedConf loaded = load(resource(inside));
         EXPECT_EQ(joined(loaded.errors), "") << inside;
         EXPECT_EQ(refusal(loaded), "") << inside;
@@ -168,13 +167,24 @@ TEST(Options, OfGlobalWithoutAnEffectAreWarnedOf) {
 TEST(Options, ADigestHasAKnownName) {
     for (const std::string known :
          {"crc32c", "md5", "sha1", "SHA256", "sha384", "sha512", "xxhash64"}) {
-        const config::LoadedConf loaded = load(resource("net { verify-alg " + known + "; }"));
-        EXPECT_EQ(joined(loaded.errors) + joined(loaded.warnings) + refusal(loaded), "") << known;
+        for (const std::string option : {"verify-alg", "csums-alg", "data-integrity-alg"}) {
+            const config::LoadedConf loaded =
+                load(resource("net { " + option + " " + known + "; }"));
+            EXPECT_EQ(joined(loaded.errors) + joined(loaded.warnings) + refusal(loaded), "")
+                << option << " " << known;
+        }
     }
-    EXPECT_EQ(
-        refusal(load(resource("net { verify-alg rot13; }"))),
-        "f:2: option 'verify-alg' of section 'net' is known but not supported by this version "
-        "of drbdd with the value 'rot13'");
+    for (const std::string option : {"verify-alg", "csums-alg", "data-integrity-alg"}) {
+        EXPECT_EQ(refusal(load(resource("net { " + option + " rot13; }"))),
+                  "f:2: option '" + option +
+                      "' of section 'net' is known but not supported by this version of drbdd "
+                      "with the value 'rot13'");
+    }
+    const config::ResourceSettings read = settings(load(
+        resource("net { data-integrity-alg CRC32C; csums-alg SHA1; csums-after-crash-only; }")));
+    EXPECT_EQ(read.net.data_integrity_alg, "crc32c");
+    EXPECT_EQ(read.net.csums_alg, "sha1");
+    EXPECT_TRUE(read.net.csums_after_crash_only);
 }
 
 TEST(Options, ThatNobodyKnowsAreASyntaxError) {

@@ -126,6 +126,44 @@ TEST(PacketStream, ReadsNoPayloadAheadInAStreamOfLargeOnes) {
     EXPECT_EQ(packets.room().head.size(), 40u);
 }
 
+void append_update(std::vector<std::uint8_t>& stream, const char* algorithm) {
+    proto::Protocol protocol;
+    protocol.integrity_alg = algorithm;
+    append(stream, proto::Command::ProtocolUpdate, protocol.size(), 0);
+    proto::encode(protocol, base::Bytes(stream).last(protocol.size()));
+}
+
+// From the packet behind the one that names the algorithm to the next such.
+TEST(PacketStream, TheDigestOfAPayloadIsPartOfTheBody) {
+    HeapPool pool;
+    std::vector<std::uint8_t> stream;
+    append(stream, proto::Command::Data, 24 + 4096, 1);
+    append_update(stream, "sha1");
+    append(stream, proto::Command::Data, 24 + 20 + 4096, 2);
+    append(stream, proto::Command::Data, 24 + 20, 3);  // a flush
+    append(stream, proto::Command::Trim, 28, 4);       // without one
+    append_update(stream, "crc32c");
+    append(stream, proto::Command::RsDataReply, 24 + 4 + (1u << 20), 5);
+    append_update(stream, "");
+    append(stream, proto::Command::Data, 24 + 512, 6);
+    for (std::uint64_t seed = 1; seed <= 50; ++seed) {
+        base::Prng prng(seed);
+        const std::vector<Packet> packets = cut(stream, pool, prng, seed % 5 * 3000 + 40);
+        ASSERT_EQ(packets.size(), 9u);
+        EXPECT_EQ(packets[0].body.size(), 24u);
+        EXPECT_EQ(packets[2].body.size(), 44u);
+        EXPECT_EQ(packets[2].payload.length, 4096u);
+        EXPECT_EQ(packets[3].body.size(), 44u);
+        EXPECT_TRUE(packets[3].payload.empty());
+        EXPECT_EQ(packets[4].body.size(), 28u);
+        EXPECT_EQ(packets[6].body.size(), 28u);
+        EXPECT_EQ(packets[6].payload.length, 1u << 20);
+        EXPECT_EQ(packets[6].payload.bytes()[(1u << 20) - 1], 5);
+        EXPECT_EQ(packets[8].body.size(), 24u);
+        EXPECT_EQ(packets[8].payload.length, 512u);
+    }
+}
+
 TEST(PacketStream, RefusesForeignBytesAndImpossibleLengths) {
     HeapPool pool;
     std::vector<Packet> out;

@@ -120,8 +120,8 @@ TEST(Messages, BadSettingsAreRefusedWithTheReason) {
         return settings.has_value() ? "none" : settings.error().text;
     };
     EXPECT_EQ(error([](Json&) {}), "none");
-    EXPECT_EQ(error([](Json& j) { j["net"]["csums-alg"] = "md5"; }),
-              "settings.net.csums-alg is unknown");
+    EXPECT_EQ(error([](Json& j) { j["net"]["checksums"] = "md5"; }),
+              "settings.net.checksums is unknown");
     EXPECT_EQ(error([](Json& j) { j["net"]["protocol"] = "D"; }),
               "settings.net.protocol is not one of the words allowed");
     EXPECT_EQ(error([](Json& j) { j["net"]["timeout"] = 601; }), "timeout is out of its range");
