@@ -346,6 +346,7 @@ void RandomRun::attach_missing() {
 void RandomRun::bring_up() {
     calm_down();
     cluster_.heal_link();
+    cluster_.net().spoil_no_more();
     for (const Node node : kNodes) {
         for (std::size_t i = 0; i < volumes_; ++i) {
             cluster_.disk(node, i).heal();

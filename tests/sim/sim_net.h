@@ -64,6 +64,8 @@ public:
     // One bit of the next payload that the node sends arrives as another one.
     void spoil_next_payload(Node from) { machine(from).spoils = true; }
 
+    void spoil_no_more() { machines_[0].spoils = machines_[1].spoils = false; }
+
     std::uint64_t spoilt_payloads() const { return spoilt_payloads_; }
 
     // The n-th connection attempt of the node from now on finds nobody listening.
