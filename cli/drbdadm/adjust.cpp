@@ -196,6 +196,17 @@ bool differs_silently(const config::ResourceSettings& a, const config::ResourceS
     return a.handlers != b.handlers || a.startup != b.startup || a.config_file != b.config_file;
 }
 
+void take_silently(config::ResourceSettings& settings, const config::ResourceSettings& wanted) {
+    settings.handlers = wanted.handlers;
+    settings.startup = wanted.startup;
+    settings.config_file = wanted.config_file;
+}
+
+// All of the settings go along with it.
+bool carries_settings(const AdjustStep& step) {
+    return step.kind != Kind::Detach && step.kind != Kind::Disconnect;
+}
+
 int adjust_running(Context& context,
                    const Target& target,
                    const config::ResourceSettings& running,
@@ -215,19 +226,18 @@ int adjust_running(Context& context,
                      {!context.line.skip_disk, !context.line.skip_net});
     int worst = 0;
     config::ResourceSettings settings = running;
+    take_silently(settings, wanted);
     for (const AdjustStep& step : steps) {
         worst = std::max(worst, run_step(context, target, wanted, step, settings));
     }
-    if (steps.empty() && !context.line.dry_run && differs_silently(running, wanted)) {
-        config::ResourceSettings silent = running;
-        silent.handlers = wanted.handlers;
-        silent.startup = wanted.startup;
-        silent.config_file = wanted.config_file;
+    if (!context.line.dry_run && differs_silently(running, wanted) &&
+        std::none_of(steps.begin(), steps.end(), carries_settings)) {
         control::Request request;
         request.command = control::Command::Options;
         request.resource = name;
-        request.settings = std::move(silent);
-        worst = execute(context, std::move(request), name, "drbdadm adjust " + name);
+        request.settings = std::move(settings);
+        worst =
+            std::max(worst, execute(context, std::move(request), name, "drbdadm adjust " + name));
     }
     return worst;
 }
