@@ -64,7 +64,7 @@ def with_integrity(cluster, algorithm):
     handle.zero(2 * MIB, 5 * MIB)
     handle.flush()
     alpha.write_random(range(MIB, 2 * MIB, BLOCK))
-    handle.pwrite(b"x" * BLOCK, 30 * MIB)
+    handle.pwrite(b"x" * BLOCK, 30 * MIB + BLOCK)
     handle.flush()
     handle.shutdown()
     bravo.drbdadm("disconnect", "r0")
@@ -76,7 +76,7 @@ def with_integrity(cluster, algorithm):
             raise Failed(f"{node.name}: a digest was wrong")
     alpha.drbdadm("detach", "r0")  # and reads that the peer answers
     reader = nbd_client.connect(alpha.nbd())
-    if reader.pread(BLOCK, 30 * MIB) != b"x" * BLOCK or any(reader.pread(BLOCK, 3 * MIB)):
+    if reader.pread(BLOCK, 30 * MIB + BLOCK) != b"x" * BLOCK or any(reader.pread(BLOCK, 5 * MIB + BLOCK)):
         raise Failed("the peer's data are other ones")
     reader.shutdown()
     alpha.drbdadm("attach", "r0")
