@@ -106,6 +106,7 @@ control::SyncProgress progress_view(const engine::ResyncProgress& from) {
     progress.total_kib = bits_to_kib(from.total_bits);
     progress.left_kib = bits_to_kib(from.left_bits);
     progress.failed_kib = bits_to_kib(from.failed_bits);
+    progress.equal_kib = bits_to_kib(from.equal_bits);
     progress.ms = milliseconds_of(from.time);
     progress.paused_ms = milliseconds_of(from.paused);
     progress.last = done_view(from.lately);

@@ -62,6 +62,7 @@ void add_progress(Json& json, const control::SyncProgress& sync) {
         json["ov-skipped"] = 0;  // each block is compared
     } else {
         json["rs-failed"] = sync.failed_kib * 2;
+        json["rs-same-csum"] = sync.equal_kib * 2;
     }
     json["want"] = 0.0;
     json["db0/dt0 [MiB/s]"] = rounded(sync.last.mib_per_second());

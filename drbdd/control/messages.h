@@ -194,7 +194,8 @@ struct SyncProgress {  // of a running or paused resync or verify
     std::uint64_t total_kib = 0;
     std::uint64_t left_kib = 0;
     std::uint64_t failed_kib = 0;
-    std::uint64_t ms = 0;  // since the start
+    std::uint64_t equal_kib = 0;  // not transferred, by csums-alg
+    std::uint64_t ms = 0;         // since the start
     std::uint64_t paused_ms = 0;
     DoneSince last;    // seconds: "dt0/db0"
     DoneSince oldest;  // up to half a minute: "dt1/db1"

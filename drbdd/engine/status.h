@@ -28,6 +28,7 @@ struct ResyncProgress {
     std::uint64_t total_bits = 0;  // at the start
     std::uint64_t left_bits = 0;   // bits still set, or blocks still to be compared
     std::uint64_t failed_bits = 0;
+    std::uint64_t equal_bits = 0;           // not transferred, by csums-alg
     io::Duration time{};                    // since the start
     io::Duration paused{};                  // of that
     DoneSince lately;                       // seconds

@@ -123,6 +123,7 @@ void fields(ipc::Is<SyncProgress> auto& sync, auto&& visit) {
     visit("total", sync.total_kib);
     visit("left", sync.left_kib);
     visit("failed", sync.failed_kib);
+    visit("equal", sync.equal_kib);
     visit("ms", sync.ms);
     visit("paused-ms", sync.paused_ms);
     visit("last", sync.last);

@@ -452,6 +452,7 @@ std::optional<ResyncProgress> PeerDevice::progress(io::Instant now) const {
     } else {
         progress.total_bits = sync_total_bits_;
         progress.failed_bits = target.failed_bits();
+        progress.equal_bits = target.equal_bits();
     }
     return progress;
 }

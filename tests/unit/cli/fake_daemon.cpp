@@ -100,7 +100,7 @@ control::ResourceStatus sample_r0() {
     connection.peer_devices = {peer_device(0, "SyncTarget", "UpToDate"),
                                peer_device(1, "Connected", "Inconsistent")};
     connection.peer_devices[0].sync = {
-        40920, 32816, 8, 5000, 1000, {1000, 2048}, {4000, 16384}, {}};
+        40920, 32816, 8, 4, 5000, 1000, {1000, 2048}, {4000, 16384}, {}};
     connection.peer_devices[0].out_of_sync = 32816;
     return resource;
 }

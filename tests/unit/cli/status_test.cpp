@@ -152,6 +152,7 @@ TEST(StatusJson, HasTheKeysThatExportersRead) {
     EXPECT_EQ(syncing["has-online-verify-details"], false);
     EXPECT_EQ(syncing["rs-total"], 81840);
     EXPECT_EQ(syncing["rs-failed"], 16);
+    EXPECT_EQ(syncing["rs-same-csum"], 8);
     EXPECT_EQ(syncing["rs-dt-start-ms"], 5000);
     EXPECT_EQ(syncing["rs-paused-ms"], 1000);
     EXPECT_EQ(syncing["rs-dt0-ms"], 1000);

@@ -109,7 +109,7 @@ TEST(Events, ARunningResyncIsToldWithProgressAndEta) {
     ResourceStatus resource = connected();
     control::PeerDeviceStatus& peer_device = resource.connections[0].peer_devices[0];
     peer_device.cstate = "SyncTarget";
-    peer_device.sync = {40920, 32816, 0, 4000, 0, {1000, 2048}, {4000, 16384}, {}};
+    peer_device.sync = {40920, 32816, 0, 0, 4000, 0, {1000, 2048}, {4000, 16384}, {}};
     const std::vector<Event> events = control::existing_events({{resource}}, "");
     EXPECT_EQ(line(events.at(3)),
               "exists peer-device name:r1 peer-node-id:0 conn-name:peer volume:0 "

@@ -189,9 +189,10 @@ TEST(Messages, StatesOf84HaveTheirWordsOf9) {
 }
 
 TEST(SyncProgress, CountsWhatIsDone) {
-    EXPECT_DOUBLE_EQ((control::SyncProgress{1000, 250, 0, 0, 0, {}, {}, {}}).percent_done(), 75.0);
-    EXPECT_DOUBLE_EQ((control::SyncProgress{0, 0, 0, 0, 0, {}, {}, {}}).percent_done(), 100.0);
-    EXPECT_DOUBLE_EQ((control::SyncProgress{10, 20, 0, 0, 0, {}, {}, {}}).percent_done(), 0.0);
+    EXPECT_DOUBLE_EQ((control::SyncProgress{1000, 250, 0, 0, 0, 0, {}, {}, {}}).percent_done(),
+                     75.0);
+    EXPECT_DOUBLE_EQ((control::SyncProgress{0, 0, 0, 0, 0, 0, {}, {}, {}}).percent_done(), 100.0);
+    EXPECT_DOUBLE_EQ((control::SyncProgress{10, 20, 0, 0, 0, 0, {}, {}, {}}).percent_done(), 0.0);
 }
 
 }  // namespace
