@@ -95,8 +95,12 @@ void ResyncTarget::stop() {
     running_ = false;
     for (const io::DiskOp& op : deferred_) {
         writing_.remove(op.sector, serial_);
-        device_.peer.send_ack(proto::Command::NegAck, op.sector, proto::kIdSyncer, op.length);
+        if (!rewriting_.contains(op.sector)) {
+            device_.peer.send_ack(proto::Command::NegAck, op.sector, proto::kIdSyncer, op.length);
+        }
     }
+    rewriting_.clear();
+    compared_.clear();
     deferred_.clear();
     requested_.clear();
     fetching_.clear();
@@ -200,6 +204,9 @@ void ResyncTarget::on_own_read(const DiskTicket& ticket, int error) {
     } else {
         std::vector<std::uint8_t> digest(digest_->size());
         digest_->compute(op.buffer.bytes(), digest);
+        if (device_.doubts_its_cache()) {
+            compared_[op.sector] = op.buffer;
+        }
         ask(proto::Command::CsumRsRequest, op.sector, op.length, digest);
     }
 }
@@ -248,6 +255,7 @@ base::Result<void> ResyncTarget::on_reply(const proto::Data& data, io::Slice pay
                            "a resync block arrived that was not asked for"};
     }
     requested_.erase(found);
+    compared_.erase(data.sector);
     device_.counters.received += payload.length / base::kSectorBytes;
     if (!device_.local_usable()) {
         forget(data.sector, payload.length);
@@ -312,6 +320,15 @@ void ResyncTarget::on_in_sync(const proto::BlockAck& packet) {
     const std::uint64_t bytes = found->second;
     requested_.erase(found);
     equal_bits_ += (bytes + base::kBytesPerBit - 1) / base::kBytesPerBit;
+    if (auto kept = compared_.extract(packet.sector); kept && device_.local_usable()) {
+        rewriting_.insert(packet.sector);
+        io::DiskOp op;
+        op.kind = io::DiskOp::Kind::Write;
+        op.sector = packet.sector;
+        op.length = bytes;
+        op.buffer = std::move(kept.mapped());
+        return write(std::move(op));
+    }
     device_.mark_in_sync(packet.sector, bytes);
     forget(packet.sector, bytes);
 }
@@ -323,6 +340,7 @@ void ResyncTarget::on_refused(const proto::BlockAck& packet, bool failed) {
     }
     const std::uint64_t bytes = found->second;
     requested_.erase(found);
+    compared_.erase(packet.sector);
     forget(packet.sector, bytes);
     if (failed) {
         failed_bits_ += (bytes + base::kBytesPerBit - 1) / base::kBytesPerBit;
@@ -334,12 +352,15 @@ void ResyncTarget::on_disk_done(const DiskTicket& ticket, int error) {
     writing_.remove(op.sector, ticket.key);
     core_.progress = true;
     const bool current = running_ && ticket.key == serial_;
+    const bool asked_for = !current || rewriting_.erase(op.sector) == 0;
     if (current) {
         forget(op.sector, op.length);
     }
     if (error != 0) {
         if (current) {
             failed_bits_ += (op.length + base::kBytesPerBit - 1) / base::kBytesPerBit;
+        }
+        if (current && asked_for) {
             device_.peer.send_ack(proto::Command::NegAck, op.sector, proto::kIdSyncer, op.length);
         }
         device_.disk_failed(false, base::format("resync write: errno %d", error));
@@ -347,7 +368,10 @@ void ResyncTarget::on_disk_done(const DiskTicket& ticket, int error) {
     }
     if (current) {
         device_.mark_in_sync(op.sector, op.length);
-        device_.peer.send_ack(proto::Command::RsWriteAck, op.sector, proto::kIdSyncer, op.length);
+        if (asked_for) {
+            device_.peer.send_ack(
+                proto::Command::RsWriteAck, op.sector, proto::kIdSyncer, op.length);
+        }
     }
 }
 

@@ -14,6 +14,7 @@
 #include <deque>
 #include <map>
 #include <memory>
+#include <set>
 #include <vector>
 
 namespace engine {
@@ -129,6 +130,10 @@ private:
     std::unique_ptr<base::Digest> digest_;
     std::uint64_t comparing_ = 0;  // own blocks that are being read, to be asked for
     std::uint64_t equal_bits_ = 0;
+    // Where a flush may have failed, what was read to be compared may be in the cache alone: it is
+    // kept, and written if it is equal. Nobody waits to hear of that.
+    std::map<base::Sector, io::Slice> compared_;
+    std::set<base::Sector> rewriting_;
     std::uint64_t in_flight_ = 0;  // bytes asked for, to be asked for or being written
     Ranges<std::uint64_t> fetching_;
     Ranges<std::uint64_t> writing_;
