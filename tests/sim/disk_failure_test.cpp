@@ -281,7 +281,18 @@ TEST(SimDiskFailure, ASourceWhoseFlushFailsTakesBackWhatItsTargetHas) {
         cluster.run_for(seed * 1ms);
         cluster.flush(Node::Alice);
         cluster.run_for(100ms);
-        if (cluster.disk_state(Node::Alice) == DiskState::Diskless) {  // it was one of metadata
+        if (seed % 2 == 0) {
+            cluster.demote(Node::Alice);
+        }
+        // A Primary goes on with the peer's data all the time.
+        for (int i = 0; seed % 2 == 1 && i < 40; ++i) {
+            const RequestNumber write = cluster.write(Node::Alice, 8 * (100 + seed), 8);
+            ASSERT_TRUE(cluster.drain());
+            EXPECT_EQ(cluster.result(write), 0);
+            cluster.run_for(250ms);
+        }
+        cluster.run_for(10s);
+        if (cluster.disk_state(Node::Alice) == DiskState::Diskless) {
             ASSERT_TRUE(cluster.attach(Node::Alice).ok());
         }
         ASSERT_TRUE(cluster.run_until_in_sync());

@@ -203,9 +203,14 @@ void PeerDevice::note_failed_flush() {
 }
 
 // A flush that has failed meanwhile (on-io-error pass_on) has marked what may be lost, here alone:
-// the target has its copies of all that. The next handshake makes them ours.
+// the target has its copies of all that. The next handshake makes them ours; a Primary, which can't
+// do without the peer's data until then, goes on with those alone.
 void PeerDevice::take_back_from_target() {
     finish_as_source();
+    if (device_.state().role == Role::Primary) {
+        device_.give_up_disk("a failed flush may have lost what the peer has");
+        return;
+    }
     VolumeState next = device_.state();
     next.disk = DiskState::Inconsistent;
     device_.change_state(next);

@@ -119,6 +119,7 @@ base::Result<void> PeerWrites::on_write(
     if (!flush_only && device.state().role == Role::Primary) {
         return base::Error{base::ErrorCode::Invalid, "the peer writes while this node is Primary"};
     }
+    device.peer.target.on_peer_write(data.sector, length);
     Epoch& epoch = epochs_.back();
     if (epoch.received >= kMostWritesOfEpoch) {
         return base::Error{base::ErrorCode::TooBig, "too many writes without a barrier"};

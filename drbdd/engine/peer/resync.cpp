@@ -319,8 +319,13 @@ void ResyncTarget::on_in_sync(const proto::BlockAck& packet) {
     }
     const std::uint64_t bytes = found->second;
     requested_.erase(found);
+    auto kept = compared_.extract(packet.sector);
+    if (kept && kept.mapped().empty()) {
+        forget(packet.sector, bytes);  // asked for again: it is still marked
+        return;
+    }
     equal_bits_ += (bytes + base::kBytesPerBit - 1) / base::kBytesPerBit;
-    if (auto kept = compared_.extract(packet.sector); kept && device_.local_usable()) {
+    if (kept && device_.local_usable()) {
         rewriting_.insert(packet.sector);
         io::DiskOp op;
         op.kind = io::DiskOp::Kind::Write;
@@ -331,6 +336,18 @@ void ResyncTarget::on_in_sync(const proto::BlockAck& packet) {
     }
     device_.mark_in_sync(packet.sector, bytes);
     forget(packet.sector, bytes);
+}
+
+// It may have been sent after the source compared: its word on that goes another way, and what was
+// read here is not to be written over this.
+void ResyncTarget::on_peer_write(base::Sector sector, std::uint64_t bytes) {
+    core_.work.add(compared_.size());
+    const base::Sector end = sector + base::sectors_rounding_up(bytes);
+    for (auto& [at, data] : compared_) {
+        if (at < end && sector < at + base::sectors_rounding_up(data.length)) {
+            data = {};
+        }
+    }
 }
 
 void ResyncTarget::on_refused(const proto::BlockAck& packet, bool failed) {

@@ -80,6 +80,7 @@ public:
     base::Result<void> on_reply(const proto::Data& data, io::Slice payload);
     base::Result<void> on_deallocated(const proto::BlockDesc& block);
     void on_in_sync(const proto::BlockAck& packet);
+    void on_peer_write(base::Sector sector, std::uint64_t bytes);
     void on_refused(const proto::BlockAck& packet, bool failed);
     void on_disk_done(const DiskTicket& ticket, int error);
     void on_own_read(const DiskTicket& ticket, int error);
@@ -131,7 +132,7 @@ private:
     std::uint64_t comparing_ = 0;  // own blocks that are being read, to be asked for
     std::uint64_t equal_bits_ = 0;
     // Where a flush may have failed, what was read to be compared may be in the cache alone: it is
-    // kept, and written if it is equal. Nobody waits to hear of that.
+    // kept, and written if it is equal. Nobody waits to hear of that. Empty: overwritten meanwhile.
     std::map<base::Sector, io::Slice> compared_;
     std::set<base::Sector> rewriting_;
     std::uint64_t in_flight_ = 0;  // bytes asked for, to be asked for or being written
