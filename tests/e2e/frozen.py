@@ -68,7 +68,7 @@ def cut(cluster):
 def fencing_stonith_freezes(cluster):
     """resource-and-stonith: I/O stands still while the handler runs, and goes on when it reports success"""
     alpha, bravo = cluster.alpha, cluster.bravo
-    fence(cluster, "sleep 3; exit 7")
+    fence(cluster, "while [ ! -e $0.verdict ]; do sleep 0.1; done; exit 7")
     cluster.up(primary=alpha)
     before = generation(alpha)
     writer = load(alpha)
@@ -82,6 +82,7 @@ def fencing_stonith_freezes(cluster):
         raise Failed(verbose)
     if generation(alpha) != before:
         raise Failed("a new generation although nobody knows what the peer does")
+    open(os.path.join(alpha.dir, "fence.verdict"), "w").close()
     until(lambda: writer.last_ack > last, 20, "writes after the handler's success")
     if alpha.state()[4] != "Outdated" or suspended_by(alpha) or generation(alpha) == before:
         raise Failed(f"{alpha.status()}")

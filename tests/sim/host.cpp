@@ -240,13 +240,34 @@ void Host::thaw() {
 void Host::open_disk(std::size_t i) {
     Volume& volume = volumes_.at(i);
     volume.attached = true;
-    const engine::VolumeNumber number{static_cast<std::uint16_t>(i)};
-    volume.disk->open([this, number](io::IoId id, int error) {
-        if (promises_ && !frozen_) {
-            promises_->disk_done(number.value);
+    volume.unheard_answers = 0;
+    const std::uint64_t opening = ++volume.openings;
+    volume.disk->open([this, i, opening](io::IoId id, int error) {
+        if (frozen_) {
+            ++volumes_.at(i).unheard_answers;
+            waiting_.emplace_back([=, this] { hear_disk(i, opening, id, error); });
+            return;
         }
-        step(engine::DiskDone{number, id, error});
+        on_disk_done(i, id, error);
     });
+}
+
+// What a disk has answered while the process stood still. As in the runtime, nobody hears what a
+// disk says that has been given up since.
+void Host::hear_disk(std::size_t i, std::uint64_t opening, io::IoId id, int error) {
+    Volume& volume = volumes_.at(i);
+    if (!volume.attached || volume.openings != opening) {
+        return;
+    }
+    --volume.unheard_answers;
+    on_disk_done(i, id, error);
+}
+
+void Host::on_disk_done(std::size_t i, io::IoId id, int error) {
+    if (promises_) {
+        promises_->disk_done(i);
+    }
+    step(engine::DiskDone{engine::VolumeNumber{static_cast<std::uint16_t>(i)}, id, error});
 }
 
 void Host::admin(engine::AdminId id, engine::AdminCommand command) {
@@ -317,6 +338,9 @@ void Host::trace_event(const engine::Event& event) {
         [&](const engine::Admin& e) { add("> admin id command", e.id.value, e.command.index()); },
         [&](const engine::HandlerDone& e) {
             add("> handler-done code", static_cast<std::uint64_t>(e.exit_code));
+        },
+        [&](const engine::ResyncTurn& e) {
+            add("> resync-turn volume waits", e.volume.value, e.waits ? 1 : 0);
         },
         [&](const engine::Tick&) { add("> tick"); },
     };
@@ -402,7 +426,7 @@ public:
     void operator()(engine::CloseDisk& e) {
         trace("< close-disk", e.volume.value);
         Volume& volume = host_.volumes_.at(e.volume.value);
-        if (!volume.attached || volume.disk->outstanding() != 0) {
+        if (!volume.attached || volume.disk->outstanding() + volume.unheard_answers != 0) {
             host_.world_.fail("CloseDisk of a closed disk, or with operations outstanding");
         }
         volume.attached = false;
@@ -412,7 +436,7 @@ public:
     void operator()(engine::AbandonDisk& e) {
         trace("< abandon-disk", e.volume.value);
         Volume& volume = host_.volumes_.at(e.volume.value);
-        if (!volume.attached || volume.disk->outstanding() == 0) {
+        if (!volume.attached || volume.disk->outstanding() + volume.unheard_answers == 0) {
             host_.world_.fail("AbandonDisk of a disk that is closed or has nothing to do");
         }
         volume.attached = false;

@@ -62,6 +62,8 @@ public:
         std::optional<meta::Layout> new_layout;
         bool has_grown = false;
         bool attached = false;  // between Attach and CloseDisk or AbandonDisk
+        std::uint64_t openings = 0;
+        std::size_t unheard_answers = 0;  // that wait for a process that stands still
     };
 
     Host(World& world, SimNet& net, HostObserver& observer, Node node);
@@ -155,6 +157,8 @@ private:
     void process_gone();
     void schedule_tick();
     void open_disk(std::size_t volume);
+    void hear_disk(std::size_t volume, std::uint64_t opening, io::IoId id, int error);
+    void on_disk_done(std::size_t volume, io::IoId id, int error);
     static void finish_move(Volume& volume);
     std::optional<Promises::Side> side_of(std::size_t volume) const;
 

@@ -229,6 +229,30 @@ TEST(SimDiskTimeout, AProcessThatStoodStillGivesNoDiskUp) {
     });
 }
 
+// It stood still for so short a time that the disk counts as hung, and that has just answered: what
+// it has said is of a disk that is none any more.
+TEST(SimDiskTimeout, AnswersThatComeWithItAreNotHeard) {
+    ClusterOptions options = with_seed(1);
+    options.disk.disk_timeout = 2s;
+    TestCluster cluster(options);
+    cluster.start_in_sync();
+    cluster.promote(Node::Alice);
+    cluster.disk(Node::Alice).set_stuck(true);
+    cluster.random_io(Node::Alice, 20, 20ms);
+    cluster.run_for(1900ms);
+    cluster.freeze(Node::Alice);
+    cluster.run_for(300ms);
+    cluster.disk(Node::Alice).set_stuck(false);
+    cluster.run_for(100ms);
+    EXPECT_EQ(cluster.disk(Node::Alice).outstanding(), 0u);
+    cluster.thaw(Node::Alice);
+    EXPECT_TRUE(cluster.drain());
+    EXPECT_EQ(cluster.disk_state(Node::Alice), DiskState::Diskless);
+    EXPECT_EQ(cluster.failed_requests(), 0u);
+    EXPECT_TRUE(cluster.attach(Node::Alice).ok());
+    cluster.check_convergence();
+}
+
 // From the moment at which it is set, also for what hangs already.
 TEST(SimDiskTimeout, ItMayBeSetLater) {
     TestCluster cluster(with_seed(1));
