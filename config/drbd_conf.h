@@ -193,6 +193,12 @@ std::string dump_xml(const DrbdConf& conf);
 // The option of this name that counts: the last one. Null: there is none.
 const Option* last_of(const Options& options, std::string_view name);
 
+// The minor, on this node, of the volume that `resync-after` names ("RES" or "RES/VOL"); what names
+// none as it is.
+std::string minor_that_is_first(const DrbdConf& conf,
+                                std::string_view node,
+                                const std::string& resync_after);
+
 // What `resource` inherits from, which a template of its own replaces; null: nothing.
 const ResourceConf* common_of(const DrbdConf& conf, const ResourceConf& resource);
 

@@ -98,17 +98,6 @@ constexpr std::string_view kFencing[] = {"dont-care", "resource-only", "resource
 constexpr std::string_view kOnCongestion[] = {"block", "pull-ahead", "disconnect"};
 constexpr std::string_view kOnNoData[] = {"io-error", "suspend-io"};
 constexpr std::string_view kOnSuspendedOutdated[] = {"disconnect", "force-secondary"};
-constexpr std::string_view kReadBalancing[] = {"prefer-local",
-                                               "prefer-remote",
-                                               "round-robin",
-                                               "least-pending",
-                                               "when-congested-remote",
-                                               "32K-striping",
-                                               "64K-striping",
-                                               "128K-striping",
-                                               "256K-striping",
-                                               "512K-striping",
-                                               "1M-striping"};
 
 // Every word but this one.
 OptionSpec except(OptionSpec spec, std::string_view value) {
@@ -121,7 +110,7 @@ OptionSpec except(OptionSpec spec, std::string_view value) {
 constexpr std::string_view kAutoDiscard = "auto-discard";
 constexpr std::string_view kNeverAhead =
     "this version never runs ahead of its peer, it waits for it as on-congestion block does";
-constexpr std::string_view kLocalFirst = "reads are served from the local disk when it is good";
+constexpr std::string_view kRemoteRead = "a node without good data of its own reads from the peer";
 constexpr std::string_view kNoTls = "the connection is not encrypted";
 constexpr std::string_view kNoRdma = "the transport is tcp";
 constexpr std::string_view kOneWriter = "it concerns what this version never does";
@@ -164,7 +153,7 @@ std::span<const OptionSpec> net_options() {
         choice("fencing", kFencing),
         // Of 9 alone.
         only(text("transport"), "tcp"),
-        moot(boolean("allow-remote-read"), "yes", kLocalFirst),
+        moot(boolean("allow-remote-read"), "yes", kRemoteRead),
         moot(boolean("load-balance-paths"), "no", "there is one path"),
         only(boolean("tls"), "no"),
         moot(text("tls-keyring"), "", kNoTls),
@@ -187,7 +176,7 @@ std::span<const OptionSpec> disk_options() {
         moot(boolean("disk-drain"), "yes", "the writes of an epoch are always waited for"),
         boolean("md-flushes"),
         number("resync-rate", 1, kMaxResyncRate, 'k'),
-        moot(text("resync-after"), "", "resyncs of several resources run beside each other"),
+        text("resync-after"),
         clamped(number("al-extents", 67, 65534)),
         moot(boolean("al-updates"), "yes", "the activity log is always kept"),
         moot(boolean("discard-zeroes-if-aligned"),
@@ -202,7 +191,7 @@ std::span<const OptionSpec> disk_options() {
         number("c-max-rate", 250, kMaxRate, 'k'),
         number("c-min-rate", 0, kMaxRate, 'k'),
         number("disk-timeout", 0, 6000),
-        moot(choice("read-balancing", kReadBalancing), "prefer-local", kLocalFirst),
+        choice("read-balancing", words<ReadBalancing>()),
         moot(number("rs-discard-granularity", 0, 1048576),
              "0",
              "a resync writes zeroes where its source has them"),

@@ -24,6 +24,17 @@ constexpr std::string_view kRrConflict[] = {"disconnect", "violently", "call-pri
 constexpr std::string_view kFencing[] = {"dont-care", "resource-only", "resource-and-stonith"};
 constexpr std::string_view kOnNoData[] = {"io-error", "suspend-io"};
 constexpr std::string_view kOnIoError[] = {"pass_on", "call-local-io-error", "detach"};
+constexpr std::string_view kReadBalancing[] = {"prefer-local",
+                                               "prefer-remote",
+                                               "round-robin",
+                                               "least-pending",
+                                               "when-congested-remote",
+                                               "32K-striping",
+                                               "64K-striping",
+                                               "128K-striping",
+                                               "256K-striping",
+                                               "512K-striping",
+                                               "1M-striping"};
 
 }  // namespace
 
@@ -65,6 +76,11 @@ std::span<const std::string_view> words<OnNoData>() {
 template <>
 std::span<const std::string_view> words<OnIoError>() {
     return kOnIoError;
+}
+
+template <>
+std::span<const std::string_view> words<ReadBalancing>() {
+    return kReadBalancing;
 }
 
 Address canonical(Address address) {

@@ -46,6 +46,19 @@ enum class Fencing { DontCare, ResourceOnly, ResourceAndStonith };
 enum class OnNoData { IoError, SuspendIo };
 
 enum class OnIoError { PassOn, CallLocalIoError, Detach };
+enum class ReadBalancing {
+    PreferLocal,
+    PreferRemote,
+    RoundRobin,
+    LeastPending,
+    WhenCongestedRemote,
+    Striping32K,
+    Striping64K,
+    Striping128K,
+    Striping256K,
+    Striping512K,
+    Striping1M,
+};
 
 // The words of drbd.conf in the order of the enumerators; words<E>()[int(value)] names a value.
 template <typename E>
@@ -66,6 +79,8 @@ template <>
 std::span<const std::string_view> words<OnIoError>();
 template <>
 std::span<const std::string_view> words<OnNoData>();
+template <>
+std::span<const std::string_view> words<ReadBalancing>();
 
 template <typename E>
 std::string_view word(E value) {
@@ -113,12 +128,14 @@ struct DiskSettings {
     bool md_flushes = true;
     std::uint32_t al_extents = 1237;
     std::uint32_t resync_rate_kib = 250;  // KiB/s
+    std::string resync_after;             // minor of the volume that comes first; empty: none does
     Deciseconds c_plan_ahead{20};         // 0: resync_rate_kib is what is used
     Deciseconds c_delay_target{10};
     std::uint32_t c_fill_target_sectors = 100;
     std::optional<std::uint32_t> c_max_rate_kib;  // KiB/s; unset: not in the file (DRBD: 102400)
     std::uint32_t c_min_rate_kib = 250;           // KiB/s; 0: never give way to the application
     Deciseconds disk_timeout{0};                  // 0: a disk that hangs is waited for
+    ReadBalancing read_balancing = ReadBalancing::PreferLocal;
 
     bool operator==(const DiskSettings&) const = default;
 };
@@ -176,12 +193,14 @@ void for_each_disk_option(Disk& disk, Visit&& visit) {
     visit("md-flushes", disk.md_flushes);
     visit("al-extents", disk.al_extents);
     visit("resync-rate", disk.resync_rate_kib);
+    visit("resync-after", disk.resync_after);
     visit("c-plan-ahead", disk.c_plan_ahead);
     visit("c-delay-target", disk.c_delay_target);
     visit("c-fill-target", disk.c_fill_target_sectors);
     visit("c-max-rate", disk.c_max_rate_kib);
     visit("c-min-rate", disk.c_min_rate_kib);
     visit("disk-timeout", disk.disk_timeout);
+    visit("read-balancing", disk.read_balancing);
 }
 
 template <typename Startup, typename Visit>

@@ -109,6 +109,7 @@ std::vector<const Options*> disk_layers(const Link& link, std::uint16_t volume) 
 
 VolumeSettings volume_settings(const DrbdConf& conf,
                                const VolumeConf& volume,
+                               std::string_view node,
                                std::vector<const Options*> layers) {
     VolumeSettings settings;
     settings.number = volume.number;
@@ -122,6 +123,7 @@ VolumeSettings volume_settings(const DrbdConf& conf,
     }
     settings.implicit = volume.implicit && !(conf.global && conf.global->udev_always_use_vnr);
     for_each_disk_option(settings.options, reader(Section::Disk, std::move(layers)));
+    settings.options.resync_after = minor_that_is_first(conf, node, settings.options.resync_after);
     return settings;
 }
 
@@ -154,6 +156,24 @@ const Option* last_of(const Options& options, std::string_view name) {
         return option.name == name;
     });
     return last == options.rend() ? nullptr : &*last;
+}
+
+std::string minor_that_is_first(const DrbdConf& conf,
+                                std::string_view node,
+                                const std::string& resync_after) {
+    const std::size_t slash = resync_after.find('/');
+    const ResourceConf* other = conf.find_resource(resync_after.substr(0, slash));
+    const HostConf* host = other == nullptr ? nullptr : other->find_host(node);
+    if (host == nullptr || host->volumes.empty()) {
+        return resync_after;
+    }
+    const VolumeConf* named = &host->volumes.front();
+    for (const VolumeConf& volume : host->volumes) {
+        const bool is_it = slash != std::string::npos &&
+                           resync_after.substr(slash + 1) == std::to_string(volume.number);
+        named = is_it ? &volume : named;
+    }
+    return std::to_string(named->minor.value_or(0));
 }
 
 const ResourceConf* common_of(const DrbdConf& conf, const ResourceConf& resource) {
@@ -265,7 +285,7 @@ base::Result<ResourceSettings> settings_for(const DrbdConf& conf,
                        &host->disk,
                        &resource.disk,
                        common != nullptr ? &common->disk : nullptr});
-        settings.volumes.push_back(volume_settings(conf, volume, std::move(layers)));
+        settings.volumes.push_back(volume_settings(conf, volume, node, std::move(layers)));
     }
     take_handlers(conf, resource, settings);
     return settings;

@@ -1,5 +1,6 @@
 #include "drbdd/daemon.h"
 
+#include "drbdd/runtime/resync_order.h"
 #include "drbdd/runtime/settings_in_force.h"
 #include "drbdd/status_view.h"
 #include "drbdd/steps.h"
@@ -104,6 +105,9 @@ Daemon::Daemon(DaemonOptions options, base::LogSink& log, std::function<void()> 
                     make_frontends(options_.places, options_.frontend, log),
                     [this](const runtime::SnapshotPtr& snapshot) {
                         server_.update(snapshot->status.name, status_view(*snapshot));
+                        if (resyncs_have_an_order_ || runtime::follows_another(*snapshot)) {
+                            server_.post([this] { settle_resync_order(); });
+                        }
                     },
                     [this](const runtime::HandlerEvent& event) {
                         server_.update_handler(
@@ -183,6 +187,25 @@ void Daemon::refresh(const std::string& resource, std::function<void()> done) {
         }
     }
     one_less();
+}
+
+// Whatever has changed: all is looked at, and only who has to hear of it is told.
+void Daemon::settle_resync_order() {
+    std::vector<runtime::SnapshotPtr> snapshots;
+    for (const auto& [name, entry] : resources_) {
+        if (entry.thread != nullptr) {
+            snapshots.push_back(entry.thread->snapshot());
+        }
+    }
+    resyncs_have_an_order_ =
+        std::any_of(snapshots.begin(), snapshots.end(), [](const runtime::SnapshotPtr& snapshot) {
+            return runtime::follows_another(*snapshot);
+        });
+    for (const runtime::ResyncTurn& told : runtime::resync_turns(snapshots)) {
+        resources_.at(told.resource).thread->post([turn = told.turn](runtime::ResourceCore& core) {
+            core.on_event(turn);
+        });
+    }
 }
 
 // What is in force, which commands may have changed since the resource was brought up.
@@ -350,6 +373,7 @@ void Daemon::on_down(const std::string& resource,
     }
     std::shared_ptr<runtime::ResourceThread> thread = std::move(found->second.thread);
     resources_.erase(found);
+    settle_resync_order();
     if (!disks_free) {
         linger(std::move(thread));
         server_.update(resource, std::nullopt);

@@ -14,6 +14,7 @@
 #include "drbdd/runtime/system_challenges.h"
 #include "drbdd/runtime/worker.h"
 
+#include <atomic>
 #include <functional>
 #include <map>
 #include <memory>
@@ -68,6 +69,7 @@ private:
                  const Done& done);
     void linger(std::shared_ptr<runtime::ResourceThread> thread);
     void run_on(Entry& entry, const control::Request& request, Done done);
+    void settle_resync_order();
     control::Outcome conflict(const config::ResourceSettings& settings) const;
 
     DaemonOptions options_;
@@ -78,6 +80,7 @@ private:
     runtime::SystemChallenges challenges_;
     runtime::Surroundings surroundings_;
     std::map<std::string, Entry> resources_;
+    std::atomic<bool> resyncs_have_an_order_ = false;
     std::vector<std::shared_ptr<runtime::ResourceThread>> lingering_;
     runtime::Worker worker_;
 };

@@ -47,21 +47,9 @@ std::string address_words(const Target& target) {
 
 // The original passes the minor on.
 config::Option with_minor(const Context& context, config::Option option) {
-    const std::size_t slash = option.value.find('/');
-    const config::ResourceConf* other =
-        option.name == "resync-after" ? context.conf.find_resource(option.value.substr(0, slash))
-                                      : nullptr;
-    const config::HostConf* host = other == nullptr ? nullptr : other->find_host(context.node);
-    if (host == nullptr || host->volumes.empty()) {
-        return option;
+    if (option.name == "resync-after") {
+        option.value = config::minor_that_is_first(context.conf, context.node, option.value);
     }
-    const config::VolumeConf* named = &host->volumes.front();
-    for (const config::VolumeConf& volume : host->volumes) {
-        const bool is_it = slash != std::string::npos &&
-                           option.value.substr(slash + 1) == std::to_string(volume.number);
-        named = is_it ? &volume : named;
-    }
-    option.value = minor_of(*named);
     return option;
 }
 

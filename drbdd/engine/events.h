@@ -235,6 +235,14 @@ struct DiskMeasured {
     io::DiskGeometry geometry;
 };
 
+// resync-after: another volume of this node resyncs first, or does so no more.
+struct ResyncTurn {
+    VolumeNumber volume;
+    bool waits = false;
+
+    bool operator==(const ResyncTurn&) const = default;
+};
+
 // A handler that was started with `report` has ended; without a configured handler at once, with 0.
 struct HandlerDone {
     VolumeNumber volume;
@@ -257,6 +265,7 @@ using Event = std::variant<AppRequest,
                            SocketWritten,
                            Admin,
                            HandlerDone,
+                           ResyncTurn,
                            Tick>;
 
 }  // namespace engine

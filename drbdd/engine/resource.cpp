@@ -82,6 +82,10 @@ void Resource::dispatch(Event event) {
                 commands_.begin(e);
             } else if constexpr (std::is_same_v<T, HandlerDone>) {
                 on_handler_done(e);
+            } else if constexpr (std::is_same_v<T, ResyncTurn>) {
+                Device* device = volumes_.find(e.volume);
+                REQUIRE(device != nullptr);
+                device->peer.set_pause(&VolumeState::aftr_isp, e.waits);
             }
         },
         std::move(event));

@@ -55,6 +55,7 @@ struct DiskSettings {
     bool disk_flushes = true;
     bool md_flushes = true;
     std::uint64_t size_sectors = 0;  // explicit `size`, 0: none
+    ReadBalancing read_balancing = ReadBalancing::PreferLocal;
     // A disk that has not answered for so long is given up; zero: it is waited for.
     io::Duration disk_timeout = io::Duration::zero();
     // Resync speed. Without a rate of the user's the resync takes what the application leaves over.

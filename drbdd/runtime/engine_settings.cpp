@@ -96,6 +96,12 @@ engine::OnIoError on_io_error(config::OnIoError value) {
     REQUIRE(false);
 }
 
+engine::ReadBalancing read_balancing(config::ReadBalancing value) {
+    static_assert(static_cast<int>(config::ReadBalancing::Striping1M) ==
+                  static_cast<int>(engine::ReadBalancing::Striping1M));  // both in DRBD's order
+    return static_cast<engine::ReadBalancing>(value);
+}
+
 engine::Fencing fencing(config::Fencing value) {
     switch (value) {
         case config::Fencing::DontCare:
@@ -147,6 +153,7 @@ engine::DiskSettings disk_settings(const config::DiskSettings& from) {
     disk.md_flushes = from.md_flushes;
     disk.size_sectors = from.size_sectors;
     disk.disk_timeout = from.disk_timeout;
+    disk.read_balancing = read_balancing(from.read_balancing);
     disk.resync_rate_fixed = from.c_plan_ahead.count() == 0;
     disk.resync_rate_kib = from.resync_rate_kib;
     disk.c_plan_ahead = deciseconds(from.c_plan_ahead);

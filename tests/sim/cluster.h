@@ -91,6 +91,12 @@ public:
     AdminResult invalidate(Node node, std::size_t volume = 0);
     AdminResult invalidate_remote(Node node, std::size_t volume = 0);
 
+    // Another volume's resync comes first.
+    void resync_turn(Node node, bool waits, std::size_t volume = 0) {
+        const engine::VolumeNumber number{static_cast<std::uint16_t>(volume)};
+        host(node).step(engine::ResyncTurn{number, waits});
+    }
+
     AdminResult pause_sync(Node node, bool paused, std::size_t volume = 0) {
         const engine::VolumeNumber number{static_cast<std::uint16_t>(volume)};
         return admin(node, engine::PauseSync{number, paused});

@@ -88,7 +88,8 @@ RandomRun::RandomRun(std::uint64_t seed, bool verbose, const std::string& space,
       volumes_(options_.volumes),
       cluster_(options_),
       verify_chance_(~seed),
-      digest_chance_(~seed + 1) {
+      digest_chance_(~seed + 1),
+      turn_chance_(~seed + 2) {
     cluster_.world().trace.set_verbose(verbose);
     if (base::Prng(~seed ^ 0xda7a).chance(0.3) && space_ != Space::First) {
         cluster_.settings.on_no_data = engine::OnNoData::SuspendIo;

@@ -62,6 +62,7 @@ private:
     void act_on_size();
     void act_on_verify();
     void act_on_digests();
+    void act_on_turn();
     void act_on_settings();
     void act_on_clients();
     void act_on_disk_widely();
@@ -111,6 +112,7 @@ private:
     Cluster cluster_;
     base::Prng verify_chance_;  // of its own, as all that came later
     base::Prng digest_chance_;
+    base::Prng turn_chance_;
     bool may_split_ = false;
     bool has_split_ = false;
     bool had_disk_faults_ = false;

@@ -123,6 +123,13 @@ void RandomRun::widen(ClusterOptions& options, base::Prng& chance) {
     constexpr const char* kCompared[] = {"", "", "crc32c", "md5", "xxhash64"};
     options.net.csums_alg = any_of(placement, kCompared);
     options.net.csums_after_crash_only = placement.chance(0.3);
+    using enum engine::ReadBalancing;
+    constexpr engine::ReadBalancing kReads[] = {
+        PreferRemote, RoundRobin, LeastPending, WhenCongestedRemote, Striping32K, Striping1M};
+    const engine::ReadBalancing reads = any_of(placement, kReads);
+    if (placement.chance(0.5)) {
+        options.disk.read_balancing = reads;
+    }
     constexpr io::Duration kSlow[] = {100ms, 400ms, 1500ms};
     const io::Duration slow = any_of(chance, kSlow);
     if (chance.chance(0.1)) {
@@ -169,6 +176,9 @@ void RandomRun::act_widely() {
     if (digest_chance_.chance(0.1)) {
         act_on_digests();
     }
+    if (turn_chance_.chance(0.05)) {
+        act_on_turn();
+    }
     cluster_.run_for(any_pause());
 }
 
@@ -183,6 +193,16 @@ void RandomRun::act_on_verify() {
         base::kSectorBytes;
     if (answers(node)) {
         cluster_.verify(node, resumed ? std::nullopt : std::optional(first), volume);
+    }
+}
+
+// Another volume's resync comes first, or is over.
+void RandomRun::act_on_turn() {
+    const Node node = turn_chance_.chance(0.5) ? Node::Alice : Node::Bob;
+    const std::size_t volume = turn_chance_.below(volumes_);
+    const bool waits = turn_chance_.chance(0.4);
+    if (answers(node)) {
+        cluster_.resync_turn(node, waits, volume);
     }
 }
 
@@ -376,6 +396,9 @@ void RandomRun::calm_down() {
         cluster_.thaw(node);
         for (std::size_t i = 0; i < volumes_ && space_ != Space::First; ++i) {
             cluster_.disk(node, i).set_latency(kFastDisk);
+            if (answers(node) && cluster_.status(node, i).state.aftr_isp) {
+                cluster_.resync_turn(node, false, i);
+            }
             if (answers(node) && cluster_.status(node, i).state.user_isp) {
                 cluster_.pause_sync(node, false, i);
             }

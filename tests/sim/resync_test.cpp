@@ -399,6 +399,39 @@ TEST(SimResync, APauseHoldsItUntilBothNodesAgree) {
     });
 }
 
+// resync-after: beside a pause by hand, and known again after a connection is lost.
+TEST(SimResync, WaitsForItsTurnAndForWhoPausedIt) {
+    over_seeds(12, [](std::uint64_t seed) {
+        ClusterOptions options = with_seed(seed);
+        options.disk.c_max_rate_kib = 2'048;
+        TestCluster cluster(options);
+        cluster.start_in_sync();
+        cluster.promote(Node::Alice);
+        const Node waiting = seed % 2 == 0 ? Node::Alice : Node::Bob;
+        EXPECT_TRUE(cluster.invalidate_remote(Node::Alice).ok());
+        cluster.run_for(seed * 20ms);
+        cluster.resync_turn(waiting, true);
+        EXPECT_TRUE(cluster.pause_sync(waiting, true).ok());
+        cluster.run_for(1s);
+        EXPECT_EQ(cluster.conn(Node::Alice), ConnState::PausedSyncS);
+        EXPECT_EQ(cluster.conn(Node::Bob), ConnState::PausedSyncT);
+        EXPECT_TRUE(cluster.status(other(waiting)).state.peer_isp);
+        cluster.random_io(Node::Alice, 50, 500ms);
+        if (seed % 3 == 0) {
+            cluster.net().reset_connections();
+        }
+        cluster.run_for(10s);
+        EXPECT_TRUE(cluster.pause_sync(waiting, false).ok());
+        cluster.run_for(5s);
+        EXPECT_EQ(cluster.conn(Node::Bob), ConnState::PausedSyncT);
+        EXPECT_GT(cluster.status(Node::Bob).out_of_sync_bits, 0u);
+        cluster.resync_turn(waiting, false);
+        EXPECT_TRUE(cluster.drain());
+        EXPECT_EQ(cluster.failed_requests(), 0u);
+        cluster.check_convergence();
+    });
+}
+
 // The peer agrees after we have told the administrator that it did not. What it began is no secret
 // of its own: both end it.
 TEST(SimResync, ARequestThatWasGivenUpLeavesNoHalfOfAResync) {

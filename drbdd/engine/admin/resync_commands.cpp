@@ -107,14 +107,10 @@ public:
         if (device == nullptr) {
             return Answer::no_such_volume();
         }
-        VolumeState next = device->state();
-        if (next.user_isp == what_.paused) {
+        if (!device->peer.set_pause(&VolumeState::user_isp, what_.paused)) {
             return what_.paused ? Answer{kErrPauseIsSet, "Sync-pause flag is already set"}
                                 : Answer{kErrPauseIsClear, "Sync-pause flag is already cleared"};
         }
-        next.user_isp = what_.paused;
-        device->change_state(next);
-        device->peer.announce_state();
         return Answer::success();
     }
 

@@ -33,6 +33,8 @@ public:
     void on_connection_lost();
     void leave_resync();  // it has ended, or came to nothing
     void note_pause(ConnState before, ConnState now);
+    // A reason of ours why a resync waits, or not any more: the peer is told. False: it is known.
+    bool set_pause(bool VolumeState::*reason, bool paused);
 
     // --- To the peer. What they say of us is on our disk before it leaves. ---
     void send_parameters();  // of the handshake

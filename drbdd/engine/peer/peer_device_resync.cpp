@@ -407,6 +407,17 @@ void PeerDevice::note_pause(ConnState before, ConnState now) {
     }
 }
 
+bool PeerDevice::set_pause(bool VolumeState::*reason, bool paused) {
+    VolumeState next = device_.state();
+    if (next.*reason == paused) {
+        return false;
+    }
+    next.*reason = paused;
+    device_.change_state(next);
+    announce_state();
+    return true;
+}
+
 void PeerDevice::report_done(std::uint64_t failed) const {
     log_done("Resync", sync_total_bits_ * 4);
     if (failed > 0) {

@@ -37,7 +37,7 @@ void PeerReads::advance() {
         const Read read = waiting_.front();
         waiting_.pop_front();
         core_.progress = true;
-        if (read.device->is_member()) {
+        if (read.device->is_member() && read.device->state().disk == DiskState::UpToDate) {
             begin(read);
         } else {
             refuse(*read.device, read.request);

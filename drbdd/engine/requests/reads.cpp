@@ -22,12 +22,27 @@ bool Reads::served_locally(const AppRequest& app) const {
     return device_.local_usable() && (state.disk == DiskState::UpToDate || clean_part);
 }
 
+// Although our own copy is good. What the peer may not have written yet is read here, and what is
+// marked: its copy may be another one.
+bool Reads::goes_to_peer(const Read& read) {
+    const ReadBalancing mode = device_.settings().disk.read_balancing;
+    const base::Sector sector = read.app.sector;
+    const std::uint64_t bytes = read.app.length;
+    if (mode == ReadBalancing::PreferLocal || read.from_here || !device_.peer_has_data() ||
+        device_.state().disk != DiskState::UpToDate || writes_.overlaps(sector, bytes) ||
+        unwritten_.overlaps(sector, bytes) || device_.bitmap.any_set(sector, bytes)) {
+        return false;
+    }
+    return balance_.prefers_peer(
+        mode, sector, {device_.disk.outstanding(), sent_ + device_.requests.unacknowledged()});
+}
+
 void Reads::start(std::uint64_t key) {
     Read& read = reads_.at(key);
     const VolumeState& state = device_.state();
     if (state.frozen()) {
         waiting_.push_back(key);
-    } else if (served_locally(read.app)) {
+    } else if (served_locally(read.app) && !goes_to_peer(read)) {
         io::DiskOp op;
         op.kind = io::DiskOp::Kind::Read;
         op.sector = read.app.sector;
@@ -44,6 +59,11 @@ void Reads::start(std::uint64_t key) {
     }
 }
 
+void Reads::set_sent(Read& read, bool sent) {
+    sent_ += (sent ? 1 : 0) - (read.sent ? 1 : 0);
+    read.sent = sent;
+}
+
 // A write that overlaps comes first.
 void Reads::ask_peer(std::uint64_t key, Read& read) {
     const AppRequest& app = read.app;
@@ -51,7 +71,7 @@ void Reads::ask_peer(std::uint64_t key, Read& read) {
         waiting_.push_back(key);
         return;
     }
-    read.sent = true;
+    set_sent(read, true);
     device_.peer_connection().send(
         proto::Command::DataRequest,
         device_.number(),
@@ -92,14 +112,21 @@ base::Result<void> Reads::on_refused(const proto::BlockAck& packet) {
     if (found == reads_.end() || !found->second.sent || found->second.app.sector != packet.sector) {
         return base::Error{base::ErrorCode::Invalid, "a read was refused that was never sent"};
     }
-    finish(found->first, EIO, {});
+    if (!served_locally(found->second.app)) {
+        finish(found->first, EIO, {});
+        return {};
+    }
+    set_sent(found->second, false);
+    found->second.from_here = true;
+    start(found->first);
     return {};
 }
 
 void Reads::on_peer_gone() {
     std::vector<std::uint64_t> asked;
     for (auto& [key, read] : reads_) {
-        if (std::exchange(read.sent, false)) {
+        if (read.sent) {
+            set_sent(read, false);
             asked.push_back(key);
         }
     }
@@ -112,6 +139,7 @@ void Reads::finish(std::uint64_t key, int error, io::Slice data) {
     const auto found = reads_.find(key);
     REQUIRE(found != reads_.end());
     completions_.read({found->second.app.id, error, std::move(data)});
+    set_sent(found->second, false);
     reads_.erase(found);
     core_.progress = true;
 }

@@ -213,6 +213,10 @@ void Requests::replicate(std::uint64_t key, Write& write) {
     write.replicated = true;
     write.protocol = protocol;
     set_net(key, write, PeerLeg::Sent);
+    if (protocol != ReplicationProtocol::C && !is_flush(write)) {
+        write.unwritten = true;
+        unwritten_.add(app.sector, app.length, key);
+    }
     write.in_log = true;
     write.sent_at = core_.now;
     write.position = connection.data_position();
@@ -504,6 +508,9 @@ void Requests::release(std::uint64_t key, Write& write) {
     set_net(key, write, PeerLeg::None);
     if (write.in_sync) {
         in_sync_.remove(write.app.sector, key);
+    }
+    if (write.unwritten) {
+        unwritten_.remove(write.app.sector, key);
     }
     if (write.holds_log) {
         device_.log.put(first_extent(write.app), last_extent(write.app));

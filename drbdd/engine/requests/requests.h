@@ -30,10 +30,11 @@ public:
     Requests(Core& core, Device& device)
         : gate(device),
           completions(core, device, gate),
-          reads(core, device, completions, ranges_),
+          reads(core, device, completions, ranges_, unwritten_),
           core_(core),
           device_(device),
           ranges_(&core.work),
+          unwritten_(&core.work),
           in_sync_(&core.work) {}
 
     Requests(const Requests&) = delete;
@@ -107,6 +108,7 @@ private:
         bool local_doubted = false;                             // by a flush that failed after it
         PeerLeg net = PeerLeg::None;                            // changed by set_net()
         ReplicationProtocol protocol = ReplicationProtocol::C;  // that it was sent under
+        bool unwritten = false;                                 // entered in unwritten_
         bool in_sync = false;                                   // entered in in_sync_
         bool durable = false;                                   // barrier ack received
         bool in_log = false;                                    // the transfer log has it
@@ -145,7 +147,9 @@ private:
     Device& device_;
     std::uint64_t next_key_ = 1;
     std::map<std::uint64_t, Write> writes_;
-    Ranges<std::uint64_t> ranges_;       // of writes admitted and not completed
+    Ranges<std::uint64_t> ranges_;  // of writes admitted and not completed
+    // Sent, and to be completed before the peer has written them: protocols A and B.
+    Ranges<std::uint64_t> unwritten_;
     Ranges<std::uint64_t> in_sync_;      // of writes that will clear bits with their ack
     std::deque<std::uint64_t> waiting_;  // writes not admitted yet
     std::deque<std::uint64_t> logged_;   // have their log extents, wait for the gate

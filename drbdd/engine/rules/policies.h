@@ -35,6 +35,21 @@ enum class Fencing : std::uint8_t {
     ResourceAndStonith,  // and nothing is told to applications before it is known
 };
 
+// Where a read goes that both nodes could answer; the stripes take turns by their place.
+enum class ReadBalancing : std::uint8_t {
+    PreferLocal,
+    PreferRemote,
+    RoundRobin,
+    LeastPending,
+    WhenCongestedRemote,
+    Striping32K,
+    Striping64K,
+    Striping128K,
+    Striping256K,
+    Striping512K,
+    Striping1M,
+};
+
 // What becomes of a Primary's requests when no good data are at hand.
 enum class OnNoData : std::uint8_t { IoError, SuspendIo };
 

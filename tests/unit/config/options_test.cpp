@@ -110,15 +110,13 @@ TEST(Options, HandlersThatNeverRunAreWarnedOf) {
 TEST(Options, ThatSafetyDoesNotDependOnAreWarnedOf) {
     for (const std::string inside : {"disk { no-disk-drain; }",
                                      "disk { al-updates no; }",
-                                     "disk { resync-after r7; }",
-                                     "disk { read-balancing round-robin; }",
                                      "disk { rs-discard-granularity 64k; }",
                                      "disk { discard-zeroes-if-aligned no; }",
                                      "disk { max-bio-bvecs 1; }",
                                      "net { on-congestion pull-ahead; }",
                                      "net { congestion-fill 1M; }",
                                      "net { congestion-extents 500; }",
-                                     "syncer { cpu-mask 3; after r7; }"}) {
+                                     "syncer { cpu-mask 3; al-updates no; }"}) {
         const config::LoadedConf loaded = load(resource(inside));
         EXPECT_EQ(joined(loaded.errors), "") << inside;
         EXPECT_EQ(refusal(loaded), "") << inside;

@@ -1,0 +1,104 @@
+#!/usr/bin/python3
+"""Which resync comes first, and which disk is read. order.py SCENARIO"""
+
+import os
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.realpath(__file__)), "lib"))
+
+from cluster import main, until  # noqa: E402
+from nbd_client import NumberedWriter  # noqa: E402
+from sandbox import Failed  # noqa: E402
+
+MIB = 32
+RATE = "c-plan-ahead 0; resync-rate 8M;"
+
+
+def edit(cluster, old, new):
+    """The file of both nodes."""
+    with open(cluster.alpha.config) as file:
+        text = file.read()
+    if old not in text:
+        raise Failed(f"the configuration has no {old}")
+    with open(cluster.alpha.config, "w") as file:
+        file.write(text.replace(old, new))
+
+
+def suspended(node, volume):
+    return node.status()["connections"][0]["peer_devices"][volume]["resync-suspended"]
+
+
+def resync_after(cluster):
+    """a volume whose resync comes after another one's waits for that on either node, and no more when the order is taken back"""
+    alpha, bravo = cluster.alpha, cluster.bravo
+    edit(cluster, "disk {  }", f"disk {{ {RATE} }}")
+    edit(cluster, "minor 1;", "minor 1; disk { resync-after r0/0; }")
+    for node in cluster.nodes:
+        node.drbdadm("create-md", "--force", "r0")
+        node.drbdadm("up", "r0")
+    alpha.wait(connection="Connected")
+    alpha.drbdadm("primary", "--force", "r0")
+    alpha.wait(volume=0, replication="SyncSource")
+    bravo.wait(volume=1, replication="PausedSyncT")
+    if suspended(alpha, 0) != "no" or "dependency" not in suspended(alpha, 1) or "dependency" not in suspended(bravo, 1):
+        raise Failed(f"{suspended(alpha, 0)}; {suspended(alpha, 1)}; {suspended(bravo, 1)}")
+    out = bravo.run("drbdsetup", "show", "r0")[1]
+    if "resync-after" not in out:
+        raise Failed(f"drbdsetup show: {out}")
+    bravo.wait(volume=0, replication="Established", seconds=60)
+    bravo.wait(volume=1, replication="SyncTarget", seconds=10)
+    for volume in (0, 1):
+        bravo.wait_in_sync(volume=volume)
+    # Without the order it goes on at once.
+    bravo.drbdadm("invalidate", "r0/0")
+    bravo.drbdadm("invalidate", "r0/1")
+    bravo.wait(volume=1, replication="PausedSyncT")
+    edit(cluster, " disk { resync-after r0/0; }", "")
+    for node in cluster.nodes:
+        node.drbdadm("adjust", "r0")
+    bravo.wait(volume=1, replication="SyncTarget", seconds=2)
+    bravo.wait(volume=0, replication="SyncTarget", seconds=1)
+    for volume in (0, 1):
+        bravo.wait_in_sync(volume=volume)
+    alpha.drbdadm("secondary", "r0")
+    for volume in (0, 1):
+        cluster.compare(volume)
+
+
+def read_from_peer(node):
+    """KiB that the node has got from its peer."""
+    return node.status()["connections"][0]["peer_devices"][0]["received"]
+
+
+def balanced_reads(cluster):
+    """read-balancing is changed online; what is read from the peer is what was written, and goes on without it"""
+    alpha, bravo = cluster.alpha, cluster.bravo
+    cluster.up(primary=alpha)
+    writer = NumberedWriter(alpha.nbd(), 1024, seed=7)
+    writer.start()
+    until(lambda: len(writer.acked) > 200, 20, "writes")
+    before = read_from_peer(alpha)
+    if before:
+        raise Failed(f"{before} KiB were read from the peer")
+    for mode in ("prefer-remote", "256K-striping", "round-robin"):
+        last = next(line for line in open(alpha.config) if line.startswith("  disk {"))
+        edit(cluster, last, f"  disk {{ read-balancing {mode}; }}\n")
+        alpha.drbdadm("adjust", "r0")
+        before = read_from_peer(alpha)
+        alpha.run("nbdcopy", alpha.nbd(), "null:")
+        got = read_from_peer(alpha) - before
+        if got < (4 << 10) or (mode != "prefer-remote" and got > (MIB << 10) * 3 // 4):
+            raise Failed(f"{mode}: {got} KiB were read from the peer")
+    cluster.bridge.cable("bravo", False)
+    alpha.wait(connection="Connecting", seconds=30)
+    alpha.run("nbdcopy", alpha.nbd(), "null:")
+    cluster.bridge.cable("bravo", True)
+    for node in cluster.nodes:
+        node.wait_in_sync()
+    writer.stop()
+    writer.check(alpha.nbd())
+    alpha.drbdadm("secondary", "r0")
+    cluster.compare()
+
+
+main(resync_after, balanced_reads, programs=("nbdcopy",), mib=MIB, volumes=2)
