@@ -15,6 +15,10 @@ namespace {
 
 constexpr unsigned kReadsPerTurn = 64;  // then other work of the resource gets its turn
 constexpr std::size_t kPiecesPerSend = 128;
+// One BLOCK_STATUS looks no further into the bitmap, and tells of no more extents: its client asks
+// again from where the answer ends, and in between the resource gets its turn.
+constexpr std::uint64_t kStatusReach = std::uint64_t{128} << 20;
+constexpr std::size_t kStatusExtents = 1024;
 constexpr std::size_t kHandshakeBytes = 4096;  // received at a time
 static_assert(kHandshakeBytes <= RequestReader::kStagingBytes);
 
@@ -28,7 +32,7 @@ std::size_t total_length(std::span<const iovec> pieces) {
 
 std::size_t bytes_to_charge(const Request& request) {
     const bool carries = request.command() == Command::Read || request.command() == Command::Write;
-    return carries ? request.length : 0;
+    return carries ? static_cast<std::size_t>(request.length) : 0;
 }
 
 }  // namespace
@@ -244,7 +248,12 @@ void Connection::take_requests() {
                 close_socket();
                 return;
             case RequestReader::Step::TooLong:
-                log(base::LogLevel::Info, "closing: a WRITE announces more than 64 MiB");
+                log(base::LogLevel::Info, "closing: a request announces more than 64 MiB of data");
+                close_socket();
+                return;
+            case RequestReader::Step::Unframed:
+                log(base::LogLevel::Info,
+                    "closing: a WRITE with extended headers does not say that its data follow");
                 close_socket();
                 return;
         }
@@ -264,7 +273,7 @@ void Connection::dispatch(Incoming& incoming) {
     if (incoming.refusal) {
         answer(failure(request, session_, incoming.refusal));
     } else if (command == Command::BlockStatus) {
-        answer(block_status(request));
+        answer(status_of(request));
     } else if (command == Command::Cache || (command != Command::Flush && request.length == 0)) {
         answer(success(request, session_));
     } else {
@@ -272,10 +281,41 @@ void Connection::dispatch(Incoming& incoming) {
     }
 }
 
-// Without the device: only the request itself counts against the limits.
+Reply Connection::status_of(const Request& request) {
+    Extents marked;
+    if (session_.out_of_sync) {
+        marked = out_of_sync(request);
+        if (marked.empty()) {
+            return failure(
+                request, session_, {WireError::Io, "no bitmap: the volume has no disk now"});
+        }
+    }
+    return block_status(request, session_, marked, device_.pool());
+}
+
+// Nothing if there is no bitmap.
+Extents Connection::out_of_sync(const Request& request) const {
+    const std::uint64_t reach = std::min(request.length, kStatusReach);
+    const std::size_t most = request.has(kRequestOne) ? 1 : kStatusExtents;
+    Extents extents;
+    for (std::uint64_t done = 0; done < reach && extents.size() < most;) {
+        const auto run = device_.sync_run(request.offset + done, reach - done);
+        if (!run) {
+            return {};
+        }
+        REQUIRE(run->bytes > 0 && run->bytes <= reach - done);
+        extents.push_back({run->bytes, run->out_of_sync ? kOutOfSync : 0});
+        done += run->bytes;
+    }
+    return extents;
+}
+
+// Without the device: only the request itself counts against the limits, and what its answer holds.
 void Connection::answer(Reply reply) {
     ++requests_in_flight_;
     reply.requests_charged = 1;
+    reply.bytes_charged = reply.data.length;
+    bytes_in_flight_ += reply.bytes_charged;
     replies_.push(std::move(reply));
     schedule_flush();
 }

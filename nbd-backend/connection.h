@@ -95,6 +95,8 @@ private:
     void take_requests();
     void dispatch(Incoming& incoming);
     void answer(Reply reply);
+    Reply status_of(const Request& request);
+    Extents out_of_sync(const Request& request) const;
     void submit(Incoming& incoming);
     void on_done(std::uint32_t slot, int error, const io::Slice& data);
     Reply reply_to(const Request& request, int error, const io::Slice& data) const;

@@ -31,6 +31,7 @@ Export describe(const io::BlockDeviceInfo& device, bool read_only) {
     volume.rotational = device.rotational;
     volume.can_discard = device.can_discard;
     volume.fast_zeroes = device.fast_zeroes;
+    volume.has_bitmap = device.has_bitmap;
     return volume;
 }
 

@@ -20,6 +20,7 @@ struct Export {
     bool rotational = false;
     bool can_discard = true;
     bool fast_zeroes = false;
+    bool has_bitmap = false;  // what is out of sync may be asked
 };
 
 Export describe(const io::BlockDeviceInfo& device, bool read_only);
@@ -28,7 +29,9 @@ Export describe(const io::BlockDeviceInfo& device, bool read_only);
 struct Session {
     Export volume;
     bool structured_replies = false;
-    bool base_allocation = false;  // BLOCK_STATUS may be asked
+    bool extended_headers = false;  // then structured_replies, too
+    bool base_allocation = false;   // contexts that BLOCK_STATUS tells of
+    bool out_of_sync = false;
 };
 
 std::uint16_t transmission_flags(const Session& session);

@@ -31,6 +31,35 @@ bool take_string(base::ConstBytes& in, std::string_view& out) {
     return true;
 }
 
+struct Context {
+    std::string_view name;
+    std::uint32_t id;
+    bool Session::*chosen;
+};
+
+constexpr std::array<Context, 2> kContexts{
+    Context{kBaseAllocation, kBaseAllocationId, &Session::base_allocation},
+    Context{kOutOfSyncContext, kOutOfSyncId, &Session::out_of_sync}};
+
+// Sets of contexts, by their numbers.
+constexpr std::uint32_t bit_of(const Context& context) {
+    return 1u << context.id;
+}
+
+constexpr std::uint32_t kAllContexts = bit_of(kContexts[0]) | bit_of(kContexts[1]);
+
+// A name, or, where nothing is chosen for good, the part of one up to its colon.
+std::uint32_t matching(std::string_view query, bool whole_names_only) {
+    std::uint32_t found = 0;
+    for (const Context& context : kContexts) {
+        const std::string_view space = context.name.substr(0, context.name.find(':') + 1);
+        if (query == context.name || (!whole_names_only && query == space)) {
+            found |= bit_of(context);
+        }
+    }
+    return found;
+}
+
 }  // namespace
 
 Handshake::Handshake(ExportHost& host) : host_(host) {
@@ -160,6 +189,9 @@ void Handshake::on_option() {
         case Option::SetMetaContext:
             meta_context(true);
             break;
+        case Option::ExtendedHeaders:
+            extended_headers();
+            break;
         default:
             reply(OptionReply::ErrUnsup, "this option is not known here");
     }
@@ -268,6 +300,24 @@ void Handshake::structured_reply() {
         reply(OptionReply::ErrInvalid, "STRUCTURED_REPLY has no data");
         return;
     }
+    if (session_.extended_headers) {
+        reply(OptionReply::ErrExtHeaderReqd, "extended headers have been agreed on");
+        return;
+    }
+    session_.structured_replies = true;
+    reply(OptionReply::Ack);
+}
+
+void Handshake::extended_headers() {
+    if (!received_.empty()) {
+        reply(OptionReply::ErrInvalid, "EXTENDED_HEADERS has no data");
+        return;
+    }
+    if (session_.extended_headers) {
+        reply(OptionReply::ErrInvalid, "extended headers have been agreed on already");
+        return;
+    }
+    session_.extended_headers = true;
     session_.structured_replies = true;
     reply(OptionReply::Ack);
 }
@@ -276,7 +326,7 @@ void Handshake::structured_reply() {
 // fails. Queries for contexts of others are skipped without a word.
 void Handshake::meta_context(bool set) {
     if (set) {
-        session_.base_allocation = false;
+        forget_contexts();
     }
     if (set && !session_.structured_replies) {
         reply(OptionReply::ErrInvalid, "contexts need structured replies, which come first");
@@ -286,14 +336,14 @@ void Handshake::meta_context(bool set) {
     std::string_view name;
     bool valid = take_string(rest, name) && rest.size() >= 4;
     const std::uint32_t count = valid ? base::get_be32(rest, 0) : 0;
-    bool chosen = !set && count == 0;
+    std::uint32_t chosen = !set && count == 0 ? kAllContexts : 0;
     if (valid) {
         rest = rest.subspan(4);
     }
     for (std::uint32_t i = 0; valid && i < count; ++i) {
         std::string_view query;
         valid = take_string(rest, query);
-        chosen |= query == kBaseAllocation || (!set && query == "base:");
+        chosen |= matching(query, set);
     }
     if (!valid || !rest.empty()) {
         reply(OptionReply::ErrInvalid, "the lengths inside this option do not add up");
@@ -304,15 +354,29 @@ void Handshake::meta_context(bool set) {
         reply(OptionReply::ErrUnknown, "the export here is " + session_.volume.name);
         return;
     }
-    if (chosen) {
-        std::vector<std::uint8_t> data(4);
-        base::put_be32(data, 0, set ? kBaseAllocationId : 0);
-        const std::string_view context = kBaseAllocation;
-        data.insert(data.end(), context.begin(), context.end());
-        reply(OptionReply::MetaContext, data);
-        session_.base_allocation |= set;
-    }
+    choose_contexts(chosen, set);
     reply(OptionReply::Ack);
+}
+
+void Handshake::forget_contexts() {
+    for (const Context& context : kContexts) {
+        session_.*context.chosen = false;
+    }
+}
+
+// What is out of sync can be told only where there is a bitmap.
+void Handshake::choose_contexts(std::uint32_t chosen, bool set) {
+    for (const Context& context : kContexts) {
+        if ((chosen & bit_of(context)) == 0 ||
+            (context.id == kOutOfSyncId && !session_.volume.has_bitmap)) {
+            continue;
+        }
+        std::vector<std::uint8_t> data(4);
+        base::put_be32(data, 0, set ? context.id : 0);
+        data.insert(data.end(), context.name.begin(), context.name.end());
+        reply(OptionReply::MetaContext, data);
+        session_.*context.chosen |= set;
+    }
 }
 
 bool Handshake::names_us(std::string_view name) const {

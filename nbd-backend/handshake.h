@@ -1,6 +1,6 @@
 // The negotiation of one connection as a value: bytes of the client in, bytes to send out. No
 // socket, no clock; the connection enforces the deadline. Fixed newstyle only, one export, no TLS
-// (unix socket). Block front ends specification, sections 1.1 and 1.6.
+// (unix socket). Block front ends specification, sections 1.1, 1.5 and 1.6.
 #pragma once
 
 #include "base/bytes.h"
@@ -74,8 +74,11 @@ private:
     void start_tls();
     void info_or_go();
     void structured_reply();
+    void extended_headers();
     void meta_context(bool set);
 
+    void forget_contexts();
+    void choose_contexts(std::uint32_t chosen, bool set);
     bool names_us(std::string_view name) const;
     void send_infos(base::ConstBytes wanted);
     void reply(OptionReply type, base::ConstBytes data);

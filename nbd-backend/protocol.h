@@ -1,5 +1,5 @@
 // Numbers of the NBD protocol, fixed newstyle. All integers on the wire are big-endian.
-// Block front ends specification, sections 1.1, 1.3 and 1.4.
+// Block front ends specification, sections 1.1 and 1.3 to 1.5.
 #pragma once
 
 #include <cstddef>
@@ -13,12 +13,16 @@ inline constexpr std::uint64_t kOptionReplyMagic = 0x0003e889045565a9;
 inline constexpr std::uint32_t kRequestMagic = 0x25609513;
 inline constexpr std::uint32_t kSimpleReplyMagic = 0x67446698;
 inline constexpr std::uint32_t kChunkMagic = 0x668e33ef;
+inline constexpr std::uint32_t kExtendedRequestMagic = 0x21e41c71;
+inline constexpr std::uint32_t kExtendedChunkMagic = 0x6e8a278c;
 
 inline constexpr std::size_t kOptionHeaderBytes = 16;
 inline constexpr std::size_t kOptionReplyHeaderBytes = 20;
 inline constexpr std::size_t kRequestBytes = 28;
 inline constexpr std::size_t kSimpleReplyBytes = 16;
 inline constexpr std::size_t kChunkHeaderBytes = 20;
+inline constexpr std::size_t kExtendedRequestBytes = 32;
+inline constexpr std::size_t kExtendedChunkHeaderBytes = 32;
 
 // The protocol's own default, and ours: clients that never ask for block sizes rely on it.
 inline constexpr std::uint32_t kMaxPayloadBytes = 32u << 20;
@@ -37,6 +41,7 @@ enum class Option : std::uint32_t {
     StructuredReply = 8,
     ListMetaContext = 9,
     SetMetaContext = 10,
+    ExtendedHeaders = 11,
 };
 
 enum class OptionReply : std::uint32_t {
@@ -49,6 +54,7 @@ enum class OptionReply : std::uint32_t {
     ErrInvalid = 0x80000003,
     ErrUnknown = 0x80000006,
     ErrTooBig = 0x80000009,
+    ErrExtHeaderReqd = 0x8000000a,
 };
 
 enum class InfoId : std::uint16_t { Export = 0, Name = 1, Description = 2, BlockSize = 3 };
@@ -83,8 +89,15 @@ inline constexpr std::uint16_t kNoHole = 1u << 1;
 inline constexpr std::uint16_t kDontFragment = 1u << 2;
 inline constexpr std::uint16_t kRequestOne = 1u << 3;
 inline constexpr std::uint16_t kFastZero = 1u << 4;
+inline constexpr std::uint16_t kPayloadLength = 1u << 5;  // with extended headers: data follow
 
-enum class Chunk : std::uint16_t { None = 0, OffsetData = 1, BlockStatus = 5, Error = 0x8001 };
+enum class Chunk : std::uint16_t {
+    None = 0,
+    OffsetData = 1,
+    BlockStatus = 5,
+    BlockStatusExtended = 6,
+    Error = 0x8001,
+};
 inline constexpr std::uint16_t kChunkDone = 1u << 0;
 
 // Errors on the wire. They happen to be Linux's numbers, but only these may be sent.
@@ -98,8 +111,12 @@ enum class WireError : std::uint32_t {
     Shutdown = 108,
 };
 
-// The only context that we offer, and the number under which BLOCK_STATUS chunks carry it.
+// What BLOCK_STATUS tells of, and the numbers under which its chunks carry that. The second one is
+// ours: flag kOutOfSync where the volume's bitmap marks a block.
 inline constexpr char kBaseAllocation[] = "base:allocation";
 inline constexpr std::uint32_t kBaseAllocationId = 1;
+inline constexpr char kOutOfSyncContext[] = "x-drbd:out-of-sync";
+inline constexpr std::uint32_t kOutOfSyncId = 2;
+inline constexpr std::uint32_t kOutOfSync = 1u << 0;
 
 }  // namespace nbd

@@ -1,6 +1,6 @@
 // Replies: their encoding, and the queue from which they are sent. No socket: the caller gathers,
 // sends and tells how much went out. READ data is sent from the buffer in which it arrived.
-// Block front ends specification, section 1.4.
+// Block front ends specification, sections 1.4 and 1.5.
 #pragma once
 
 #include "drbdd/io/buffer.h"
@@ -28,12 +28,26 @@ struct Reply {
     std::size_t length() const { return head_length + data.length; }
 };
 
-// Success without data: a simple reply in either mode, except for a READ in structured mode.
+// Success without data: a simple reply, except for a READ in structured mode and with extended
+// headers, where every reply is a chunk.
 Reply success(const Request& request, const Session& session);
 Reply read_data(const Request& request, const Session& session, const io::Slice& data);
 
-// One extent over the whole request, "allocated, not known to be zero": always a safe answer.
-Reply block_status(const Request& request);
+struct Extent {
+    std::uint64_t bytes = 0;
+    std::uint32_t flags = 0;
+};
+
+// From the request's offset on; at least one, and without kRequestOne of any number.
+using Extents = std::vector<Extent>;
+
+// A chunk for each context that was agreed on. Allocation is not known to the volume: its chunk is
+// one extent over the whole request, "allocated, not known to be zero", always a safe answer.
+// `out_of_sync` is only looked at where that was agreed on.
+Reply block_status(const Request& request,
+                   const Session& session,
+                   const Extents& out_of_sync,
+                   io::BufferPool& pool);
 
 Reply failure(const Request& request, const Session& session, const Refusal& refusal);
 

@@ -11,6 +11,8 @@ std::uint16_t legal_flags(Command command, const Session& session) {
     switch (command) {
         case Command::Read:
             return session.structured_replies ? kFua | kDontFragment : kFua;
+        case Command::Write:
+            return session.extended_headers ? kFua | kPayloadLength : kFua;
         case Command::WriteZeroes:
             return kFua | kNoHole | kFastZero;
         case Command::BlockStatus:
@@ -57,7 +59,7 @@ Refusal check_options(const Request& request, const Session& session) {
     if (command == Command::Trim && !session.volume.can_discard) {
         return {WireError::Invalid, "TRIM was not offered"};
     }
-    if (command == Command::BlockStatus && !session.base_allocation) {
+    if (command == Command::BlockStatus && !session.base_allocation && !session.out_of_sync) {
         return {WireError::Invalid, "no context was negotiated"};
     }
     return {};
@@ -65,9 +67,14 @@ Refusal check_options(const Request& request, const Session& session) {
 
 }  // namespace
 
-std::optional<Request> decode_request(base::ConstBytes in) {
-    REQUIRE(in.size() == kRequestBytes);
-    if (base::get_be32(in, 0) != kRequestMagic) {
+std::size_t request_bytes(const Session& session) {
+    return session.extended_headers ? kExtendedRequestBytes : kRequestBytes;
+}
+
+std::optional<Request> decode_request(base::ConstBytes in, const Session& session) {
+    REQUIRE(in.size() == request_bytes(session));
+    const bool extended = session.extended_headers;
+    if (base::get_be32(in, 0) != (extended ? kExtendedRequestMagic : kRequestMagic)) {
         return std::nullopt;
     }
     Request request;
@@ -75,8 +82,27 @@ std::optional<Request> decode_request(base::ConstBytes in) {
     request.type = base::get_be16(in, 6);
     request.cookie = base::get_be64(in, 8);
     request.offset = base::get_be64(in, 16);
-    request.length = base::get_be32(in, 24);
+    request.length = extended ? base::get_be64(in, 24) : base::get_be32(in, 24);
     return request;
+}
+
+// With extended headers the flag says it, for any command, and a WRITE has to have it: without it
+// nobody can tell whether its data follow.
+std::optional<std::uint64_t> payload_bytes(const Request& request, const Session& session) {
+    const bool write = request.command() == Command::Write;
+    if (request.command() == Command::Disconnect) {
+        return 0;  // nothing is read any more
+    }
+    if (!session.extended_headers) {
+        return write ? request.length : 0;
+    }
+    if (request.has(kPayloadLength)) {
+        return request.length;
+    }
+    if (write && request.length > 0) {
+        return std::nullopt;
+    }
+    return 0;
 }
 
 Refusal check_request(const Request& request, const Session& session) {

@@ -48,7 +48,7 @@ void RequestReader::preload(base::ConstBytes bytes) {
 
 RequestReader::Step RequestReader::next(Incoming& out) {
     if (stage_ == Stage::Header) {
-        if (staged() < kRequestBytes) {
+        if (staged() < request_bytes(session_)) {
             return Step::NeedsBytes;
         }
         if (const Step step = on_header(); step != Step::Request) {
@@ -67,30 +67,34 @@ RequestReader::Step RequestReader::next(Incoming& out) {
 }
 
 RequestReader::Step RequestReader::on_header() {
-    const base::ConstBytes header(staging_.data() + begin_, kRequestBytes);
-    const auto request = decode_request(header);
+    const base::ConstBytes header(staging_.data() + begin_, request_bytes(session_));
+    const auto request = decode_request(header, session_);
     if (!request) {
         return Step::BadMagic;
     }
-    begin_ += kRequestBytes;
+    begin_ += header.size();
     current_ = {*request, check_request(*request, session_), {}};
     if (current_.refusal && look_again_) {
         look_again_();
         current_.refusal = check_request(*request, session_);
     }
-    const bool write = request->command() == Command::Write;
-    bulk_ = write && request->length > kMostCopied;
-    if (!write || request->length == 0) {
+    const auto payload = payload_bytes(*request, session_);
+    if (!payload) {
+        return Step::Unframed;
+    }
+    bulk_ = *payload > kMostCopied;
+    if (*payload == 0) {
         return Step::Request;
     }
-    if (request->length > kDrainLimit) {
+    if (*payload > kDrainLimit) {
         return Step::TooLong;
     }
-    payload_length_ = request->length;
+    payload_length_ = *payload;
     payload_done_ = 0;
     if (current_.refusal) {
         stage_ = Stage::Drain;
     } else {
+        REQUIRE(request->command() == Command::Write);  // nothing else may carry data
         stage_ = Stage::Payload;
         current_.payload = pool_.allocate_slice(payload_length_);
     }

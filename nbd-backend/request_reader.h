@@ -23,8 +23,8 @@ struct Incoming {
 
 class RequestReader {
 public:
-    // A longer WRITE is answered by hanging up; up to here its payload is read and dropped.
-    static constexpr std::uint32_t kDrainLimit = 2 * kMaxPayloadBytes;
+    // A longer payload is answered by hanging up; up to here it is read and dropped.
+    static constexpr std::uint64_t kDrainLimit = 2 * kMaxPayloadBytes;
     static constexpr std::size_t kStagingBytes = std::size_t{64} << 10;
     // After a WRITE of more bytes only the header of the next request is received ahead.
     static constexpr std::size_t kMostCopied = std::size_t{16} << 10;
@@ -34,6 +34,7 @@ public:
         Request,
         BadMagic,  // the framing is lost, the connection must end
         TooLong,   // likewise, on purpose
+        Unframed,  // a WRITE with extended headers that does not say whether its data follow
     };
 
     // Both outlive the reader. The session may still change until the first byte is received.
@@ -68,7 +69,7 @@ private:
     std::size_t staged() const { return end_ - begin_; }
 
     // What may be staged at a time.
-    std::size_t room() const { return bulk_ ? kRequestBytes : kStagingBytes; }
+    std::size_t room() const { return bulk_ ? request_bytes(session_) : kStagingBytes; }
 
     const Session& session_;
     io::BufferPool& pool_;

@@ -8,6 +8,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 
 namespace io {
@@ -40,6 +41,13 @@ struct BlockDeviceInfo {
     bool rotational = false;
     bool can_discard = true;
     bool fast_zeroes = false;  // both replicas zero without being sent the zeroes
+    bool has_bitmap = false;   // BlockDevice::sync_run() has an answer
+};
+
+// Consecutive bytes that the bitmap marks, or does not.
+struct SyncRun {
+    std::uint64_t bytes = 0;
+    bool out_of_sync = false;
 };
 
 class BlockDevice {
@@ -56,6 +64,11 @@ public:
 
     // FLUSH covers every write completed before it was submitted. No other order among requests.
     virtual void submit(BlockRequest request) = 0;
+
+    // How the volume's bitmap marks what lies at `offset`, as far as that is the same and at most
+    // `length` bytes (> 0, within the device); it looks at each block of them. What is marked
+    // differs from the peer's copy, or may. Nothing: there is no bitmap, as there is no disk.
+    virtual std::optional<SyncRun> sync_run(std::uint64_t offset, std::uint64_t length) const = 0;
 };
 
 // Told to each front end by the runtime. All calls on the resource's thread.

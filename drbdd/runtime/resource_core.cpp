@@ -66,13 +66,16 @@ ResourceCore::ResourceCore(asio::io_context& context,
                          volume.disk,
                          volume.implicit};
         unit.disks = {volume.disk, volume.meta_disk, volume.meta_index};
-        unit.port =
-            std::make_unique<VolumePort>(context_,
-                                         pool_,
-                                         *this,
-                                         request_ids_,
-                                         settings.name,
-                                         engine::VolumeSettings{{volume.number}, volume.minor, {}});
+        unit.port = std::make_unique<VolumePort>(
+            context_,
+            pool_,
+            *this,
+            request_ids_,
+            settings.name,
+            engine::VolumeSettings{{volume.number}, volume.minor, {}},
+            [this, number = engine::VolumeNumber{volume.number}](base::BitIndex block) {
+                return engine_.is_out_of_sync(number, block.value);
+            });
         unit.node = surroundings_.frontends.make_node(unit.identity);
         unit.disk_worker = std::make_unique<Worker>();
         unit.attach_timer = std::make_unique<asio::steady_timer>(context_);

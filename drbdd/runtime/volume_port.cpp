@@ -54,8 +54,14 @@ VolumePort::VolumePort(boost::asio::io_context& context,
                        EventSink& events,
                        RequestIds& ids,
                        std::string resource,
-                       const engine::VolumeSettings& settings)
-    : context_(context), pool_(pool), events_(events), ids_(ids), resource_(std::move(resource)) {
+                       const engine::VolumeSettings& settings,
+                       BitmapView bitmap)
+    : context_(context),
+      pool_(pool),
+      events_(events),
+      ids_(ids),
+      resource_(std::move(resource)),
+      bitmap_(std::move(bitmap)) {
     status_.number = settings.number;
     status_.minor = settings.minor;
 }
@@ -76,7 +82,28 @@ io::BlockDeviceInfo VolumePort::info() const {
     info.block_bytes = status_.logical_block_bytes;
     info.rotational = status_.rotational;
     info.fast_zeroes = status_.fast_zeroes;
+    info.has_bitmap = has_bitmap();
     return info;
+}
+
+// Before the attach has come to its end it is not all read, and with the disk it is gone.
+bool VolumePort::has_bitmap() const {
+    const engine::DiskState disk = status_.state.disk;
+    return status_.has_metadata && disk >= engine::DiskState::Inconsistent &&
+           disk != engine::DiskState::DUnknown;
+}
+
+std::optional<io::SyncRun> VolumePort::sync_run(std::uint64_t offset, std::uint64_t length) const {
+    if (!has_bitmap()) {
+        return std::nullopt;
+    }
+    const std::uint64_t end = offset + length;
+    std::uint64_t block = offset / base::kBytesPerBit;
+    const bool marked = bitmap_({block});
+    do {
+        ++block;
+    } while (block * base::kBytesPerBit < end && bitmap_({block}) == marked);
+    return io::SyncRun{std::min(end, block * base::kBytesPerBit) - offset, marked};
 }
 
 base::Result<void> VolumePort::open(bool /*writable*/, const std::string& who) {

@@ -4,6 +4,7 @@
 // Belongs to the resource's thread.
 #pragma once
 
+#include "base/units.h"
 #include "drbdd/engine/effects.h"
 #include "drbdd/engine/status.h"
 #include "drbdd/io/block_device.h"
@@ -12,8 +13,10 @@
 #include <boost/asio/io_context.hpp>
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -30,6 +33,9 @@ private:
     std::uint64_t last_ = 0;
 };
 
+// True if the bitmap of the volume marks this block.
+using BitmapView = std::function<bool(base::BitIndex)>;
+
 class VolumePort : public io::BlockDevice {
 public:
     // All of them outlive the port.
@@ -38,7 +44,8 @@ public:
                EventSink& events,
                RequestIds& ids,
                std::string resource,
-               const engine::VolumeSettings& settings);
+               const engine::VolumeSettings& settings,
+               BitmapView bitmap);
     ~VolumePort() override;
 
     io::BlockDeviceInfo info() const override;
@@ -48,6 +55,7 @@ public:
     base::Result<void> open(bool writable, const std::string& who) override;
     void close(const std::string& who) override;
     void submit(io::BlockRequest request) override;
+    std::optional<io::SyncRun> sync_run(std::uint64_t offset, std::uint64_t length) const override;
 
     // While the volume is being demoted nobody new is let in.
     void forbid_open(bool forbid) { open_forbidden_ = forbid; }
@@ -75,6 +83,7 @@ private:
     };
 
     std::string name() const;
+    bool has_bitmap() const;
     int check(const io::BlockRequest& request) const;
     void start_pieces(const std::shared_ptr<Joint>& joint);
     void start_piece(const std::shared_ptr<Joint>& joint);
@@ -85,6 +94,7 @@ private:
     EventSink& events_;
     RequestIds& ids_;
     std::string resource_;
+    BitmapView bitmap_;
     engine::VolumeStatus status_;
     bool open_forbidden_ = false;
     std::unordered_map<std::uint64_t, Piece> pieces_;

@@ -65,6 +65,9 @@ void NbdLink::connect(Instant now) {
     const std::uint32_t strict =
         nbd_get_strict_mode(nbd) & ~static_cast<std::uint32_t>(LIBNBD_STRICT_ALIGN);
     const bool prepared = nbd_set_request_structured_replies(nbd, false) == 0 &&
+#ifdef LIBNBD_HAVE_NBD_SET_REQUEST_EXTENDED_HEADERS
+                          nbd_set_request_extended_headers(nbd, false) == 0 &&
+#endif
                           nbd_set_pread_initialize(nbd, false) == 0 &&
                           nbd_set_strict_mode(nbd, strict) == 0 &&
                           nbd_set_opt_mode(nbd, true) == 0 &&

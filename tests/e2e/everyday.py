@@ -7,7 +7,7 @@ import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.realpath(__file__)), "lib"))
 
-from cluster import main, until  # noqa: E402
+from cluster import data_bytes, main, until  # noqa: E402
 from sandbox import Failed  # noqa: E402
 
 
@@ -193,8 +193,41 @@ def many_volumes(cluster):
     cluster.bravo.drbdadm("primary", "r0")
 
 
+def marked_blocks(cluster):
+    """an NBD client sees which blocks the bitmap marks: none, what was written alone, none again; no answer without the disk"""
+    cluster.up(primary=cluster.alpha)
+    alpha = cluster.alpha
+
+    def marked():
+        lines = alpha.run("nbdinfo", "--map=x-drbd:out-of-sync", alpha.nbd())[1].splitlines()
+        runs = [tuple(map(int, line.split()[:3])) for line in lines]
+        if sum(length for _, length, _ in runs) != data_bytes(cluster.disks["alpha"][0]):
+            raise Failed(f"the map does not cover the volume: {lines}")
+        return [(offset, length) for offset, length, flag in runs if flag == 1]
+
+    def expect(wanted):
+        if marked() != wanted:
+            raise Failed(f"marked are {marked()}, wanted {wanted}")
+
+    expect([])
+    alpha.drbdadm("disconnect", "r0")
+    alpha.write_random([4096, 8192, 1 << 20, 40 << 20])
+    alpha.write_random([(41 << 20) + 512], 512)
+    expect([(4096, 8192), (1 << 20, 4096), (40 << 20, 4096), (41 << 20, 4096)])
+    alpha.drbdadm("connect", "r0")
+    for node in cluster.nodes:
+        node.wait_in_sync()
+    expect([])
+    cluster.compare()
+    alpha.drbdadm("detach", "r0")
+    alpha.wait(disk="Diskless")
+    if alpha.run("nbdinfo", "--map=x-drbd:out-of-sync", alpha.nbd(), check=False)[0] == 0:
+        raise Failed("a map without a disk")
+    alpha.run("nbdinfo", "--map", alpha.nbd())
+
+
 VOLUMES = {"several_volumes": (2, 64), "one_volume": (2, 16), "many_volumes": (20, 4)}
 volumes, mib = VOLUMES.get(sys.argv[-1], (1, 64))
 main(initial_sync, started_by_up, events, resync_progress, verified_load, roles_swap, secondary_refuses, several_volumes,
-     one_volume, many_volumes, programs=("fio", "nbdinfo", "qemu-img"), mib=mib, volumes=volumes,
+     one_volume, many_volumes, marked_blocks, programs=("fio", "nbdinfo", "qemu-img"), mib=mib, volumes=volumes,
      daemon="started_by_up" not in sys.argv)

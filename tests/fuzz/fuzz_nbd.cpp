@@ -16,7 +16,9 @@ namespace {
 
 class Host : public nbd::ExportHost {
 public:
-    nbd::Export describe() override { return {.name = "drbd0", .size_bytes = 1 << 20}; }
+    nbd::Export describe() override {
+        return {.name = "drbd0", .size_bytes = 1 << 20, .has_bitmap = true};
+    }
 
     base::Result<void> probe() override { return {}; }
 
@@ -34,13 +36,16 @@ void append(std::vector<std::uint8_t>& to, base::ConstBytes bytes) {
 }
 
 // As the connection does, with the request answered at once.
-nbd::Reply answer(const nbd::Incoming& incoming, const nbd::Session& session) {
+nbd::Reply answer(const nbd::Incoming& incoming,
+                  const nbd::Session& session,
+                  io::BufferPool& pool) {
     const nbd::Request& request = incoming.request;
     if (incoming.refusal) {
         return failure(request, session, incoming.refusal);
     }
     if (request.command() == nbd::Command::BlockStatus) {
-        return block_status(request);
+        REQUIRE(request.length > 0);
+        return block_status(request, session, {{request.length, nbd::kOutOfSync}}, pool);
     }
     if (request.command() == nbd::Command::Write) {
         REQUIRE(incoming.payload.length == request.length);
@@ -84,7 +89,7 @@ std::vector<std::uint8_t> serve(base::ConstBytes stream, std::size_t piece) {
             if (incoming.request.command() == nbd::Command::Disconnect && !incoming.refusal) {
                 return output;
             }
-            const nbd::Reply reply = answer(incoming, handshake.session());
+            const nbd::Reply reply = answer(incoming, handshake.session(), pool);
             append(output, base::ConstBytes(reply.head).first(reply.head_length));
             append(output, reply.data.bytes());
         } else if (step != nbd::RequestReader::Step::NeedsBytes || stream.empty()) {

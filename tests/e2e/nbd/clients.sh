@@ -108,6 +108,26 @@ fio_nbd --name=many --numjobs=8 --rw=randrw --bs=4k --iodepth=16 --size=16M --of
     --verify=crc32c --verify_fatal=1
 stop
 
+step "what is out of sync, as a map"
+start marked=1 marked=2 marked=5 marked=32767
+map=$(nbdinfo --map=x-drbd:out-of-sync "$default" | awk '{print $1, $2, $3}')
+[ "$map" = "$(printf '%s\n' '0 4096 0' '4096 8192 1' '12288 8192 0' '20480 4096 1' '24576 134189056 0' \
+    '134213632 4096 1')" ] || fail "map of what is out of sync: $map"
+nbdinfo --map "$default" | grep -Eq '^ *0 +134217728 +0 +data$' || fail "map beside it"
+/usr/bin/python3 - "$default" <<'END' || fail "both contexts at once"
+import nbd, sys
+client = nbd.NBD()
+for context in ('base:allocation', 'x-drbd:out-of-sync', 'x-drbd:other'):
+    client.add_meta_context(context)
+client.connect_uri(sys.argv[1])
+assert client.can_meta_context('x-drbd:out-of-sync') and not client.can_meta_context('x-drbd:other')
+seen = {}
+client.block_status(16384, 0, lambda name, offset, entries, error: seen.update({name: entries}))
+assert seen == {'base:allocation': [16384, 0], 'x-drbd:out-of-sync': [4096, 0, 8192, 1, 4096, 0]}, seen
+client.shutdown()
+END
+stop
+
 step "read-only, 4 KiB blocks"
 start read-only block=4096
 nbdinfo --is read-only "$default" || fail "not read-only"

@@ -21,6 +21,8 @@ import unittest
 SERVER = sys.argv.pop(1)
 IHAVEOPT = 0x49484156454F5054
 REQUEST = 0x25609513
+EXTENDED_REQUEST = 0x21E41C71
+PAYLOAD_LEN = 32
 READ, WRITE, DISC, FLUSH, TRIM, CACHE, ZEROES, STATUS = range(8)
 MIB = 1 << 20
 EPERM, EINVAL, ENOSPC, ENOTSUP, ESHUTDOWN = 1, 22, 28, 95, 108
@@ -78,6 +80,30 @@ class Client:
         self.option(7, struct.pack('>IH', 0, 0))
         assert self.final_reply()[0] == 1
         return self
+
+    def go_extended(self, *contexts):
+        """With extended headers, and the contexts that BLOCK_STATUS is to tell of."""
+        self.option(11)
+        assert self.final_reply()[0] == 1
+        if contexts:
+            queries = b''.join(struct.pack('>I', len(name)) + name for name in contexts)
+            self.option(10, struct.pack('>II', 0, len(contexts)) + queries)
+            assert self.final_reply()[0] == 1
+        return self.go()
+
+    def ask(self, kind, offset=0, length=0, flags=0, payload=b'', cookie=7):
+        """An extended request and its answer: type of the last chunk and the payloads of all."""
+        self.send(struct.pack('>IHHQQQ', EXTENDED_REQUEST, flags, kind, cookie, offset, length) + payload)
+        payloads, done = [], 0
+        while not done:
+            magic, done, chunk, *rest, size = struct.unpack('>IHHQQQ', self.recv(32))
+            assert (magic, rest) == (0x6E8A278C, [cookie, offset]), (hex(magic), rest)
+            payloads.append(self.recv(size))
+        return chunk, payloads
+
+    def extended_error(self, *args, **kwargs):
+        chunk, (payload,) = self.ask(*args, **kwargs)
+        return struct.unpack('>I', payload[:4])[0] if chunk == 0x8001 else chunk
 
     def request(self, kind, offset=0, length=0, flags=0, payload=b'', cookie=7):
         self.send(struct.pack('>IHHQQI', REQUEST, flags, kind, cookie, offset, length) + payload)
@@ -180,7 +206,7 @@ class Hostile(ServerCase):
 
     def test_unknown_and_oversize_options_keep_the_stream_in_step(self):
         client = self.client()
-        for number in (0, 4, 11, 4711, 0xFFFFFFFF):
+        for number in (0, 4, 12, 4711, 0xFFFFFFFF):
             client.option(number, b'x' * 100)
             self.assertEqual(client.final_reply()[0], 0x80000001)
         client.option(6, b'x' * MIB)
@@ -265,6 +291,48 @@ class Hostile(ServerCase):
         self.assertEqual(error, EINVAL)
         self.assertEqual(length, 6 + text_length)
         self.assertIn(b'aligned', client.recv(text_length))
+
+    def test_extended_errors_and_that_every_payload_is_drained(self):
+        client = self.client().go_extended(b'base:allocation')
+        end, huge = 64 * MIB, 1 << 63
+        sector = b'x' * 512
+        rows = [
+            (0, (WRITE, 0, 512), {'payload': sector, 'flags': PAYLOAD_LEN | 1}),
+            (ENOSPC, (WRITE, end, 512), {'payload': sector, 'flags': PAYLOAD_LEN}),
+            (EINVAL, (WRITE, 0, 33 * MIB), {'payload': b'x' * (33 * MIB), 'flags': PAYLOAD_LEN}),
+            (0, (WRITE, 0, 0), {}),
+            (EINVAL, (READ, 0, 512), {'payload': sector, 'flags': PAYLOAD_LEN}),
+            (EINVAL, (READ, 0, huge), {}),
+            (EINVAL, (READ, (1 << 64) - 512, huge), {}),
+            (EINVAL, (FLUSH, 0, 512), {'payload': sector, 'flags': PAYLOAD_LEN}),
+            (EINVAL, (STATUS, 0, 12), {'payload': b'x' * 12, 'flags': PAYLOAD_LEN}),
+            (EINVAL, (999, 0, 512), {'payload': sector, 'flags': PAYLOAD_LEN}),
+            (EINVAL, (TRIM, 0, huge), {}),
+            (ENOSPC, (ZEROES, 512, (1 << 64) - 512), {}),
+            (EINVAL, (STATUS, 0, huge), {}),
+            (0, (TRIM, 0, end), {}),
+            (0, (ZEROES, 0, end), {}),
+            (0, (CACHE, 0, end), {}),
+            (0, (FLUSH, 0, 0), {}),
+        ]
+        for expected, args, kwargs in rows:
+            with self.subTest(args=args):
+                self.assertEqual(client.extended_error(*args, **kwargs), expected)
+        self.assertEqual(client.ask(READ, 512, 1024), (1, [struct.pack('>Q', 512) + bytes(1024)]))
+        self.assertEqual(client.ask(STATUS, 0, end), (6, [struct.pack('>IIQQ', 1, 1, end, 0)]))
+        self.check_fresh_client()
+
+    def test_extended_requests_that_lose_the_framing_are_hung_up(self):
+        for kind, flags, length in ((WRITE, 0, 512), (WRITE, PAYLOAD_LEN, 65 * MIB),
+                                    (READ, PAYLOAD_LEN, (1 << 64) - 1)):
+            client = self.client().go_extended()
+            client.send(struct.pack('>IHHQQQ', EXTENDED_REQUEST, flags, kind, 7, 0, length))
+            self.assertTrue(client.at_end())
+        client = self.client().go_extended()
+        client.request(FLUSH)
+        client.send(bytes(4))
+        self.assertTrue(client.at_end())
+        self.check_fresh_client()
 
     def test_write_beyond_the_drain_limit_is_hung_up(self):
         client = self.client().go()
@@ -367,14 +435,25 @@ class Hostile(ServerCase):
         self.assertEqual(client.final_reply()[0], 1)
         self.assertEqual({client.simple()[:2], client.simple()[:2]}, {(0, 1), (0, 2)})
 
-    def test_mutated_streams(self):
-        chance = random.Random(2)
+    def test_mutated_extended_streams(self):
+        extended = struct.pack('>IQII', 3, IHAVEOPT, 11, 0)
+        extended += struct.pack('>QII', IHAVEOPT, 10, 27) + struct.pack('>I', 0)
+        extended += struct.pack('>II', 1, 15) + b'base:allocation'
+        extended += struct.pack('>QII', IHAVEOPT, 7, 6) + struct.pack('>IH', 0, 0)
+        extended += struct.pack('>IHHQQQ', EXTENDED_REQUEST, PAYLOAD_LEN, WRITE, 1, 0, 512) + b'z' * 512
+        extended += struct.pack('>IHHQQQ', EXTENDED_REQUEST, 0, STATUS, 2, 0, 4096)
+        self.mutate(extended, random.Random(3))
+
+    def test_mutated_compact_streams(self):
         good = struct.pack('>IQII', 3, IHAVEOPT, 8, 0)
         good += struct.pack('>QII', IHAVEOPT, 10, 31) + struct.pack('>I', 0)
         good += struct.pack('>II', 1, 15) + b'base:allocation' + b'....'
         good += struct.pack('>QII', IHAVEOPT, 7, 6) + struct.pack('>IH', 0, 0)
         good += struct.pack('>IHHQQI', REQUEST, 0, WRITE, 1, 0, 512) + b'z' * 512
         good += struct.pack('>IHHQQI', REQUEST, 0, STATUS, 2, 0, 4096)
+        self.mutate(good, random.Random(2))
+
+    def mutate(self, good, chance):
         for _ in range(300):
             stream = bytearray(good)
             for _ in range(chance.randrange(1, 6)):

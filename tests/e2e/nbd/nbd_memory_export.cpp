@@ -1,6 +1,7 @@
 // Serves a volume in memory with the real NBD server, for tests with real clients:
 //   nbd_memory_export SOCKET MIB [handshake-ms=N] [stop-ms=N] [connections=N] [handshakes=N]
-//   [carrier=FILE] [secondary] [read-only] [fast-zeroes] [block=N]
+//   [carrier=FILE] [secondary] [read-only] [fast-zeroes] [block=N] [marked=BLOCK]...
+// marked: there is a bitmap, and it marks this block of 4 KiB.
 // carrier: the process whose pid stands in FILE counts as the carrier of the device node.
 // SIGUSR1 freezes the device, SIGUSR2 thaws it, SIGTERM stops the server; each is confirmed with a
 // line. At the end it prints what is still in use, and fails if that is anything.
@@ -53,6 +54,9 @@ bool apply(std::string_view word, test::MemoryDevice& device, nbd::ServerOptions
         };
     } else if (name == "block") {
         device.info_.block_bytes = value;
+    } else if (name == "marked") {
+        device.info_.has_bitmap = true;
+        device.marked_.insert(value);
     } else if (name == "secondary") {
         device.refusal_ = "resource r0 is Secondary: promote it first (drbdadm primary r0)";
     } else if (name == "read-only") {

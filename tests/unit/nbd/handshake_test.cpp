@@ -134,6 +134,7 @@ constexpr std::uint32_t kErrPolicy = 0x80000002;
 constexpr std::uint32_t kErrInvalid = 0x80000003;
 constexpr std::uint32_t kErrUnknown = 0x80000006;
 constexpr std::uint32_t kErrTooBig = 0x80000009;
+constexpr std::uint32_t kErrExtHeaderReqd = 0x8000000a;
 
 TEST(Handshake, GreetsAsFixedNewstyle) {
     FakeHost host;
@@ -200,7 +201,8 @@ TEST(Handshake, AnswersEveryOption) {
          10,
          context_data("drbd7", {"base:allocation"}),
          kErrInvalid},
-        {"extended headers", 11, {}, kErrUnsup},
+        {"extended headers", 11, {}, kAck},
+        {"extended headers with data", 11, {1}, kErrInvalid},
         {"unknown", 0x12345678, {1, 2, 3}, kErrUnsup},
         {"zero", 0, {}, kErrUnsup},
         {"largest data", 99, Octets(64 << 10), kErrUnsup},
@@ -215,7 +217,7 @@ TEST(Handshake, AnswersEveryOption) {
         EXPECT_EQ(answers.back().type, row.answer);
         EXPECT_EQ(answers.back().option, row.number);
         // The stream stays in step: the next option is understood.
-        EXPECT_EQ(client.send(option(8)).back().type, kAck);
+        EXPECT_EQ(client.send(option(3)).back().type, kAck);
         EXPECT_EQ(client.host.opens, 0);
     }
 }
@@ -391,19 +393,77 @@ TEST(Handshake, ContextsFollowTheQueries) {
     }
 }
 
+TEST(Handshake, ExtendedHeadersStandInForStructuredReplies) {
+    Client client;
+    EXPECT_EQ(client.send(option(11)).back().type, kAck);
+    EXPECT_TRUE(client.handshake.session().extended_headers);
+    EXPECT_EQ(client.send(option(11)).back().type, kErrInvalid);
+    EXPECT_EQ(client.send(option(8)).back().type, kErrExtHeaderReqd);
+    EXPECT_EQ(client.send(option(10, context_data("", {"base:allocation"}))).size(), 2u);
+    client.send(option(7, info_data("")));
+    EXPECT_EQ(client.handshake.phase(), nbd::Handshake::Phase::Transmission);
+    EXPECT_TRUE(client.handshake.session().structured_replies);
+    EXPECT_EQ(nbd::transmission_flags(client.handshake.session()), 0xded);  // DF as well
+
+    Client later;
+    later.send(option(8));
+    EXPECT_EQ(later.send(option(11)).back().type, kAck);
+    EXPECT_TRUE(later.handshake.session().extended_headers);
+}
+
+// Each row: the answers before the final one, and what is agreed on afterwards.
+TEST(Handshake, OffersWhatIsOutOfSyncWhereThereIsABitmap) {
+    struct Row {
+        std::uint32_t number;
+        std::vector<std::string_view> queries;
+        std::size_t with_bitmap;
+        std::size_t without;
+    };
+
+    const std::vector<Row> rows{
+        {9, {}, 2, 1},
+        {9, {"x-drbd:"}, 1, 0},
+        {9, {"base:", "x-drbd:out-of-sync"}, 2, 1},
+        {9, {"x-drbd:out-of-sync", "x-drbd:", "x-drbd:out-of-sync"}, 1, 0},
+        {9, {"x-drbd"}, 0, 0},
+        {10, {}, 0, 0},
+        {10, {"x-drbd:"}, 0, 0},
+        {10, {"x-drbd:out-of-sync"}, 1, 0},
+        {10, {"x-drbd:out-of-sync", "base:allocation"}, 2, 1},
+    };
+    for (const Row& row : rows) {
+        for (const bool bitmap : {false, true}) {
+            Client client;
+            client.host.volume.has_bitmap = bitmap;
+            client.send(option(8));
+            const auto answers = client.send(option(row.number, context_data("", row.queries)));
+            const std::size_t expected = bitmap ? row.with_bitmap : row.without;
+            EXPECT_EQ(answers.size(), expected + 1);
+            EXPECT_EQ(answers.back().type, kAck);
+            const nbd::Session& agreed = client.handshake.session();
+            EXPECT_EQ(unsigned{agreed.out_of_sync} + unsigned{agreed.base_allocation},
+                      row.number == 10 ? expected : 0);
+        }
+    }
+}
+
 TEST(Handshake, FailedSetForgetsTheFormerContexts) {
     Client client;
+    client.host.volume.has_bitmap = true;
     client.send(option(8));
-    client.send(option(10, context_data("", {"base:allocation"})));
+    client.send(option(10, context_data("", {"base:allocation", "x-drbd:out-of-sync"})));
     ASSERT_TRUE(client.handshake.session().base_allocation);
+    ASSERT_TRUE(client.handshake.session().out_of_sync);
     EXPECT_EQ(client.send(option(10, context_data("x", {"base:allocation"}))).back().type,
               kErrUnknown);
     EXPECT_FALSE(client.handshake.session().base_allocation);
+    EXPECT_FALSE(client.handshake.session().out_of_sync);
 }
 
 TEST(Handshake, GivesTheSameAnswersByteByByte) {
     Octets stream = client_flags(3);
     for (const Octets& piece : {option(8),
+                                option(11),
                                 option(10, context_data("", {"base:allocation"})),
                                 option(99, Octets(70000)),
                                 option(3),

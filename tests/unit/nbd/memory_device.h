@@ -4,12 +4,15 @@
 
 #include "drbdd/io/block_device.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -80,6 +83,7 @@ public:
     bool frozen_ = false;  // completions are held back
     int error_ = 0;        // of every request from now on
     unsigned flushes_ = 0;
+    std::set<std::uint64_t> marked_;  // blocks of 4 KiB that the bitmap marks, if there is one
 
     int users() const { return users_; }
 
@@ -125,7 +129,22 @@ public:
         }
     }
 
+    std::optional<io::SyncRun> sync_run(std::uint64_t offset, std::uint64_t length) const override {
+        if (!info_.has_bitmap) {
+            return std::nullopt;
+        }
+        REQUIRE(length > 0 && offset + length <= info_.size_bytes);
+        const bool out_of_sync = marked_.contains(offset / kBlock);
+        std::uint64_t end = (offset / kBlock + 1) * kBlock;
+        while (end < offset + length && marked_.contains(end / kBlock) == out_of_sync) {
+            end += kBlock;
+        }
+        return io::SyncRun{std::min(end, offset + length) - offset, out_of_sync};
+    }
+
 private:
+    static constexpr std::uint64_t kBlock = 4096;  // of the bitmap
+
     void execute(const io::BlockRequest& request) {
         using Op = io::BlockRequest::Op;
         std::uint8_t* at = bytes_.get() + request.offset;

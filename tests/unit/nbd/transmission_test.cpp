@@ -27,10 +27,17 @@ nbd::Session session() {
     return out;
 }
 
+nbd::Session extended_session() {
+    nbd::Session out = session();
+    out.extended_headers = true;
+    out.volume.size_bytes = std::uint64_t{1} << 45;
+    return out;
+}
+
 nbd::Request request(std::uint16_t type,
                      std::uint16_t flags,
                      std::uint64_t offset,
-                     std::uint32_t length) {
+                     std::uint64_t length) {
     return {.flags = flags, .type = type, .cookie = 42, .offset = offset, .length = length};
 }
 
@@ -41,7 +48,18 @@ Octets encode(const nbd::Request& in) {
     base::put_be16(out, 6, in.type);
     base::put_be64(out, 8, in.cookie);
     base::put_be64(out, 16, in.offset);
-    base::put_be32(out, 24, in.length);
+    base::put_be32(out, 24, static_cast<std::uint32_t>(in.length));
+    return out;
+}
+
+Octets encode_extended(const nbd::Request& in) {
+    Octets out(32);
+    base::put_be32(out, 0, 0x21e41c71);
+    base::put_be16(out, 4, in.flags);
+    base::put_be16(out, 6, in.type);
+    base::put_be64(out, 8, in.cookie);
+    base::put_be64(out, 16, in.offset);
+    base::put_be64(out, 24, in.length);
     return out;
 }
 
@@ -110,6 +128,10 @@ TEST(Request, DependsOnWhatWasNegotiated) {
     plain.base_allocation = false;
     EXPECT_EQ(verdict(request(kRead, kDf, 0, 512), plain), unsigned{EINVAL});
     EXPECT_EQ(verdict(request(kStatus, 0, 0, 512), plain), unsigned{EINVAL});
+    nbd::Session bitmap_only = session();
+    bitmap_only.base_allocation = false;
+    bitmap_only.out_of_sync = true;
+    EXPECT_EQ(verdict(request(kStatus, 0, 0, 512), bitmap_only), 0u);
 
     nbd::Session fast = session();
     fast.volume.fast_zeroes = true;
@@ -127,6 +149,31 @@ TEST(Request, DependsOnWhatWasNegotiated) {
     EXPECT_EQ(verdict(request(kWrite, 0, 512, 512), big_blocks), 0u);
     EXPECT_EQ(verdict(request(kRead, 0, 100, 4096), big_blocks), unsigned{EINVAL});
     EXPECT_EQ(verdict(request(kZeroes, kFast, 512, 512), big_blocks), unsigned{EOPNOTSUPP});
+}
+
+TEST(Request, ExtendedHeadersHaveLengthsOf64Bits) {
+    const std::uint64_t size = extended_session().volume.size_bytes;
+    const std::uint64_t most = ~std::uint64_t{0};
+    const std::vector<Row> rows{
+        {"trim of all", request(kTrim, 0, 0, size), 0},
+        {"zeroes of all", request(kZeroes, kFua, 0, size), 0},
+        {"status of all", request(kStatus, kReqOne, 0, size), 0},
+        {"cache of all", request(kCache, 0, 0, size), 0},
+        {"trim past the end", request(kTrim, 0, 512, size), EINVAL},
+        {"trim, length wraps", request(kTrim, 0, 512, most - 511), EINVAL},
+        {"zeroes, both wrap", request(kZeroes, 0, most - 511, most - 511), ENOSPC},
+        {"read of 4 GiB", request(kRead, 0, 0, std::uint64_t{1} << 32), EINVAL},
+        {"write of 4 GiB", request(kWrite, kPayloadLen, 0, std::uint64_t{1} << 32), EINVAL},
+        {"write", request(kWrite, kPayloadLen | kFua, 0, 512), 0},
+        {"write of nothing without the flag", request(kWrite, 0, 0, 0), 0},
+        {"read PAYLOAD_LEN", request(kRead, kPayloadLen, 0, 512), EINVAL},
+        {"flush PAYLOAD_LEN", request(kFlush, kPayloadLen, 0, 0), EINVAL},
+        {"status PAYLOAD_LEN, which was not offered", request(kStatus, kPayloadLen, 0, 12), EINVAL},
+    };
+    for (const Row& row : rows) {
+        SCOPED_TRACE(row.name);
+        EXPECT_EQ(verdict(row.in, extended_session()), static_cast<unsigned>(row.error));
+    }
 }
 
 // Nothing can be answered to it, so nothing can be wrong with it.
@@ -237,6 +284,62 @@ TEST(RequestReader, CutsTheStreamTheSameWhateverThePieces) {
         }
         EXPECT_EQ(pool.outstanding(), 0u);
     }
+}
+
+TEST(RequestReader, CutsExtendedHeadersTheSameWhateverThePieces) {
+    const std::uint64_t end = extended_session().volume.size_bytes;
+    Octets stream = encode_extended(request(kTrim, 0, 0, end));
+    append(stream, encode_extended(request(kWrite, kPayloadLen, 512, 1024)));
+    append(stream, payload(1024, 1));
+    append(stream, encode_extended(request(kWrite, kPayloadLen, end, 9000)));
+    append(stream, payload(9000, 2));
+    append(stream, encode_extended(request(kStatus, kPayloadLen, 0, 12)));  // refused, data follow
+    append(stream, payload(12, 3));
+    append(stream, encode_extended(request(kWrite, kPayloadLen, 8192, 65536)));
+    append(stream, payload(65536, 4));
+    append(stream, encode_extended(request(kFlush, 0, 0, 0)));
+    append(stream, encode_extended(request(kDisc, kPayloadLen, 0, 1 << 20)));
+    for (const std::size_t piece : {1ul, 31ul, 32ul, 33ul, 1000ul, 4096ul, 1000000ul}) {
+        SCOPED_TRACE(piece);
+        test::MemoryPool pool;
+        {
+            const Seen seen = read_all(stream, piece, extended_session(), pool);
+            EXPECT_EQ(seen.end, Step::NeedsBytes);
+            ASSERT_EQ(seen.requests.size(), 7u);
+            EXPECT_EQ(seen.requests[0].request.length, end);
+            const base::Bytes small = seen.requests[1].payload.bytes();
+            EXPECT_EQ(Octets(small.begin(), small.end()), payload(1024, 1));
+            EXPECT_EQ(seen.requests[2].refusal.error, nbd::WireError::NoSpace);
+            EXPECT_EQ(seen.requests[3].refusal.error, nbd::WireError::Invalid);
+            EXPECT_TRUE(seen.requests[3].payload.empty());
+            const base::Bytes large = seen.requests[4].payload.bytes();
+            EXPECT_EQ(Octets(large.begin(), large.end()), payload(65536, 4));
+            EXPECT_EQ(seen.requests[5].request.type, kFlush);
+            EXPECT_EQ(seen.requests[6].request.type, kDisc);
+        }
+        EXPECT_EQ(pool.outstanding(), 0u);
+    }
+}
+
+TEST(RequestReader, HangsUpWhereExtendedHeadersLoseTheFraming) {
+    test::MemoryPool pool;
+    const auto end_of = [&pool](const Octets& stream, const nbd::Session& with) {
+        const Seen seen = read_all(stream, stream.size(), with, pool);
+        EXPECT_TRUE(seen.requests.empty());
+        return seen.end;
+    };
+    const nbd::Session with = extended_session();
+    EXPECT_EQ(end_of(encode_extended(request(kWrite, 0, 0, 512)), with), Step::Unframed);
+    for (const std::uint64_t length : {std::uint64_t{64 << 20} + 1, ~std::uint64_t{0}}) {
+        EXPECT_EQ(end_of(encode_extended(request(kWrite, kPayloadLen, 0, length)), with),
+                  Step::TooLong);
+        EXPECT_EQ(end_of(encode_extended(request(kRead, kPayloadLen, 0, length)), with),
+                  Step::TooLong);
+    }
+    Octets compact = encode(request(kFlush, 0, 0, 0));
+    compact.resize(32);
+    EXPECT_EQ(end_of(compact, with), Step::BadMagic);
+    EXPECT_EQ(end_of(encode_extended(request(kFlush, 0, 0, 0)), session()), Step::BadMagic);
 }
 
 Octets write_stream(unsigned count, unsigned bytes) {
@@ -363,10 +466,70 @@ TEST(Reply, ChunksWhenStructured) {
     EXPECT_EQ(wire(nbd::success(request(kRead, 0, 0, 0), session())), chunk(0, 0, 0, {}));
     EXPECT_EQ(wire(nbd::read_data(request(kRead, 0, 0x1234, 2), session(), data)),
               chunk(0, 1, 10, {0, 0, 0, 0, 0, 0, 0x12, 0x34, 7, 8}));
-    EXPECT_EQ(wire(nbd::block_status(request(kStatus, 0, 0, 0x10000))),
+    EXPECT_EQ(wire(nbd::block_status(request(kStatus, 0, 0, 0x10000), session(), {}, pool)),
               chunk(0, 5, 12, {0, 0, 0, 1, 0, 1, 0, 0, 0, 0, 0, 0}));
     EXPECT_EQ(wire(nbd::failure(request(kRead, 0, 0, 1), session(), {nbd::WireError::Io, "bad"})),
               chunk(0x80, 1, 9, {0, 0, 0, 5, 0, 3, 'b', 'a', 'd'}));
+}
+
+// Compact and extended, each context alone and both: one chunk each, the last one is marked.
+TEST(Reply, BlockStatusHasOneChunkForEachContext) {
+    test::MemoryPool pool;
+    const nbd::Extents marks{{0x1000, 0}, {0x3000, 1}};
+    const Octets allocated{0x66, 0x8e, 0x33, 0xef, 0, 0, 0, 5, 0, 0, 0, 0, 0, 0, 0, 42,
+                           0,    0,    0,    12,   0, 0, 0, 1, 0, 1, 0, 0, 0, 0, 0, 0};
+    const Octets marked{0x66, 0x8e, 0x33, 0xef, 0, 1,  0,    5, 0, 0, 0, 0, 0,    0,
+                        0,    42,   0,    0,    0, 20, 0,    0, 0, 2, 0, 0, 0x10, 0,
+                        0,    0,    0,    0,    0, 0,  0x30, 0, 0, 0, 0, 1};
+    nbd::Session with = session();
+    with.out_of_sync = true;
+    Octets both = allocated;
+    append(both, marked);
+    const nbd::Request asked = request(kStatus, 0, 0, 0x10000);
+    EXPECT_EQ(wire(nbd::block_status(asked, with, marks, pool)), both);
+    with.base_allocation = false;
+    EXPECT_EQ(wire(nbd::block_status(asked, with, marks, pool)), marked);
+    EXPECT_EQ(pool.outstanding(), 0u);
+}
+
+TEST(Reply, ExtendedHeadersAreOnEveryChunk) {
+    test::MemoryPool pool;
+    io::Slice data = pool.allocate_slice(2);
+    data.bytes()[0] = 7, data.bytes()[1] = 8;
+    nbd::Session with = extended_session();
+    const auto chunk = [](unsigned type_high, unsigned type_low, unsigned length, Octets rest) {
+        Octets out{0x6e, 0x8a, 0x27, 0x8c, 0, 1};
+        out.push_back(static_cast<std::uint8_t>(type_high));
+        out.push_back(static_cast<std::uint8_t>(type_low));
+        append(out, {0, 0, 0, 0, 0, 0, 0, 42, 0, 0, 0, 0, 0, 0, 0x12, 0x34, 0, 0, 0, 0, 0, 0, 0});
+        out.push_back(static_cast<std::uint8_t>(length));
+        append(out, rest);
+        return out;
+    };
+    EXPECT_EQ(wire(nbd::success(request(kWrite, 0, 0x1234, 512), with)), chunk(0, 0, 0, {}));
+    EXPECT_EQ(wire(nbd::success(request(kRead, 0, 0x1234, 0), with)), chunk(0, 0, 0, {}));
+    EXPECT_EQ(wire(nbd::read_data(request(kRead, 0, 0x1234, 2), with, data)),
+              chunk(0, 1, 10, {0, 0, 0, 0, 0, 0, 0x12, 0x34, 7, 8}));
+    EXPECT_EQ(wire(nbd::failure(request(kRead, 0, 0x1234, 1), with, {nbd::WireError::Io, "bad"})),
+              chunk(0x80, 1, 9, {0, 0, 0, 5, 0, 3, 'b', 'a', 'd'}));
+    const nbd::Request all = request(kStatus, 0, 0x1234, std::uint64_t{3} << 40);
+    EXPECT_EQ(
+        wire(nbd::block_status(all, with, {}, pool)),
+        chunk(0, 6, 24, {0, 0, 0, 1, 0, 0, 0, 1, 0, 0, 3, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}));
+    with.base_allocation = false;
+    with.out_of_sync = true;
+    EXPECT_EQ(wire(nbd::block_status(all, with, {{0x1000, 1}}, pool)),
+              chunk(0, 6, 24, {0, 0, 0,    2, 0, 0, 0, 1, 0, 0, 0, 0,
+                               0, 0, 0x10, 0, 0, 0, 0, 0, 0, 0, 0, 1}));
+}
+
+TEST(Reply, TextOfAFailureIsCutToTheRoomInTheHead) {
+    const std::string text(300, 'x');
+    for (const nbd::Session& with : {session(), extended_session()}) {
+        const nbd::Reply reply =
+            nbd::failure(request(kRead, 0, 0, 1), with, {nbd::WireError::Io, text.c_str()});
+        EXPECT_EQ(reply.head_length, nbd::Reply::kHeadLimit);
+    }
 }
 
 TEST(Reply, OnlyTheProtocolsErrorsLeave) {

@@ -9,6 +9,7 @@
 #include <cerrno>
 #include <cstring>
 #include <optional>
+#include <set>
 #include <vector>
 
 namespace runtime {
@@ -65,10 +66,41 @@ protected:
     Requests requests_;
     RequestIds ids_;
     engine::VolumeStatus status_;
-    VolumePort port_{context_, pool_, requests_, ids_, "r0", {{1}, 7, {}}};
+    std::set<std::uint64_t> marked_;  // blocks
+    VolumePort port_{
+        context_, pool_, requests_, ids_, "r0", {{1}, 7, {}}, [this](base::BitIndex block) {
+            return marked_.contains(block.value);
+        }};
     std::optional<int> result_;
     io::Slice data_;
 };
+
+TEST_F(VolumePortTest, TellsWhatTheBitmapMarksWhileThereIsOne) {
+    marked_ = {1, 2};
+    EXPECT_FALSE(port_.info().has_bitmap);
+    EXPECT_FALSE(port_.sync_run(0, 4096));
+
+    status_.has_metadata = true;
+    for (const auto disk : {engine::DiskState::Attaching, engine::DiskState::Failed}) {
+        status_.state.disk = disk;
+        port_.update(status_);
+        EXPECT_FALSE(port_.sync_run(0, 4096));
+    }
+    status_.state.disk = engine::DiskState::Inconsistent;
+    port_.update(status_);
+    EXPECT_TRUE(port_.info().has_bitmap);
+
+    const auto run = [this](std::uint64_t offset, std::uint64_t length) {
+        const auto found = port_.sync_run(offset, length);
+        EXPECT_TRUE(found);
+        return std::pair(found->bytes, found->out_of_sync);
+    };
+    EXPECT_EQ(run(0, 65536), std::pair(std::uint64_t{4096}, false));
+    EXPECT_EQ(run(4096, 65536), std::pair(std::uint64_t{8192}, true));
+    EXPECT_EQ(run(4096 + 512, 1024), std::pair(std::uint64_t{1024}, true));
+    EXPECT_EQ(run(8192 + 512, 65536), std::pair(std::uint64_t{3584}, true));
+    EXPECT_EQ(run(64 * kMebibyte - 512, 512), std::pair(std::uint64_t{512}, false));
+}
 
 TEST_F(VolumePortTest, PassesASmallRequestOnAsItIs) {
     const io::Slice payload = pool_.allocate_slice(8192);
