@@ -2,11 +2,18 @@
 //
 //     frontend auto;            # how a volume becomes /dev/drbdN: auto, ublk, nbd, fuse, none
 //     peer-address configured;  # who may connect: configured, any
+//     nbd-listen 0 10.0.0.1:10809;  # the volume of minor 0 for NBD clients on other machines
+//     nbd-tls-certificates /etc/drbdd/tls;  # ca-cert.pem, server-cert.pem, server-key.pem
+//     nbd-tls-psk /etc/drbdd/nbd.psk;       # lines NAME:KEY
+//     nbd-plaintext refused;    # or allowed: nbd-listen without TLS
 #pragma once
 
 #include "base/result.h"
 #include "config/drbd_conf.h"
+#include "config/settings.h"
 
+#include <cstdint>
+#include <map>
 #include <string>
 #include <string_view>
 
@@ -31,9 +38,29 @@ enum class PeerAddress {
 template <>
 std::span<const std::string_view> words<PeerAddress>();
 
+enum class Plaintext {
+    Refused,
+    Allowed,  // on purpose: whoever reaches the port reads and writes the volume
+};
+
+template <>
+std::span<const std::string_view> words<Plaintext>();
+
+// The volumes that NBD clients on other machines may use, and how these prove themselves.
+struct NbdConf {
+    std::map<std::uint32_t, Address> listen;  // by minor; where it is not empty, there is TLS or
+                                              // plaintext is allowed, never both
+    std::string tls_certificates;             // absolute paths; empty: none
+    std::string tls_psk;
+    Plaintext plaintext = Plaintext::Refused;
+
+    bool has_tls() const { return !tls_certificates.empty() || !tls_psk.empty(); }
+};
+
 struct DrbddConf {
     Frontend frontend = Frontend::Auto;
     PeerAddress peer_address = PeerAddress::Configured;
+    NbdConf nbd;
 };
 
 inline constexpr const char* kDefaultDrbddConf = "/etc/drbdd.conf";

@@ -102,7 +102,7 @@ Daemon::Daemon(DaemonOptions options, base::LogSink& log, std::function<void()> 
       surroundings_{log,
                     handlers_,
                     challenges_,
-                    make_frontends(options_.places, options_.frontend, log),
+                    make_frontends(options_.places, options_.frontends, log),
                     [this](const runtime::SnapshotPtr& snapshot) {
                         server_.update(snapshot->status.name, status_view(*snapshot));
                         if (resyncs_have_an_order_ || runtime::follows_another(*snapshot)) {

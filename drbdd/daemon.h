@@ -27,7 +27,7 @@ namespace drbdd {
 struct DaemonOptions {
     control::AdminServerOptions admin;
     Places places;
-    config::Frontend frontend = config::Frontend::Auto;
+    FrontendOptions frontends;
     bool any_peer_address = false;
 };
 

@@ -7,8 +7,11 @@
 #include "kmod-shim/server_process.h"
 #include "nbd-backend/server.h"
 
+#include <boost/asio/ip/address.hpp>
+
 #include <iterator>
 #include <memory>
+#include <optional>
 #include <unistd.h>
 #include <utility>
 
@@ -20,23 +23,39 @@ std::string nbd_socket(const Places& places, std::uint32_t minor) {
     return base::format("%s/drbd%u.nbd", places.run_dir.c_str(), minor);
 }
 
+// What is neither encrypted nor allowed to be plain is not served: the configuration was checked,
+// but this is the last place that can be wrong.
+std::optional<nbd::NetworkDoor> network_door(std::uint32_t minor, const FrontendOptions& options) {
+    const auto found = options.nbd.listen.find(minor);
+    if (found == options.nbd.listen.end()) {
+        return std::nullopt;
+    }
+    REQUIRE(options.tls || options.nbd.plaintext == config::Plaintext::Allowed);
+    const config::Address& address = found->second;
+    return nbd::NetworkDoor{{boost::asio::ip::make_address(address.ip), address.port}, options.tls};
+}
+
 class NbdExport : public runtime::Export {
 public:
     NbdExport(boost::asio::io_context& context,
               io::BlockDevice& device,
               const Places& places,
               std::uint32_t minor,
+              const FrontendOptions& options,
               base::LogSink& log)
-        : server_(context, device, options(places, minor), log) {}
+        : server_(context, device, server_options(places, minor, options), log) {}
 
     base::Result<void> start() override { return server_.start(); }
 
     void stop(std::function<void()> stopped) override { server_.stop(std::move(stopped)); }
 
 private:
-    static nbd::ServerOptions options(const Places& places, std::uint32_t minor) {
+    static nbd::ServerOptions server_options(const Places& places,
+                                             std::uint32_t minor,
+                                             const FrontendOptions& options) {
         nbd::ServerOptions result;
         result.socket_path = nbd_socket(places, minor);
+        result.network = network_door(minor, options);
         result.is_carrier = [files = shim::run_files(places.run_dir, minor)](pid_t pid) {
             return pid == ::getpid() || shim::living_process(files.pid_file) == pid ||
                    shim::living_process(files.ublk_pid_file) == pid;
@@ -205,17 +224,39 @@ public:
 
 }  // namespace
 
+base::Result<FrontendOptions> frontend_options(const config::DrbddConf& conf) {
+    FrontendOptions options{conf.frontend, conf.nbd, nullptr};
+    for (const auto& [minor, address] : conf.nbd.listen) {
+        boost::system::error_code error;
+        boost::asio::ip::make_address(address.ip, error);
+        if (error) {
+            return base::Error{
+                base::ErrorCode::Invalid,
+                base::format(
+                    "nbd-listen %u: %s is no address of this machine", minor, address.ip.c_str())};
+        }
+    }
+    if (conf.nbd.has_tls()) {
+        auto tls = nbd::TlsContext::load({conf.nbd.tls_certificates, conf.nbd.tls_psk});
+        if (!tls) {
+            return tls.error();
+        }
+        options.tls = std::move(*tls);
+    }
+    return options;
+}
+
 runtime::FrontendFactory make_frontends(const Places& places,
-                                        config::Frontend frontend,
+                                        const FrontendOptions& options,
                                         base::LogSink& log) {
     runtime::FrontendFactory factory;
-    factory.make_export = [places, &log](boost::asio::io_context& context,
-                                         io::BlockDevice& device,
-                                         const runtime::VolumeIdentity& identity) {
-        return std::make_unique<NbdExport>(context, device, places, identity.minor, log);
+    factory.make_export = [places, options, &log](boost::asio::io_context& context,
+                                                  io::BlockDevice& device,
+                                                  const runtime::VolumeIdentity& identity) {
+        return std::make_unique<NbdExport>(context, device, places, identity.minor, options, log);
     };
     factory.make_node =
-        [places, frontend, &log](
+        [places, frontend = options.frontend, &log](
             const runtime::VolumeIdentity& identity) -> std::unique_ptr<runtime::DeviceNode> {
         if (frontend == config::Frontend::None) {
             return std::make_unique<NoNode>();

@@ -5,7 +5,9 @@
 #include "base/log.h"
 #include "config/drbdd_conf.h"
 #include "drbdd/runtime/frontends.h"
+#include "nbd-backend/tls_context.h"
 
+#include <memory>
 #include <string>
 
 namespace drbdd {
@@ -15,9 +17,18 @@ struct Places {
     std::string dev_dir;
 };
 
+struct FrontendOptions {
+    config::Frontend frontend = config::Frontend::Auto;
+    config::NbdConf nbd;
+    std::shared_ptr<const nbd::TlsContext> tls;  // of nbd.listen; null only if plaintext is allowed
+};
+
+// Reads the keys that the configuration names.
+base::Result<FrontendOptions> frontend_options(const config::DrbddConf& conf);
+
 // `log` outlives what the factory makes.
 runtime::FrontendFactory make_frontends(const Places& places,
-                                        config::Frontend frontend,
+                                        const FrontendOptions& options,
                                         base::LogSink& log);
 
 // What a previous daemon left in pieces is taken away.

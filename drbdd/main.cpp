@@ -148,12 +148,14 @@ void ignore_signals() {
     }
 }
 
-drbdd::DaemonOptions daemon_options(const Options& options, const config::DrbddConf& conf) {
+drbdd::DaemonOptions daemon_options(const Options& options,
+                                    const config::DrbddConf& conf,
+                                    drbdd::FrontendOptions frontends) {
     drbdd::DaemonOptions result;
     result.admin.run_dir = options.run_dir;
     result.admin.version = {DRBDD_VERSION, options.node, ::getpid()};
     result.places = {options.run_dir, options.dev_dir};
-    result.frontend = conf.frontend;
+    result.frontends = std::move(frontends);
     result.any_peer_address = conf.peer_address == config::PeerAddress::Any;
     return result;
 }
@@ -167,6 +169,11 @@ int serve(const Options& options,
         ready(claim.error().text);
         return 1;
     }
+    auto frontends = drbdd::frontend_options(conf);
+    if (!frontends) {
+        ready(frontends.error().text);
+        return 1;
+    }
     const bool to_stderr = options.log.empty() ? options.foreground : options.log == "stderr";
     const auto log = runtime::make_log_sink(
         to_stderr ? runtime::LogTarget::StandardError : runtime::LogTarget::Syslog,
@@ -176,7 +183,8 @@ int serve(const Options& options,
     runtime::protect_from_memory_pressure(options.lock_memory, *log);
 
     Ending ending(*log);
-    drbdd::Daemon daemon(daemon_options(options, conf), *log, [&ending] { ending.ask(); });
+    drbdd::Daemon daemon(
+        daemon_options(options, conf, std::move(*frontends)), *log, [&ending] { ending.ask(); });
     if (auto started = daemon.start(); !started) {
         ready(started.error().text);
         return 1;

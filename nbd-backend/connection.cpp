@@ -6,7 +6,6 @@
 #include <array>
 #include <cerrno>
 #include <cstring>
-#include <sys/socket.h>
 #include <utility>
 
 namespace nbd {
@@ -52,13 +51,15 @@ Connection::Connection(boost::asio::io_context& io,
       options_(options),
       log_(log),
       hooks_(std::move(hooks)),
+      wire_(socket_.native_handle()),
       reader_(session_, device.pool(), [this] {
           session_.volume.size_bytes = device_.info().size_bytes;
       }) {
 }
 
 void Connection::start() {
-    handshake_.emplace(static_cast<ExportHost&>(*this));
+    handshake_.emplace(static_cast<ExportHost&>(*this),
+                       options_.tls ? TlsUse::Required : TlsUse::None);
     deadline_.expires_after(options_.handshake_deadline);
     deadline_.async_wait([self = shared_from_this()](const boost::system::error_code& error) {
         if (!error && self->handshake_ && self->socket_.is_open()) {
@@ -121,18 +122,30 @@ void Connection::wait_readable() {
         return;
     }
     reading_ = true;
+    if (wire_.holds_bytes()) {
+        boost::asio::post(io_, [self = shared_from_this()] { self->on_readable(); });
+        return;
+    }
     socket_.async_wait(boost::asio::posix::stream_descriptor::wait_read,
                        [self = shared_from_this()](const boost::system::error_code& error) {
-                           self->reading_ = false;
-                           if (error || !self->socket_.is_open()) {
-                               return;
-                           }
-                           if (self->handshake_) {
-                               self->negotiate();
-                           } else {
-                               self->pump();
+                           if (!error) {
+                               self->on_readable();
                            }
                        });
+}
+
+void Connection::on_readable() {
+    reading_ = false;
+    if (!socket_.is_open()) {
+        return;
+    }
+    if (securing_) {
+        shake_hands();
+    } else if (handshake_) {
+        negotiate();
+    } else {
+        pump();
+    }
 }
 
 void Connection::wait_writable() {
@@ -143,7 +156,12 @@ void Connection::wait_writable() {
     socket_.async_wait(boost::asio::posix::stream_descriptor::wait_write,
                        [self = shared_from_this()](const boost::system::error_code& error) {
                            self->writing_ = false;
-                           if (!error && self->socket_.is_open()) {
+                           if (error || !self->socket_.is_open()) {
+                               return;
+                           }
+                           if (self->securing_) {
+                               self->shake_hands();
+                           } else {
                                self->flush();
                            }
                        });
@@ -152,19 +170,19 @@ void Connection::wait_writable() {
 // All: the space was filled, there may be more. Nothing: not now, or never again; in the latter
 // case reading_ended_ is set or the socket is closed.
 Connection::Received Connection::receive(std::span<iovec> space, std::size_t& bytes) {
-    msghdr message{};
-    message.msg_iov = space.data();
-    message.msg_iovlen = space.size();
-    const ssize_t count = ::recvmsg(socket_.native_handle(), &message, MSG_DONTWAIT);
-    if (count > 0) {
-        bytes = static_cast<std::size_t>(count);
-        return bytes == total_length(space) ? Received::All : Received::Some;
-    }
-    bytes = 0;
-    if (count == 0) {
-        reading_ended_ = true;  // half-close: what is outstanding is still answered
-    } else if (errno != EAGAIN && errno != EINTR) {
-        close_socket();
+    const Wire::Moved moved = wire_.receive(space);
+    bytes = moved.bytes;
+    switch (moved.status) {
+        case Wire::Status::Done:
+            return bytes == total_length(space) ? Received::All : Received::Some;
+        case Wire::Status::Ended:
+            reading_ended_ = true;  // half-close: what is outstanding is still answered
+            break;
+        case Wire::Status::Broken:
+            close_socket();
+            break;
+        case Wire::Status::NotNow:
+            break;
     }
     return Received::Nothing;
 }
@@ -187,6 +205,14 @@ void Connection::negotiate() {
         case Handshake::Phase::Negotiating:
             paused_ = true;
             break;
+        case Handshake::Phase::Securing:
+            // Somebody else could have put them there: they would be taken for the client's own.
+            if (used < bytes.size()) {
+                log(base::LogLevel::Info, "closing: bytes behind STARTTLS");
+                close_socket();
+            }
+            paused_ = true;
+            break;
         case Handshake::Phase::Transmission:
             begin_transmission(bytes.subspan(used));
             break;
@@ -195,6 +221,40 @@ void Connection::negotiate() {
                 log(base::LogLevel::Info, "closing: " + handshake_->close_reason());
             }
             reading_ended_ = true;
+            break;
+    }
+}
+
+// What allowed it is with the kernel.
+void Connection::start_tls() {
+    if (!wire_.start_tls(*options_.tls)) {
+        log(base::LogLevel::Warning, "closing: no memory for TLS");
+        close_socket();
+        return;
+    }
+    securing_ = true;
+    shake_hands();
+}
+
+void Connection::shake_hands() {
+    switch (wire_.shake_hands()) {
+        case Wire::Status::Done:
+            securing_ = false;
+            handshake_->secured();
+            log(base::LogLevel::Info, "TLS with " + wire_.client());
+            wait_readable();
+            break;
+        case Wire::Status::NotNow:
+            if (wire_.wants_room()) {
+                wait_writable();
+            } else {
+                wait_readable();
+            }
+            break;
+        case Wire::Status::Ended:
+        case Wire::Status::Broken:
+            log(base::LogLevel::Info, "closing: TLS: " + wire_.problem());
+            close_socket();
             break;
     }
 }
@@ -435,23 +495,15 @@ void Connection::flush() {
 bool Connection::send_queued() {
     std::array<iovec, kPiecesPerSend> pieces;
     while (!replies_.empty()) {
-        const std::span<iovec> used = replies_.gather(pieces);
-        msghdr message{};
-        message.msg_iov = used.data();
-        message.msg_iovlen = used.size();
-        const ssize_t count =
-            ::sendmsg(socket_.native_handle(), &message, MSG_DONTWAIT | MSG_NOSIGNAL);
-        if (count < 0) {
-            if (errno == EAGAIN) {
-                return false;
-            }
-            if (errno == EINTR) {
-                continue;
-            }
+        const Wire::Moved moved = wire_.send(replies_.gather(pieces));
+        if (moved.status == Wire::Status::NotNow) {
+            return false;
+        }
+        if (moved.status != Wire::Status::Done) {
             close_socket();
             return true;
         }
-        const ReplyQueue::Credit credit = replies_.sent(static_cast<std::size_t>(count));
+        const ReplyQueue::Credit credit = replies_.sent(moved.bytes);
         requests_in_flight_ -= credit.requests;
         bytes_in_flight_ -= credit.bytes;
     }
@@ -467,7 +519,9 @@ void Connection::resume() {
     }
     if (handshake_ ? replies_.empty() : below_limits()) {
         paused_ = false;
-        if (handshake_) {
+        if (handshake_ && handshake_->phase() == Handshake::Phase::Securing) {
+            start_tls();
+        } else if (handshake_) {
             wait_readable();
         } else {
             pump();
@@ -497,6 +551,7 @@ void Connection::close_socket() {
         device_.close(who_);
     }
     deadline_.cancel();
+    wire_.end_tls();
     boost::system::error_code ignored;
     socket_.close(ignored);
     finish();

@@ -1,6 +1,6 @@
 // One client: the socket around Handshake, RequestReader and ReplyQueue. Everything happens on the
-// thread of its io_context, which is the resource's. Block front ends specification, sections 1.1
-// and 1.7.
+// thread of its io_context, which is the resource's. Block front ends specification, sections 1.1,
+// 1.6 and 1.7.
 //
 // A request counts against the limits from its header until its reply is with the kernel; at the
 // limit the socket is not read, so that a client which never reads its replies stalls only itself.
@@ -11,6 +11,8 @@
 #include "nbd-backend/handshake.h"
 #include "nbd-backend/reply.h"
 #include "nbd-backend/request_reader.h"
+#include "nbd-backend/tls_context.h"
+#include "nbd-backend/wire.h"
 
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/posix/stream_descriptor.hpp>
@@ -33,6 +35,7 @@ struct ConnectionOptions {
     std::size_t requests_in_flight = 128;
     std::size_t bytes_in_flight = std::size_t{16} << 20;  // exceeded by at most one request
     std::chrono::milliseconds handshake_deadline{10'000};
+    std::shared_ptr<const TlsContext> tls;  // not null: the client has to use it
 };
 
 class Connection;
@@ -87,9 +90,12 @@ private:
     base::Result<void> admit() const;
 
     void wait_readable();
+    void on_readable();
     void wait_writable();
     Received receive(std::span<iovec> space, std::size_t& bytes);
     void negotiate();
+    void start_tls();
+    void shake_hands();
     void begin_transmission(base::ConstBytes first_bytes);
     void pump();
     void take_requests();
@@ -121,6 +127,7 @@ private:
     base::LogSink& log_;
     ConnectionHooks hooks_;
 
+    Wire wire_;
     std::optional<Handshake> handshake_;  // until the transmission phase
     Session session_;
     RequestReader reader_;
@@ -133,9 +140,10 @@ private:
     std::size_t requests_in_flight_ = 0;
     std::size_t bytes_in_flight_ = 0;
 
-    bool opened_ = false;   // counted by the device as a user
-    bool reading_ = false;  // a wait for readability is pending
-    bool writing_ = false;  // a wait for writability is pending
+    bool opened_ = false;    // counted by the device as a user
+    bool reading_ = false;   // a wait for readability is pending
+    bool writing_ = false;   // a wait for writability is pending
+    bool securing_ = false;  // TLS shakes hands
     bool flush_scheduled_ = false;
     bool paused_ = false;         // not reading until replies are sent
     bool reading_ended_ = false;  // DISC, half-close or a protocol error

@@ -62,7 +62,7 @@ std::uint32_t matching(std::string_view query, bool whole_names_only) {
 
 }  // namespace
 
-Handshake::Handshake(ExportHost& host) : host_(host) {
+Handshake::Handshake(ExportHost& host, TlsUse tls) : host_(host), tls_(tls) {
     output_.resize(18);
     base::put_be64(output_, 0, kGreetingMagic);
     base::put_be64(output_, 8, kOptionMagic);
@@ -161,7 +161,32 @@ void Handshake::on_oversize_option() {
     }
 }
 
+void Handshake::secured() {
+    REQUIRE(phase_ == Phase::Securing);
+    phase_ = Phase::Negotiating;
+    secured_ = true;
+    session_ = {};
+}
+
+// Whoever will not have TLS learns nothing, not even whether there is a volume.
+bool Handshake::may_be_asked_now() {
+    const Option option = static_cast<Option>(option_);
+    if (tls_ != TlsUse::Required || secured_ || option == Option::StartTls ||
+        option == Option::Abort) {
+        return true;
+    }
+    if (option == Option::ExportName) {
+        close("EXPORT_NAME without TLS");
+    } else {
+        reply(OptionReply::ErrTlsReqd, "this server speaks TLS only");
+    }
+    return false;
+}
+
 void Handshake::on_option() {
+    if (!may_be_asked_now()) {
+        return;
+    }
     switch (static_cast<Option>(option_)) {
         case Option::ExportName:
             export_name();
@@ -237,7 +262,14 @@ void Handshake::start_tls() {
         reply(OptionReply::ErrInvalid, "STARTTLS has no data");
         return;
     }
-    reply(OptionReply::ErrPolicy, "no TLS on this socket: its file permissions protect it");
+    if (tls_ == TlsUse::None) {
+        reply(OptionReply::ErrPolicy, "there is no TLS on this socket");
+    } else if (secured_) {
+        reply(OptionReply::ErrInvalid, "TLS is in use already");
+    } else {
+        reply(OptionReply::Ack);
+        phase_ = Phase::Securing;
+    }
 }
 
 void Handshake::info_or_go() {

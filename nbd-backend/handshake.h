@@ -1,6 +1,6 @@
 // The negotiation of one connection as a value: bytes of the client in, bytes to send out. No
-// socket, no clock; the connection enforces the deadline. Fixed newstyle only, one export, no TLS
-// (unix socket). Block front ends specification, sections 1.1, 1.5 and 1.6.
+// socket, no clock; the connection enforces the deadline, and encrypts. Fixed newstyle only, one
+// export. Block front ends specification, sections 1.1, 1.5 and 1.6.
 #pragma once
 
 #include "base/bytes.h"
@@ -28,10 +28,16 @@ public:
     virtual base::Result<void> open() = 0;
 };
 
+enum class TlsUse {
+    None,      // the client may not ask for it
+    Required,  // nothing else is talked about before
+};
+
 class Handshake {
 public:
     enum class Phase {
         Negotiating,
+        Securing,      // send output(), then TLS begins; no byte may have come behind the option
         Transmission,  // send output(), then every further byte is a request
         Closing,       // send output(), then close
     };
@@ -42,11 +48,15 @@ public:
     static constexpr unsigned kOptionCountLimit = 128;
 
     // The greeting is in output() at once. `host` outlives the handshake.
-    explicit Handshake(ExportHost& host);
+    explicit Handshake(ExportHost& host, TlsUse tls = TlsUse::None);
 
     // Takes bytes of the client and returns how many: all of them while Negotiating; what follows
     // the last option is left to the caller.
     std::size_t feed(base::ConstBytes in);
+
+    // After Securing: all further bytes come and go within TLS. What was agreed on before is
+    // forgotten, since anybody may have said it.
+    void secured();
 
     Phase phase() const { return phase_; }
 
@@ -85,7 +95,11 @@ private:
     void reply(OptionReply type, std::string_view text = {});
     void reply_info(InfoId id, base::ConstBytes data);
 
+    bool may_be_asked_now();
+
     ExportHost& host_;
+    TlsUse tls_;
+    bool secured_ = false;
     Phase phase_ = Phase::Negotiating;
     Stage stage_ = Stage::ClientFlags;
     std::size_t needed_ = 4;              // bytes of the current stage, received or not

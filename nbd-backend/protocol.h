@@ -52,6 +52,7 @@ enum class OptionReply : std::uint32_t {
     ErrUnsup = 0x80000001,
     ErrPolicy = 0x80000002,
     ErrInvalid = 0x80000003,
+    ErrTlsReqd = 0x80000005,
     ErrUnknown = 0x80000006,
     ErrTooBig = 0x80000009,
     ErrExtHeaderReqd = 0x8000000a,

@@ -27,6 +27,8 @@ public:
         return {};
     }
 
+    int opens() const { return opens_; }
+
 private:
     int opens_ = 0;
 };
@@ -100,6 +102,14 @@ std::vector<std::uint8_t> serve(base::ConstBytes stream, std::size_t piece) {
     }
 }
 
+// Whoever has to use TLS gets nowhere without it.
+void knock(base::ConstBytes stream) {
+    Host host;
+    nbd::Handshake handshake(host, nbd::TlsUse::Required);
+    handshake.feed(stream);
+    REQUIRE(handshake.phase() != nbd::Handshake::Phase::Transmission && host.opens() == 0);
+}
+
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
@@ -109,5 +119,6 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     const base::ConstBytes stream(data + 1, size - 1);
     REQUIRE(serve(stream, std::size_t{data[0]} + 1) ==
             serve(stream, std::max<std::size_t>(size, 1)));
+    knock(stream);
     return 0;
 }

@@ -1,6 +1,7 @@
 // Serves a volume in memory with the real NBD server, for tests with real clients:
 //   nbd_memory_export SOCKET MIB [handshake-ms=N] [stop-ms=N] [connections=N] [handshakes=N]
 //   [carrier=FILE] [secondary] [read-only] [fast-zeroes] [block=N] [marked=BLOCK]...
+//   [tcp=ADDRESS (plaintext | [tls-certificates=DIR] [tls-psk=FILE])]
 // marked: there is a bitmap, and it marks this block of 4 KiB.
 // carrier: the process whose pid stands in FILE counts as the carrier of the device node.
 // SIGUSR1 freezes the device, SIGUSR2 thaws it, SIGTERM stops the server; each is confirmed with a
@@ -33,9 +34,53 @@ bool stands_in(const std::string& path, pid_t pid) {
     return file >> there && there == pid;
 }
 
-bool apply(std::string_view word, test::MemoryDevice& device, nbd::ServerOptions& options) {
+// Listens on TCP if that is asked for; never without TLS by mistake.
+struct Network {
+    std::string address;
+    nbd::TlsFiles tls;
+    bool plaintext = false;
+
+    bool apply(std::string_view name, const std::string& value) {
+        if (name == "tcp") {
+            address = value;
+        } else if (name == "tls-certificates") {
+            tls.certificates = value;
+        } else if (name == "tls-psk") {
+            tls.keys = value;
+        } else if (name == "plaintext") {
+            plaintext = true;
+        } else {
+            return false;
+        }
+        return true;
+    }
+
+    base::Result<void> open(nbd::ServerOptions& options) const {
+        if (address.empty()) {
+            return {};
+        }
+        options.network.emplace();
+        options.network->where = {boost::asio::ip::make_address(address), 10809};
+        if (!plaintext) {
+            auto loaded = nbd::TlsContext::load(tls);
+            if (!loaded) {
+                return loaded.error();
+            }
+            options.network->tls = *loaded;
+        }
+        return {};
+    }
+};
+
+bool apply(std::string_view word,
+           test::MemoryDevice& device,
+           nbd::ServerOptions& options,
+           Network& network) {
     const std::size_t equals = word.find('=');
     const std::string_view name = word.substr(0, equals);
+    if (network.apply(name, std::string(equals == word.npos ? "" : word.substr(equals + 1)))) {
+        return true;
+    }
     const unsigned value =
         equals == word.npos
             ? 0
@@ -109,11 +154,16 @@ int main(int argc, char** argv) {
         [&io](std::function<void()> work) { boost::asio::post(io, std::move(work)); });
     nbd::ServerOptions options;
     options.socket_path = argv[1];
+    Network network;
     for (int i = 3; i < argc; ++i) {
-        if (!apply(argv[i], device, options)) {
+        if (!apply(argv[i], device, options, network)) {
             std::fprintf(stderr, "unknown option %s\n", argv[i]);
             return 2;
         }
+    }
+    if (const auto opened = network.open(options); !opened) {
+        std::fprintf(stderr, "%s\n", opened.error().text.c_str());
+        return 1;
     }
     nbd::NbdServer server(io, device, options, log);
     boost::asio::signal_set signals(io, SIGTERM, SIGUSR1, SIGUSR2);

@@ -46,7 +46,8 @@ TEST(DrbddConf, IsStrict) {
         return conf.has_value() ? "none" : conf.error().text;
     };
     EXPECT_EQ(error("\nfronted auto;"),
-              "f:2: Parse error: 'frontend | peer-address' expected,\n\tbut got 'fronted'");
+              "f:2: Parse error: 'frontend | peer-address | nbd-listen | nbd-tls-certificates | "
+              "nbd-tls-psk | nbd-plaintext' expected,\n\tbut got 'fronted'");
     EXPECT_EQ(error("frontend loop;"),
               "f:1: Parse error: 'auto | ublk | nbd | fuse | none' expected,\n\tbut got 'loop'");
     EXPECT_EQ(error("frontend auto"), "f:1: Parse error: ';' expected,\n\tbut got ''");
@@ -57,6 +58,66 @@ TEST(DrbddConf, IsStrict) {
     EXPECT_EQ(error("\"frontend"),
               "f:1: Unterminated double quoted string\n  we don't allow embedded newlines\n"
               "  >>>\"frontend\n...<<<");
+}
+
+TEST(DrbddConf, NamesWhereVolumesAreServedAndHowClientsProveThemselves) {
+    const auto conf = config::parse_drbdd_conf("f",
+                                               "nbd-listen 0 10.0.0.1:10809;\n"
+                                               "nbd-tls-psk /etc/drbdd/nbd.psk;\n"
+                                               "nbd-listen 17 [FD00::01]:10810;\n"
+                                               "nbd-tls-certificates \"/etc/drbdd/tls files\";\n"
+                                               "nbd-plaintext refused;\n");
+    ASSERT_TRUE(conf.has_value()) << conf.error().text;
+    ASSERT_EQ(conf->nbd.listen.size(), 2u);
+    EXPECT_EQ(config::to_string(conf->nbd.listen.at(0)), "ipv4:10.0.0.1:10809");
+    EXPECT_EQ(config::to_string(conf->nbd.listen.at(17)), "ipv6:[fd00::1]:10810");
+    EXPECT_EQ(conf->nbd.tls_psk, "/etc/drbdd/nbd.psk");
+    EXPECT_EQ(conf->nbd.tls_certificates, "/etc/drbdd/tls files");
+    EXPECT_TRUE(config::parse_drbdd_conf("f", "")->nbd.listen.empty());
+    const auto plain =
+        config::parse_drbdd_conf("f", "nbd-plaintext allowed; nbd-listen 1 0.0.0.0:65535;");
+    ASSERT_TRUE(plain.has_value());
+    EXPECT_EQ(plain->nbd.plaintext, config::Plaintext::Allowed);
+}
+
+TEST(DrbddConf, ServesNoVolumeByMistake) {
+    const auto error = [](const std::string& text) {
+        const auto conf = config::parse_drbdd_conf("f", text);
+        return conf.has_value() ? "none" : conf.error().text;
+    };
+    const std::string listen = "nbd-listen 0 10.0.0.1:10809;";
+    const std::string psk = "nbd-tls-psk /keys;";
+    EXPECT_EQ(error(listen + psk), "none");
+    EXPECT_NE(error(listen).find("f: nbd-listen wants"), std::string::npos);
+    EXPECT_NE(error(listen + "nbd-plaintext refused;").find("f: nbd-listen wants"),
+              std::string::npos);
+    EXPECT_NE(error(listen + psk + "nbd-plaintext allowed;").find("one of both"),
+              std::string::npos);
+    EXPECT_NE(error(psk + "nbd-plaintext allowed;").find("one of both"), std::string::npos);
+    EXPECT_EQ(error(psk + listen + "\nnbd-listen 0 10.0.0.2:10809;"),
+              "f:2: nbd-listen 0 is set twice");
+    EXPECT_EQ(error(psk + listen + "nbd-listen 1 10.0.0.1:10809;"),
+              "f: nbd-listen 0 and 1 have the same address");
+    EXPECT_EQ(error(psk + "\n" + psk), "f:2: nbd-tls-psk is set twice");
+    for (const char* bad : {"nbd-listen;",
+                            "nbd-listen 10.0.0.1:10809;",
+                            "nbd-listen 1048576 10.0.0.1:10809;",
+                            "nbd-listen 1K 10.0.0.1:10809;",
+                            "nbd-listen -1 10.0.0.1:10809;",
+                            "nbd-listen 0 host:10809;",
+                            "nbd-listen 0 10.0.0.1;",
+                            "nbd-listen 0 10.0.0.1:0;",
+                            "nbd-listen 0 10.0.0.1:65536;",
+                            "nbd-listen 0 fd00::1:10809;",
+                            "nbd-listen 0 [10.0.0.1]:10809;",
+                            "nbd-listen 0 [fd00::1:10809;",
+                            "nbd-listen 0 10.0.0.1:10809",
+                            "nbd-tls-psk keys;",
+                            "nbd-tls-psk ;",
+                            "nbd-tls-certificates \"\";",
+                            "nbd-plaintext yes;"}) {
+        EXPECT_EQ(error(bad).substr(0, 16), "f:1: Parse error") << bad << ": " << error(bad);
+    }
 }
 
 TEST(DrbddConf, MayBeMissingUnlessItWasNamed) {
