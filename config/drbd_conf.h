@@ -17,6 +17,8 @@
 
 namespace config {
 
+inline constexpr std::uint32_t kMaxMinor = (1u << 20) - 1;
+
 struct Place {
     std::string file;  // as the user or an include named it
     int line = 0;

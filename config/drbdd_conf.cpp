@@ -17,7 +17,6 @@ namespace {
 constexpr std::string_view kFrontends[] = {"auto", "ublk", "nbd", "fuse", "none"};
 constexpr std::string_view kPeerAddresses[] = {"configured", "any"};
 constexpr std::string_view kPlaintexts[] = {"refused", "allowed"};
-constexpr std::uint32_t kMaxMinor = (1u << 20) - 1;
 
 base::Error error_at(const std::string& file, const Token& token, const std::string& text) {
     return {base::ErrorCode::Invalid, file + ":" + std::to_string(token.line) + ": " + text};

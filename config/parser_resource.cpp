@@ -8,7 +8,6 @@ namespace config {
 
 namespace {
 
-constexpr std::uint32_t kMaxMinor = (1u << 20) - 1;
 constexpr std::uint32_t kMaxNodeId = 31;
 
 constexpr std::string_view kResourceStatement =

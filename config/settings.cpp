@@ -21,8 +21,8 @@ constexpr std::string_view kAfterSb1Pri[] = {
 constexpr std::string_view kAfterSb2Pri[] = {
     "disconnect", "violently-as0p", "call-pri-lost-after-sb"};
 constexpr std::string_view kRrConflict[] = {"disconnect", "violently", "call-pri-lost"};
-constexpr std::string_view kFencing[] = {"dont-care", "resource-only", "resource-and-stonith"};
-constexpr std::string_view kOnNoData[] = {"io-error", "suspend-io"};
+constexpr std::string_view kFencingWords[] = {"dont-care", "resource-only", "resource-and-stonith"};
+constexpr std::string_view kOnNoDataWords[] = {"io-error", "suspend-io"};
 constexpr std::string_view kOnIoError[] = {"pass_on", "call-local-io-error", "detach"};
 constexpr std::string_view kReadBalancing[] = {"prefer-local",
                                                "prefer-remote",
@@ -65,12 +65,12 @@ std::span<const std::string_view> words<RrConflict>() {
 
 template <>
 std::span<const std::string_view> words<Fencing>() {
-    return kFencing;
+    return kFencingWords;
 }
 
 template <>
 std::span<const std::string_view> words<OnNoData>() {
-    return kOnNoData;
+    return kOnNoDataWords;
 }
 
 template <>

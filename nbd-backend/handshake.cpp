@@ -403,9 +403,9 @@ void Handshake::choose_contexts(std::uint32_t chosen, bool set) {
             (context.id == kOutOfSyncId && !session_.volume.has_bitmap)) {
             continue;
         }
-        std::vector<std::uint8_t> data(4);
+        std::vector<std::uint8_t> data(4 + context.name.size());
         base::put_be32(data, 0, set ? context.id : 0);
-        data.insert(data.end(), context.name.begin(), context.name.end());
+        std::copy(context.name.begin(), context.name.end(), data.begin() + 4);
         reply(OptionReply::MetaContext, data);
         session_.*context.chosen |= set;
     }
