@@ -4,6 +4,8 @@
 #include "config/parser.h"
 
 #include <algorithm>
+#include <iterator>
+#include <string_view>
 #include <vector>
 
 namespace config {
@@ -36,12 +38,30 @@ std::string refused_options(Section section, const Layers& layers) {
     return text;
 }
 
+// An NBD export is ours alone: DRBD's kernel module has none, and drbdmeta does not reach it.
+std::string refused_export(const VolumeConf& volume) {
+    static constexpr std::string_view kKnown[] = {"nbd", "nbds", "nbd+unix", "nbds+unix"};
+    const std::size_t end = volume.disk.find("://");
+    if (end == std::string::npos) {
+        return "";
+    }
+    const std::string scheme = volume.disk.substr(0, end);
+    if (std::find(std::begin(kKnown), std::end(kKnown), scheme) == std::end(kKnown)) {
+        return not_supported(volume.disk_place, "'disk " + scheme + "://'");
+    }
+    if (volume.meta_disk == "internal") {
+        return not_supported(volume.disk_place, "'meta-disk internal' at the end of an NBD export");
+    }
+    return "";
+}
+
 std::string refused_backing(const HostConf& host, const Layers& around) {
     std::string text;
     for (const VolumeConf& volume : host.volumes) {
         if (volume.disk == "none") {
             text += not_supported(volume.disk_place, "'disk none'");
         }
+        text += refused_export(volume);
     }
     // Of the options around the volumes each is told once.
     Layers layers = around;

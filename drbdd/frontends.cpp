@@ -2,6 +2,7 @@
 
 #include "base/guarded.h"
 #include "drbdd/carrier_watch.h"
+#include "drbdd/runtime/nbd_export.h"
 #include "kmod-shim/names.h"
 #include "kmod-shim/node.h"
 #include "kmod-shim/server_process.h"
@@ -102,7 +103,7 @@ public:
         spec_.resource = identity.resource;
         spec_.volume = identity.volume;
         spec_.implicit_volume = identity.implicit;
-        spec_.backing_disk = identity.disk;
+        spec_.backing_disk = runtime::is_export(identity.disk) ? "" : identity.disk;  // no path
         spec_.nbd_socket = nbd_socket(places, identity.minor);
         places_.run_dir = places.run_dir;
         places_.dev_dir = places.dev_dir;

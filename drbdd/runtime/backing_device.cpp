@@ -2,6 +2,7 @@
 
 #include "base/log.h"
 #include "drbdd/runtime/meta_device.h"
+#include "drbdd/runtime/nbd_export.h"
 
 #include <array>
 #include <cerrno>
@@ -234,8 +235,27 @@ bool is_same_device(const std::string& a, const std::string& b) {
                : one.st_dev == other.st_dev && one.st_ino == other.st_ino;
 }
 
+static base::Result<BackingDevice> open_remote(const DiskPaths& paths) {
+    constexpr auto kLimit = std::chrono::seconds(10);
+    if (paths.meta.empty()) {
+        return base::Error{base::ErrorCode::Unsupported,
+                           "the metadata of " + paths.data +
+                               " have to be on a device of this machine ('meta-disk')"};
+    }
+    auto found = open_export(paths.data, kLimit);
+    if (!found) {
+        return found.error();
+    }
+    BackingDevice device;
+    device.path = paths.data;
+    device.geometry = found->geometry;
+    device.remote = std::make_shared<NbdExport>(std::move(*found));
+    return device;
+}
+
 OpenedDisks open_disks(const DiskPaths& paths) {
-    base::Result<BackingDevice> device = open_backing_device(paths.data);
+    base::Result<BackingDevice> device =
+        is_export(paths.data) ? open_remote(paths) : open_backing_device(paths.data);
     if (!device || paths.meta.empty()) {
         return {std::move(device)};
     }

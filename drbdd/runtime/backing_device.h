@@ -37,15 +37,18 @@ private:
 };
 
 class MetaDevice;
+struct NbdExport;
 
-// Open for reading and writing, past the page cache where the file system can, and claimed: a
-// second opening, by us or by drbdmeta or mount, is refused until this one is closed.
+// Open for reading and writing: an NBD export (`remote`), else past the page cache where the file
+// system can, and claimed: a second opening, by us or by drbdmeta or mount, is refused until this
+// one is closed.
 struct BackingDevice {
     FileDescriptor fd;
     std::string path;
     bool is_block_device = false;
     io::DiskGeometry geometry;
     std::shared_ptr<MetaDevice> meta;  // null: the metadata are at the end of this one
+    std::shared_ptr<NbdExport> remote;
 };
 
 // Smaller backing devices cannot hold the metadata and one extent of data.
@@ -94,7 +97,8 @@ struct OpenedDisks {
     bool of_metadata = false;  // the error is about the metadata's device
 };
 
-// Both, or none. Invalid: they are the same device.
+// Both, or none. Invalid: they are the same device. The data may be an NBD export; its metadata are
+// on a device of this machine then.
 OpenedDisks open_disks(const DiskPaths& paths);
 
 }  // namespace runtime

@@ -150,10 +150,11 @@ private:
     void on_opened(engine::VolumeNumber volume, OpenedDisks opened, const AdminCallback& once);
     void give_up_opening(engine::VolumeNumber volume);
     void answer_in_time(VolumeUnit& unit, const AdminCallback& once);
-    void close_device(VolumeUnit& unit, BackingDevice device, std::function<void()> then);
+    std::unique_ptr<BackingDisk> make_disk(VolumeUnit& unit, BackingDevice device);
+    void close_device(VolumeUnit& unit, std::shared_ptr<void> device, std::function<void()> then);
     void forget_completions_of(engine::VolumeNumber volume);
     void on_disk_closed();
-    void on_abandoned_idle(VolumeUnit& unit, UringDisk* disk);
+    void on_abandoned_idle(VolumeUnit& unit, BackingDisk* disk);
     bool works_for_the_one_before(const std::string& path) const;
     void look_whether_free();
     AdminCallback answered_once(AdminCallback done);
@@ -205,8 +206,8 @@ private:
     std::map<std::uint64_t, AdminCallback> admin_;
     unsigned disks_closing_ = 0;  // closed for the engine, not yet free for others
     std::vector<std::function<void()>> after_closing_;
-    unsigned disk_jobs_ = 0;                             // with the volumes' disk workers
-    std::vector<std::unique_ptr<UringDisk>> abandoned_;  // the kernel still works on them
+    unsigned disk_jobs_ = 0;                               // with the volumes' disk workers
+    std::vector<std::unique_ptr<BackingDisk>> abandoned_;  // the kernel still works on them
     bool stopping_ = false;
     std::function<void()> when_free_;
     bool status_changed_ = false;

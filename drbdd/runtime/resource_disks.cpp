@@ -1,8 +1,10 @@
 // The part of ResourceCore that opens, runs and closes backing disks. A disk is the engine's from
 // its Attach until its CloseDisk or AbandonDisk, whatever administrators have been answered:
 // nothing else closes it.
+#include "drbdd/runtime/nbd_disk.h"
 #include "drbdd/runtime/resource_core.h"
 #include "drbdd/runtime/settings_in_force.h"
+#include "drbdd/runtime/uring_disk.h"
 
 #include <boost/asio/post.hpp>
 
@@ -120,19 +122,42 @@ void ResourceCore::on_opened(engine::VolumeNumber volume,
     }
     if (!std::exchange(target.opening, false) || stopping_) {
         target.attach_running = false;
-        close_device(target, std::move(*device), [] {});
+        close_device(target, std::make_shared<BackingDevice>(std::move(*device)), [] {});
         once({static_cast<int>(engine::StateCode::InTransientState), "taken away meanwhile"});
         return;
     }
     const io::DiskGeometry geometry = device->geometry;
-    target.disk = std::make_unique<UringDisk>(
-        context_, ring_, pool_, std::move(*device), [this, &target](io::IoId id, int error) {
-            on_event(engine::DiskDone{{target.identity.volume}, id, error});
-        });
+    target.disk = make_disk(target, std::move(*device));
     command_to_its_end(engine::Attach{volume, geometry}, [&target, once](AdminReply reply) {
         target.attach_running = reply.still_running;
         once(std::move(reply));
     });
+}
+
+std::unique_ptr<BackingDisk> ResourceCore::make_disk(VolumeUnit& target, BackingDevice device) {
+    BackingDisk::Done done = [this, &target](io::IoId id, int error) {
+        on_event(engine::DiskDone{{target.identity.volume}, id, error});
+    };
+    if (device.remote == nullptr) {
+        return std::make_unique<UringDisk>(
+            context_, ring_, pool_, std::move(device), std::move(done));
+    }
+    NbdDiskOptions options;
+    options.elsewhere = [this, &target](std::function<void()> job, std::function<void()> then) {
+        ++disk_jobs_;
+        on_worker(*target.disk_worker, std::move(job), [this, then = std::move(then)] {
+            --disk_jobs_;
+            then();
+            look_whether_free();
+        });
+    };
+    return std::make_unique<NbdDisk>(context_,
+                                     ring_,
+                                     pool_,
+                                     std::move(device),
+                                     std::move(options),
+                                     surroundings_.log,
+                                     std::move(done));
 }
 
 void ResourceCore::perform(engine::SubmitDisk& effect) {
@@ -145,7 +170,7 @@ void ResourceCore::perform(engine::SubmitDisk& effect) {
 void ResourceCore::perform(engine::CloseDisk& effect) {
     VolumeUnit& target = unit(effect.volume);
     REQUIRE(target.disk != nullptr && target.disk->outstanding() == 0);
-    BackingDevice device = target.disk->release();
+    std::shared_ptr<void> device = target.disk->give_up_device();
     target.disk.reset();
     ++disks_closing_;
     close_device(target, std::move(device), [this] { on_disk_closed(); });
@@ -156,7 +181,7 @@ void ResourceCore::perform(engine::CloseDisk& effect) {
 void ResourceCore::perform(engine::AbandonDisk& effect) {
     VolumeUnit& target = unit(effect.volume);
     REQUIRE(target.disk != nullptr);
-    UringDisk* disk = target.disk.get();
+    BackingDisk* disk = target.disk.get();
     forget_completions_of(effect.volume);
     if (disk->outstanding() == 0) {  // all that the engine waited for was among these
         engine::CloseDisk close{effect.volume};
@@ -177,14 +202,10 @@ void ResourceCore::perform(engine::MeasureDisk& effect) {
     VolumeUnit& target = unit(effect.volume);
     REQUIRE(target.disk != nullptr);
     ++disk_jobs_;
-    const auto fd = std::make_shared<FileDescriptor>(duplicate(target.disk->fd()));
     const auto bytes = std::make_shared<std::uint64_t>(0);
     on_worker(
         *target.disk_worker,
-        [fd, bytes] {
-            *bytes = bytes_of(*fd);
-            *fd = FileDescriptor{};
-        },
+        [measure = target.disk->ruler(), bytes] { *bytes = measure(); },
         [this, &target, disk = target.disk.get(), bytes] {
             --disk_jobs_;
             if (target.disk.get() == disk) {  // else it was closed meanwhile
@@ -209,13 +230,13 @@ void ResourceCore::forget_completions_of(engine::VolumeNumber volume) {
     std::for_each(batch_.begin(), batch_.end(), stale);
 }
 
-void ResourceCore::on_abandoned_idle(VolumeUnit& target, UringDisk* disk) {
+void ResourceCore::on_abandoned_idle(VolumeUnit& target, BackingDisk* disk) {
     const auto found = std::find_if(abandoned_.begin(),
                                     abandoned_.end(),
                                     [disk](const auto& other) { return other.get() == disk; });
     REQUIRE(found != abandoned_.end());
     surroundings_.log.write(base::LogLevel::Info, disk->path() + ": has answered at last");
-    close_device(target, disk->release(), [] {});
+    close_device(target, disk->give_up_device(), [] {});
     abandoned_.erase(found);
 }
 
@@ -226,13 +247,13 @@ bool ResourceCore::works_for_the_one_before(const std::string& path) const {
 }
 
 void ResourceCore::close_device(VolumeUnit& target,
-                                BackingDevice device,
+                                std::shared_ptr<void> device,
                                 std::function<void()> then) {
     ++disk_jobs_;
-    const auto closing = std::make_shared<BackingDevice>(std::move(device));
+    const auto closing = std::make_shared<std::shared_ptr<void>>(std::move(device));
     on_worker(
         *target.disk_worker,
-        [closing] { *closing = BackingDevice{}; },
+        [closing] { closing->reset(); },
         [this, then = std::move(then)] {
             --disk_jobs_;
             then();

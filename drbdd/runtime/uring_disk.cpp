@@ -112,6 +112,14 @@ BackingDevice UringDisk::release() {
     return std::move(device_);
 }
 
+std::function<std::uint64_t()> UringDisk::ruler() const {
+    return [fd = std::make_shared<FileDescriptor>(duplicate(device_.fd.get()))] {
+        const std::uint64_t bytes = bytes_of(*fd);
+        *fd = FileDescriptor{};
+        return bytes;
+    };
+}
+
 UringDisk::Operation& UringDisk::take_operation() {
     if (free_operations_.empty()) {
         return operations_.emplace_back(*this);

@@ -4,8 +4,8 @@
 // file for up to a second more, and a device that was detached must be free at once.
 #pragma once
 
-#include "drbdd/io/disk.h"
 #include "drbdd/runtime/backing_device.h"
+#include "drbdd/runtime/backing_disk.h"
 #include "drbdd/runtime/ring.h"
 
 #include <boost/asio/io_context.hpp>
@@ -17,11 +17,8 @@
 
 namespace runtime {
 
-class UringDisk : public io::Disk {
+class UringDisk : public BackingDisk {
 public:
-    // error: 0 or errno. Called on the thread of the ring.
-    using Done = std::function<void(io::IoId id, int error)>;
-
     // `ring`, `pool` and `context` outlive the disk. Operations become visible to the kernel with
     // Ring::submit(). `pool` lends the zeroes to be written where the device cannot zero by itself.
     UringDisk(boost::asio::io_context& context,
@@ -33,22 +30,22 @@ public:
 
     io::DiskGeometry geometry() const override { return device_.geometry; }
 
-    int fd() const { return device_.fd.get(); }
+    void grow(std::uint64_t size_bytes) override { device_.geometry.size_bytes = size_bytes; }
 
-    void grow(std::uint64_t size_bytes) { device_.geometry.size_bytes = size_bytes; }
-
-    const std::string& path() const { return device_.path; }
+    const std::string& path() const override { return device_.path; }
 
     void submit(const io::DiskOp& op) override;
     void close() override;
 
-    // Nobody waits for what is outstanding any more: no completion of it is told. The device and
-    // the buffers stay until the kernel has answered all of it; then `idle` is called, never from
-    // inside.
-    void abandon(std::function<void()> idle);
+    void abandon(std::function<void()> idle) override;
 
-    // Operations whose completion has not been told yet.
-    std::size_t outstanding() const { return outstanding_; }
+    std::size_t outstanding() const override { return outstanding_; }
+
+    std::shared_ptr<void> give_up_device() override {
+        return std::make_shared<BackingDevice>(release());
+    }
+
+    std::function<std::uint64_t()> ruler() const override;
 
     // The device, for the one who closes it (may block: not on this thread). Only when nothing is
     // outstanding; the disk is of no use afterwards.

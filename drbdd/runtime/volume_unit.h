@@ -2,8 +2,9 @@
 // device node. Lives on the resource's thread; the node is only touched by jobs of the worker.
 #pragma once
 
+#include "drbdd/runtime/backing_device.h"
+#include "drbdd/runtime/backing_disk.h"
 #include "drbdd/runtime/frontends.h"
-#include "drbdd/runtime/uring_disk.h"
 #include "drbdd/runtime/volume_port.h"
 #include "drbdd/runtime/worker.h"
 
@@ -18,7 +19,7 @@ struct VolumeUnit {
     VolumeIdentity identity;
     DiskPaths disks;  // to be opened at the next attach
     std::unique_ptr<VolumePort> port;
-    std::unique_ptr<UringDisk> disk;
+    std::unique_ptr<BackingDisk> disk;
     bool attach_running = false;  // from the opening of the disk to the end of the command
     bool opening = false;         // for the engine, which has not been told yet
     std::unique_ptr<boost::asio::steady_timer> attach_timer;  // for its answer

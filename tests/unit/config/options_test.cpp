@@ -55,6 +55,30 @@ TEST(Options, ThatSafetyDependsOnKeepTheirResourceDownByName) {
     EXPECT_TRUE(config::settings_for(loaded.conf, loaded.conf.resources.at(1), "alpha"));
 }
 
+TEST(Exports, AreDisksWhoseMetadataAreElsewhere) {
+    const auto with = [](const std::string& disk, const std::string& meta) {
+        return load("resource r0 { device minor 0; disk \"" + disk + "\"; meta-disk " + meta +
+                    ";\non alpha { address 10.9.9.1:1; } on beta { address 10.9.9.2:1; } }");
+    };
+    for (const char* disk : {"nbd://10.0.0.9/x",
+                             "nbds://user@host:10809/x?tls-psk-file=/keys",
+                             "nbd+unix:///x?socket=/run/x",
+                             "nbds+unix:///x?socket=/run/x"}) {
+        const config::LoadedConf good = with(disk, "/dev/meta");
+        EXPECT_EQ(joined(good.errors), "");
+        EXPECT_EQ(refusal(good), "");
+        EXPECT_EQ(settings(good).volumes.at(0).disk, disk);
+        EXPECT_EQ(refusal(with(disk, "internal")),
+                  "f:1: 'meta-disk internal' at the end of an NBD export is known but not "
+                  "supported by this version of drbdd");
+    }
+    for (const char* scheme : {"iscsi", "nbd+ssh", "file", "NBD", ""}) {
+        EXPECT_EQ(refusal(with(std::string(scheme) + "://x", "/dev/meta")),
+                  "f:1: 'disk " + std::string(scheme) +
+                      "://' is known but not supported by this version of drbdd");
+    }
+}
+
 TEST(Options, ThatFreezeAreTaken) {
     const config::LoadedConf loaded =
         load(resource("net { fencing resource-and-stonith; }\ndisk { disk-timeout 100; }\n"

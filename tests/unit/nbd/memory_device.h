@@ -91,6 +91,11 @@ public:
 
     const MemoryPool& memory() const { return pool_; }
 
+    // From now on what is not flushed is in a cache, which lose_cache() empties.
+    void use_cache() { durable_.assign(bytes_.get(), bytes_.get() + info_.size_bytes); }
+
+    void lose_cache() { std::copy(durable_.begin(), durable_.end(), bytes_.get()); }
+
     void thaw() {
         frozen_ = false;
         complete_all();
@@ -158,6 +163,11 @@ private:
         } else {
             std::memset(at, 0, request.length);
         }
+        if (!durable_.empty() && request.op == Op::Flush) {
+            use_cache();
+        } else if (!durable_.empty() && request.fua) {
+            std::memcpy(durable_.data() + request.offset, at, request.length);
+        }
     }
 
     void complete_all() {
@@ -176,6 +186,7 @@ private:
     Post post_;
     std::vector<std::pair<int, io::BlockRequest>> done_;
     std::vector<std::pair<int, io::BlockRequest>> completing_;
+    std::vector<std::uint8_t> durable_;  // empty: all is
     bool scheduled_ = false;
     int users_ = 0;
 };
