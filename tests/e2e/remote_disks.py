@@ -15,9 +15,14 @@ from sandbox import Failed  # noqa: E402
 class Server:
     """nbdkit serves alpha's disk; its death is that of a process: what the kernel has of the file stays."""
 
-    def __init__(self, cluster):
+    def __init__(self, cluster, tls=False):
         self.image = cluster.disks["alpha"][0]
         self.socket = os.path.join(cluster.alpha.dir, "export")
+        self.keys = os.path.join(cluster.alpha.dir, "export.psk") if tls else None
+        if tls:
+            with open(self.keys, "w") as file:
+                file.write("alpha:00112233445566778899aabbccddeeff\n")
+            os.chmod(self.keys, 0o600)
         self.process = None
         self.start()
 
@@ -25,7 +30,9 @@ class Server:
         if os.path.exists(self.socket):
             os.unlink(self.socket)
         # It dies with this process, should that be killed at its time limit.
-        self.process = subprocess.Popen(["setpriv", "--pdeathsig", "KILL", "nbdkit", "-f", "-U", self.socket, "file", self.image])
+        tls = ["--tls=require", f"--tls-psk={self.keys}"] if self.keys else []
+        self.process = subprocess.Popen(["setpriv", "--pdeathsig", "KILL", "nbdkit", "-f", "-U", self.socket, *tls, "file",
+                                         self.image])
         until(lambda: os.path.exists(self.socket), 5, "nbdkit does not start")
 
     def kill(self):
@@ -33,6 +40,8 @@ class Server:
         self.process.wait()
 
     def uri(self):
+        if self.keys:
+            return f"nbds+unix://alpha@/?socket={self.socket}&tls-psk-file={self.keys}"
         return f"nbd+unix:///?socket={self.socket}"
 
 
@@ -59,7 +68,15 @@ def check_equal(cluster):
 
 def server_restarts(cluster):
     """data go to the export and come from it; its server is killed five times under load, and nobody hears of it"""
-    server = Server(cluster)
+    restart_under_load(cluster, Server(cluster))
+
+
+def server_with_tls(cluster):
+    """the same with TLS and a shared key"""
+    restart_under_load(cluster, Server(cluster, tls=True))
+
+
+def restart_under_load(cluster, server):
     configure(cluster, server.uri())
     cluster.up(primary=cluster.alpha)
     check_equal(cluster)
@@ -121,4 +138,4 @@ def refusals(cluster):
         file.write(good)
 
 
-main(server_restarts, server_stays_away, refusals, programs=("nbdkit", "fio", "qemu-io", "setpriv"))
+main(server_restarts, server_with_tls, server_stays_away, refusals, programs=("nbdkit", "fio", "qemu-io", "setpriv"))
