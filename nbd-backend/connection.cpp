@@ -311,11 +311,6 @@ void Connection::take_requests() {
                 log(base::LogLevel::Info, "closing: a request announces more than 64 MiB of data");
                 close_socket();
                 return;
-            case RequestReader::Step::Unframed:
-                log(base::LogLevel::Info,
-                    "closing: a WRITE with extended headers does not say that its data follow");
-                close_socket();
-                return;
         }
     }
 }

@@ -86,23 +86,14 @@ std::optional<Request> decode_request(base::ConstBytes in, const Session& sessio
     return request;
 }
 
-// With extended headers the flag says it, for any command, and a WRITE has to have it: without it
-// nobody can tell whether its data follow.
-std::optional<std::uint64_t> payload_bytes(const Request& request, const Session& session) {
-    const bool write = request.command() == Command::Write;
+// With extended headers the flag says it, for any command. A WRITE should have it, but QEMU's has
+// not (seen with 10.0), and data follow all the same.
+std::uint64_t payload_bytes(const Request& request, const Session& session) {
     if (request.command() == Command::Disconnect) {
         return 0;  // nothing is read any more
     }
-    if (!session.extended_headers) {
-        return write ? request.length : 0;
-    }
-    if (request.has(kPayloadLength)) {
-        return request.length;
-    }
-    if (write && request.length > 0) {
-        return std::nullopt;
-    }
-    return 0;
+    const bool announced = session.extended_headers && request.has(kPayloadLength);
+    return announced || request.command() == Command::Write ? request.length : 0;
 }
 
 Refusal check_request(const Request& request, const Session& session) {

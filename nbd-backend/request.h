@@ -29,8 +29,8 @@ std::size_t request_bytes(const Session& session);
 // `in` is exactly request_bytes() long. Nothing when the magic is wrong: the framing is lost.
 std::optional<Request> decode_request(base::ConstBytes in, const Session& session);
 
-// How many bytes of data follow the header; nothing where it leaves that open.
-std::optional<std::uint64_t> payload_bytes(const Request& request, const Session& session);
+// How many bytes of data follow the header.
+std::uint64_t payload_bytes(const Request& request, const Session& session);
 
 // An error for the client; `text` goes out in structured replies and is short and static.
 struct Refusal {

@@ -78,18 +78,15 @@ RequestReader::Step RequestReader::on_header() {
         look_again_();
         current_.refusal = check_request(*request, session_);
     }
-    const auto payload = payload_bytes(*request, session_);
-    if (!payload) {
-        return Step::Unframed;
-    }
-    bulk_ = *payload > kMostCopied;
-    if (*payload == 0) {
+    const std::uint64_t payload = payload_bytes(*request, session_);
+    bulk_ = payload > kMostCopied;
+    if (payload == 0) {
         return Step::Request;
     }
-    if (*payload > kDrainLimit) {
+    if (payload > kDrainLimit) {
         return Step::TooLong;
     }
-    payload_length_ = *payload;
+    payload_length_ = payload;
     payload_done_ = 0;
     if (current_.refusal) {
         stage_ = Stage::Drain;

@@ -34,7 +34,6 @@ public:
         Request,
         BadMagic,  // the framing is lost, the connection must end
         TooLong,   // likewise, on purpose
-        Unframed,  // a WRITE with extended headers that does not say whether its data follow
     };
 
     // Both outlive the reader. The session may still change until the first byte is received.

@@ -301,6 +301,7 @@ class Hostile(ServerCase):
             (ENOSPC, (WRITE, end, 512), {'payload': sector, 'flags': PAYLOAD_LEN}),
             (EINVAL, (WRITE, 0, 33 * MIB), {'payload': b'x' * (33 * MIB), 'flags': PAYLOAD_LEN}),
             (0, (WRITE, 0, 0), {}),
+            (0, (WRITE, 0, 512), {'payload': sector}),
             (EINVAL, (READ, 0, 512), {'payload': sector, 'flags': PAYLOAD_LEN}),
             (EINVAL, (READ, 0, huge), {}),
             (EINVAL, (READ, (1 << 64) - 512, huge), {}),
@@ -323,7 +324,7 @@ class Hostile(ServerCase):
         self.check_fresh_client()
 
     def test_extended_requests_that_lose_the_framing_are_hung_up(self):
-        for kind, flags, length in ((WRITE, 0, 512), (WRITE, PAYLOAD_LEN, 65 * MIB),
+        for kind, flags, length in ((WRITE, 0, 65 * MIB), (WRITE, PAYLOAD_LEN, 65 * MIB),
                                     (READ, PAYLOAD_LEN, (1 << 64) - 1)):
             client = self.client().go_extended()
             client.send(struct.pack('>IHHQQQ', EXTENDED_REQUEST, flags, kind, 7, 0, length))
