@@ -95,7 +95,6 @@ OptionSpec moot(OptionSpec spec, std::string_view value, std::string_view why) {
 }
 
 constexpr std::string_view kFencing[] = {"dont-care", "resource-only", "resource-and-stonith"};
-constexpr std::string_view kOnCongestion[] = {"block", "pull-ahead", "disconnect"};
 constexpr std::string_view kOnNoData[] = {"io-error", "suspend-io"};
 constexpr std::string_view kOnSuspendedOutdated[] = {"disconnect", "force-secondary"};
 
@@ -108,8 +107,6 @@ OptionSpec except(OptionSpec spec, std::string_view value) {
 
 // It throws data away where 8.4 would not.
 constexpr std::string_view kAutoDiscard = "auto-discard";
-constexpr std::string_view kNeverAhead =
-    "this version never runs ahead of its peer, it waits for it as on-congestion block does";
 constexpr std::string_view kRemoteRead = "a node without good data of its own reads from the peer";
 constexpr std::string_view kNoTls = "the connection is not encrypted";
 constexpr std::string_view kNoRdma = "the transport is tcp";
@@ -141,9 +138,9 @@ std::span<const OptionSpec> net_options() {
         text("data-integrity-alg", kMaxAlg, Support::Digest),
         moot(
             boolean("tcp-cork"), "yes", "packets that are ready together are always sent together"),
-        moot(choice("on-congestion", kOnCongestion), "block", kNeverAhead),
-        moot(number("congestion-fill", 0, 20971520, 's'), "0", kNeverAhead),
-        moot(number("congestion-extents", 67, 65534), "1237", kNeverAhead),
+        choice("on-congestion", words<OnCongestion>()),
+        number("congestion-fill", 0, 20971520, 's'),
+        number("congestion-extents", 67, 65534),
         text("csums-alg", kMaxAlg, Support::Digest),
         boolean("csums-after-crash-only"),
         text("verify-alg", kMaxAlg, Support::Digest),

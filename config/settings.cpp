@@ -24,6 +24,7 @@ constexpr std::string_view kRrConflict[] = {"disconnect", "violently", "call-pri
 constexpr std::string_view kFencingWords[] = {"dont-care", "resource-only", "resource-and-stonith"};
 constexpr std::string_view kOnNoDataWords[] = {"io-error", "suspend-io"};
 constexpr std::string_view kOnIoError[] = {"pass_on", "call-local-io-error", "detach"};
+constexpr std::string_view kOnCongestion[] = {"block", "pull-ahead", "disconnect"};
 constexpr std::string_view kReadBalancing[] = {"prefer-local",
                                                "prefer-remote",
                                                "round-robin",
@@ -76,6 +77,11 @@ std::span<const std::string_view> words<OnNoData>() {
 template <>
 std::span<const std::string_view> words<OnIoError>() {
     return kOnIoError;
+}
+
+template <>
+std::span<const std::string_view> words<OnCongestion>() {
+    return kOnCongestion;
 }
 
 template <>

@@ -46,6 +46,7 @@ enum class Fencing { DontCare, ResourceOnly, ResourceAndStonith };
 enum class OnNoData { IoError, SuspendIo };
 
 enum class OnIoError { PassOn, CallLocalIoError, Detach };
+enum class OnCongestion { Block, PullAhead, Disconnect };
 enum class ReadBalancing {
     PreferLocal,
     PreferRemote,
@@ -80,6 +81,8 @@ std::span<const std::string_view> words<OnIoError>();
 template <>
 std::span<const std::string_view> words<OnNoData>();
 template <>
+std::span<const std::string_view> words<OnCongestion>();
+template <>
 std::span<const std::string_view> words<ReadBalancing>();
 
 template <typename E>
@@ -112,6 +115,9 @@ struct NetSettings {
     std::string data_integrity_alg;  // empty: no digests go with the data
     std::string csums_alg;           // empty: a resync copies all that is marked
     bool csums_after_crash_only = false;
+    OnCongestion on_congestion = OnCongestion::Block;
+    std::uint32_t congestion_fill_sectors = 0;  // 0: any number may be on its way
+    std::uint32_t congestion_extents = 1237;
     std::string verify_alg;               // empty: no online verify
     Fencing fencing = Fencing::DontCare;  // where files for 9 have it; the stricter one counts
 
@@ -174,6 +180,9 @@ void for_each_net_option(Net& net, Visit&& visit) {
     visit("ping-timeout", net.ping_timeout);
     visit("data-integrity-alg", net.data_integrity_alg);
     visit("tcp-cork", net.tcp_cork);
+    visit("on-congestion", net.on_congestion);
+    visit("congestion-fill", net.congestion_fill_sectors);
+    visit("congestion-extents", net.congestion_extents);
     visit("csums-alg", net.csums_alg);
     visit("csums-after-crash-only", net.csums_after_crash_only);
     visit("verify-alg", net.verify_alg);

@@ -490,7 +490,9 @@ void Daemon::run_on(Entry& entry, const control::Request& request, Done done) {
                              answer);
                 return;
             case Command::Verify:
-                core.command(engine::StartVerify{volume, request.start, request.stop}, answer);
+                core.command(
+                    engine::StartVerify{volume, request.start, request.stop, request.repair},
+                    answer);
                 return;
             case Command::PauseSync:
             case Command::ResumeSync:

@@ -308,6 +308,11 @@ int verify(Context& context, const Target& target) {
     control::Request request = request_for(Command::Verify, target);
     std::string words;
     for (const std::string& option : context.line.for_drbdsetup) {
+        if (option == "--repair") {
+            request.repair = true;
+            words += " " + option;
+            continue;
+        }
         const bool is_start = option.starts_with("--start=");
         if (!is_start && !option.starts_with("--stop=")) {
             continue;

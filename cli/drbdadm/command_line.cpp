@@ -78,6 +78,7 @@ constexpr option kOptions[] = {
     {"stop", required_argument, nullptr, kForDrbdsetup},
     {"assume-peer-has-space", no_argument, nullptr, kForDrbdsetup},
     {"assume-clean", no_argument, nullptr, kForDrbdsetup},
+    {"repair", no_argument, nullptr, kForDrbdsetup},
     {"clear-bitmap", no_argument, nullptr, kClearBitmap},
     {"set-defaults", no_argument, nullptr, kSetDefaults},
 };

@@ -89,7 +89,7 @@ constexpr CommandSpec kCommands[] = {
     {"set-gi", Scope::Volume, meta_command, kTakesForce},
     {"resize", Scope::Volume, resize, "size assume-peer-has-space assume-clean"},
     {"check-resize", Scope::Volume, check_resize, kTakesForce},
-    {"verify", Scope::Volume, verify, "start stop"},
+    {"verify", Scope::Volume, verify, "start stop repair"},
     {"pause-sync", Scope::Volume, pause_sync},
     {"resume-sync", Scope::Volume, resume_sync},
     {"suspend-io", Scope::Volume, suspend_io},

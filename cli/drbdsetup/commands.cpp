@@ -113,6 +113,7 @@ int change_device(Command command, const Arguments& arguments, cli::Client& clie
     request.clear_bitmap = arguments.clear_bitmap;
     request.start = arguments.start;
     request.stop = arguments.stop;
+    request.repair = arguments.repair;
     return execute(client, std::move(request), std::to_string(found->device.minor));
 }
 
@@ -395,7 +396,7 @@ constexpr CommandSpec kCommands[] = {
     {"invalidate", "", "MINOR", invalidate},
     {"invalidate-remote", "", "MINOR", invalidate_remote},
     {"new-current-uuid", "C", "MINOR", new_current_uuid},
-    {"verify", "UB", "MINOR", verify},
+    {"verify", "UBE", "MINOR", verify},
     {"pause-sync", "", "MINOR", pause_sync},
     {"resume-sync", "", "MINOR", resume_sync},
     {"resize", "zHA", "MINOR", resize},

@@ -29,6 +29,7 @@ struct Arguments {
     bool clear_bitmap = false;
     bool assume_peer_has_space = false;  // the next three: of resize
     bool assume_clean = false;
+    bool repair = false;
     std::optional<std::string> size;
     std::optional<std::uint64_t> start;  // sectors; the next one as well
     std::optional<std::uint64_t> stop;

@@ -46,6 +46,7 @@ constexpr option kOptions[] = {
     {"clear-bitmap", no_argument, nullptr, 'C'},
     {"assume-peer-has-space", no_argument, nullptr, 'H'},
     {"assume-clean", no_argument, nullptr, 'A'},
+    {"repair", no_argument, nullptr, 'E'},
     {"start", required_argument, nullptr, 'U'},
     {"stop", required_argument, nullptr, 'B'},
     {"run-dir", required_argument, nullptr, kRunDir},
@@ -143,6 +144,9 @@ bool take_option(Words& words, int code) {
             return true;
         case 'A':
             arguments.assume_clean = true;
+            return true;
+        case 'E':
+            arguments.repair = true;
             return true;
         case 'z':
             arguments.size = optarg;

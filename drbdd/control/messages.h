@@ -26,7 +26,8 @@
 // new-current-uuid yes    yes      clear-bitmap: bool            -
 // resize        yes       yes      size (sectors, 0: all there is), assume-peer-has-space: bool,
 //                                  assume-clean: bool            -
-// verify        yes       yes      start, stop: sectors          -
+// verify        yes       yes      start, stop: sectors,         -
+//                                  repair: bool
 // options       yes       -        settings                      -
 // show          yes       -        -                             ResourceSettings
 // down          yes       -        -                             -
@@ -150,8 +151,9 @@ struct Request {
     bool assume_clean = false;
     std::uint64_t size_sectors = 0;
     bool now = false;
-    std::optional<std::uint64_t> start;  // of verify, as the next one
+    std::optional<std::uint64_t> start;  // of verify, as the next two
     std::optional<std::uint64_t> stop;
+    bool repair = false;
     std::optional<config::ResourceSettings> settings;
 };
 

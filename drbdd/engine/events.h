@@ -155,6 +155,7 @@ struct StartVerify {
     VolumeNumber volume;
     std::optional<std::uint64_t> start{};  // sectors
     std::optional<std::uint64_t> stop{};   // the first one that is not compared
+    bool repair = false;                   // a Primary brings the peer what differs, when it ends
 };
 
 // A resync, now or later, waits until the pause of either node ends. Kept until it is taken back or

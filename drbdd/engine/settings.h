@@ -39,6 +39,9 @@ struct NetSettings {
     // What is kept for the peer, see peer_budget.h; only tests make it less.
     std::uint64_t peer_budget = budget::kMostKept;
     std::uint64_t reply_window = budget::kReplyWindow;
+    OnCongestion on_congestion = OnCongestion::Block;  // under protocol A
+    std::uint32_t congestion_fill = 0;                 // sectors on their way; 0: any number
+    std::uint32_t congestion_extents = 1237;           // of the activity log, in use
     bool use_rle = true;
     bool explicit_flush = true;  // offered to the peer; tests leave it out, as the kernel does
     std::string cram_hmac_alg;   // empty: no authentication; else "sha1", "sha256", "md5"...

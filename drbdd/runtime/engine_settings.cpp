@@ -96,6 +96,9 @@ engine::OnIoError on_io_error(config::OnIoError value) {
     REQUIRE(false);
 }
 
+static_assert(static_cast<int>(config::OnCongestion::Disconnect) ==
+              static_cast<int>(engine::OnCongestion::Disconnect));
+
 engine::ReadBalancing read_balancing(config::ReadBalancing value) {
     static_assert(static_cast<int>(config::ReadBalancing::Striping1M) ==
                   static_cast<int>(engine::ReadBalancing::Striping1M));  // both in DRBD's order
@@ -130,6 +133,9 @@ engine::NetSettings net_settings(const config::NetSettings& from) {
     net.after_sb_2p = after_sb(from.after_sb_2pri);
     net.rr_conflict = rr_conflict(from.rr_conflict);
     net.always_asbp = from.always_asbp;
+    net.on_congestion = static_cast<engine::OnCongestion>(from.on_congestion);
+    net.congestion_fill = from.congestion_fill_sectors;
+    net.congestion_extents = from.congestion_extents;
     net.use_rle = from.use_rle;
     net.cram_hmac_alg = from.cram_hmac_alg;
     net.shared_secret = from.shared_secret;

@@ -22,6 +22,7 @@ namespace asio = boost::asio;
 namespace {
 
 constexpr auto kTrimInterval = std::chrono::seconds(1);
+constexpr int kAheadWithoutA = 155;
 constexpr int kNoDeviceNode = 162;  // the request can't be done as the configuration wants it
 
 // For uuids and randomised delays.
@@ -29,6 +30,12 @@ std::uint64_t seed() {
     std::uint64_t value = 0;
     REQUIRE(::getrandom(&value, sizeof value, 0) == sizeof value);
     return value;
+}
+
+// Who runs ahead leaves writes with one copy, which only protocol A promises no more than.
+bool runs_ahead_in_vain(const config::NetSettings& net) {
+    return net.on_congestion == config::OnCongestion::PullAhead &&
+           net.protocol != config::Protocol::A;
 }
 
 // Of what waitpid() says; -1: there is none.
@@ -410,6 +417,10 @@ void ResourceCore::connect(bool discard_my_data,
     if (wanted && !is_for_our_volumes(*wanted, done)) {
         return;
     }
+    if (runs_ahead_in_vain(wanted ? wanted->net : settings_->net)) {
+        done({kAheadWithoutA, ""});
+        return;
+    }
     if (wanted) {
         put_in_force(with_connection_of(*settings_, *wanted));
     }
@@ -417,7 +428,9 @@ void ResourceCore::connect(bool discard_my_data,
 }
 
 void ResourceCore::change_options(const config::ResourceSettings& wanted, AdminCallback done) {
-    if (is_for_our_volumes(wanted, done)) {
+    if (runs_ahead_in_vain(wanted.net)) {
+        done({kAheadWithoutA, ""});
+    } else if (is_for_our_volumes(wanted, done)) {
         put_in_force(with_options_of(*settings_, wanted));
         done({});
     }

@@ -1,8 +1,9 @@
 #!/usr/bin/python3
-"""Which resync comes first, and which disk is read. order.py SCENARIO"""
+"""Which resync comes first, which disk is read, and who waits for a slow link. order.py SCENARIO"""
 
 import os
 import sys
+import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.realpath(__file__)), "lib"))
 
@@ -101,4 +102,26 @@ def balanced_reads(cluster):
     cluster.compare()
 
 
-main(resync_after, balanced_reads, programs=("nbdcopy",), mib=MIB, volumes=2)
+def pulls_ahead(cluster):
+    """on-congestion pull-ahead: a link that takes 2 MB/s holds up no write of protocol A; the peer is Outdated meanwhile"""
+    alpha, bravo = cluster.alpha, cluster.bravo
+    edit(cluster, "protocol C;", "protocol A; on-congestion pull-ahead; congestion-fill 512K; sndbuf-size 256K;")
+    cluster.up(primary=alpha)
+    for node in cluster.nodes:
+        node.shape(2_000_000)
+    began = time.monotonic()
+    alpha.write_random(range(0, 16 << 20, 4096))
+    took = time.monotonic() - began
+    if took > 5:
+        raise Failed(f"16 MiB took {took:.1f} s: that is the speed of the link")
+    bravo.wait(replication="Behind", disk="Outdated")
+    bravo.expect_refusal("drbdadm", "-c", bravo.config, "primary", "r0")
+    for node in cluster.nodes:
+        node.wait_in_sync(seconds=90)
+    if "conn( Connected -> Ahead )" not in open(alpha.daemon_log).read():
+        raise Failed("alpha was not ahead")
+    alpha.drbdadm("secondary", "r0")
+    cluster.compare()
+
+
+main(resync_after, balanced_reads, pulls_ahead, programs=("nbdcopy",), mib=MIB, volumes=2)

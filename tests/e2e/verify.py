@@ -81,6 +81,31 @@ def finds(cluster):
     cluster.compare()
 
 
+def repaired(cluster):
+    """verify --repair brings the peer what differs, under load and over the same connection; only the Primary may"""
+    alpha, bravo = cluster.alpha, cluster.bravo
+    cluster.up(primary=alpha)
+    alpha.write_random(range(0, 8 << 20, BLOCK))
+    spoil(bravo, cluster.disks["bravo"][0])
+    writer = NumberedWriter(alpha.nbd(), WRITTEN, seed=3)
+    writer.start()
+    bravo.expect_refusal("drbdadm", "-c", bravo.config, "verify", "--repair", "r0", code=10, says=["Primary's data: verify there"])
+    connections = log_of(alpha).count("Handshake successful")
+    last = writer.last_ack
+    alpha.drbdadm("verify", "--repair", "r0")
+    until(lambda: "Resync done" in log_of(bravo).split("Online verify found 4 4k block out of sync!")[-1], 60, "no repair")
+    for node in cluster.nodes:
+        node.wait_in_sync()
+        expect_found(node, 0)
+    until(lambda: writer.last_ack > last, 10, "writes")
+    writer.stop()
+    if log_of(alpha).count("Handshake successful") != connections:
+        raise Failed("the connection was lost")
+    alpha.drbdadm("secondary", "r0")
+    cluster.down()
+    cluster.compare()
+
+
 def refused(cluster):
     """a verify at the wrong moment is refused in the original's words; sectors that are none, as well"""
     alpha, bravo = cluster.alpha, cluster.bravo
@@ -107,4 +132,4 @@ def refused(cluster):
         expect_found(node, 0)
 
 
-main(finds, refused, net="protocol C; verify-alg crc32c;")
+main(finds, repaired, refused, net="protocol C; verify-alg crc32c;")

@@ -112,9 +112,12 @@ public:
     AdminResult resize(Node node, std::size_t volume = 0);
     AdminResult suspend_io(Node node, bool suspended, std::size_t volume = 0);
 
-    AdminResult verify(Node node, std::optional<std::uint64_t> start = {}, std::size_t volume = 0) {
+    AdminResult verify(Node node,
+                       std::optional<std::uint64_t> start = {},
+                       std::size_t volume = 0,
+                       bool repair = false) {
         const engine::VolumeNumber number{static_cast<std::uint16_t>(volume)};
-        return admin(node, engine::StartVerify{number, start, {}});
+        return admin(node, engine::StartVerify{number, start, {}, repair});
     }
 
     AdminResult down(Node node) { return admin(node, engine::Down{}); }

@@ -74,6 +74,27 @@ TEST(SimOrder, AWriteWaitsForTheReadOfItsBlockForTheTarget) {
     });
 }
 
+// A Primary gets its own data from the peer, and writes: what the peer has received and not written
+// yet belongs to a block that is asked for.
+TEST(SimOrder, ABlockOfAResyncIsReadAfterTheTargetsOwnWritesToIt) {
+    over_seeds(20, [](std::uint64_t seed) {
+        ClusterOptions options = with_seed(seed);
+        options.protocol = seed % 2 == 0 ? Protocol::A : Protocol::B;
+        options.disk.c_max_rate_kib = 2'048;
+        TestCluster cluster(options);
+        cluster.start_in_sync();
+        cluster.promote(Node::Alice);
+        cluster.random_writes(Node::Alice, 50, 10ms);
+        cluster.run_for(100ms);
+        cluster.disk(Node::Bob).set_latency({5ms, 60ms});
+        ASSERT_TRUE(cluster.invalidate(Node::Alice).answered);
+        cluster.random_io(Node::Alice, 1500, 3s);
+        cluster.run_for(5s);
+        cluster.disk(Node::Bob).set_latency({});
+        cluster.check_convergence();
+    });
+}
+
 // The source has read the block before the write: on the target the block may be slower.
 TEST(SimOrder, AWriteWaitsForABlockOfAResyncOnItsWayToTheTargetsDisk) {
     over_seeds(20, [](std::uint64_t seed) {

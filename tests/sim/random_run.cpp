@@ -3,6 +3,7 @@
 #include "meta/superblock.h"
 #include "tests/sim/disk_metadata.h"
 
+#include <algorithm>
 #include <cerrno>
 
 namespace sim {
@@ -403,6 +404,27 @@ void RandomRun::resolve_split_brain() {
     cluster_.connect(victim, true);
 }
 
+// What the service has written was too much for the link: the other node may have been left behind,
+// or the connection was ended, which a person makes again.
+bool RandomRun::catch_up() {
+    for (const Node node : kNodes) {
+        if (cluster_.host(node).status().conn == engine::ConnState::StandAlone) {
+            cluster_.connect(node);
+        }
+    }
+    const auto caught_up = [&] {
+        return std::all_of(std::begin(kNodes), std::end(kNodes), [&](Node node) {
+            for (std::size_t i = 0; i < volumes_; ++i) {
+                if (cluster_.conn(node, i) != engine::ConnState::Connected) {
+                    return false;
+                }
+            }
+            return true;
+        });
+    };
+    return cluster_.run_until(caught_up, 60s);
+}
+
 // All is well again: then the service can run, on either node.
 void RandomRun::serve() {
     cluster_.stop_load();
@@ -420,6 +442,9 @@ void RandomRun::serve() {
         };
         if (persist(other(node), engine::Demote{}).still_running) {
             cluster_.run_for(10s);  // a disk that was slow until now has still to answer
+        }
+        if (cluster_.settings.net.on_congestion != engine::OnCongestion::Block && !catch_up()) {
+            return cluster_.world().fail("a node stays behind although the link is quiet");
         }
         const AdminResult promoted = persist(node, engine::Promote{});
         const auto is_primary = [&] {

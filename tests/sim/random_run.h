@@ -88,6 +88,7 @@ private:
     std::vector<bool> stale_volumes(Node to);
     void judge_promotion(Node to, const std::vector<bool>& stale, const char* how);
     void finish();
+    bool catch_up();
     void serve();
     void bring_up();
     void attach_missing();

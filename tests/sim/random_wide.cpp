@@ -130,6 +130,14 @@ void RandomRun::widen(ClusterOptions& options, base::Prng& chance) {
     if (placement.chance(0.5)) {
         options.disk.read_balancing = reads;
     }
+    constexpr std::uint32_t kFill[] = {8, 64, 256, 0};
+    constexpr std::uint32_t kInUse[] = {7, 67, 1237};
+    options.net.congestion_fill = any_of(placement, kFill);
+    options.net.congestion_extents = any_of(placement, kInUse);
+    if (placement.chance(0.5)) {
+        options.net.on_congestion = placement.chance(0.9) ? engine::OnCongestion::PullAhead
+                                                          : engine::OnCongestion::Disconnect;
+    }
     constexpr io::Duration kSlow[] = {100ms, 400ms, 1500ms};
     const io::Duration slow = any_of(chance, kSlow);
     if (chance.chance(0.1)) {
@@ -192,7 +200,8 @@ void RandomRun::act_on_verify() {
         (options_.device_bytes - std::min(options_.device_bytes, kSmallDevice)) /
         base::kSectorBytes;
     if (answers(node)) {
-        cluster_.verify(node, resumed ? std::nullopt : std::optional(first), volume);
+        const bool repair = verify_chance_.chance(0.4);  // a Secondary refuses
+        cluster_.verify(node, resumed ? std::nullopt : std::optional(first), volume, repair);
     }
 }
 

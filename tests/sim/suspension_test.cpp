@@ -21,8 +21,10 @@ TEST(SimSuspension, NothingIsAnsweredAndAllGoesOnAfterwards) {
         const std::size_t open = cluster.open_requests();
         EXPECT_GT(open, 0u);
         EXPECT_EQ(cluster.status(Node::Alice).lower_pending, 0u);
+        const std::uint64_t sent = cluster.status(Node::Alice).sent_sectors;
         cluster.write(Node::Alice, 800, 8);
         cluster.run_for(10s);
+        EXPECT_EQ(cluster.status(Node::Alice).sent_sectors, sent) << "it has been started";
         EXPECT_EQ(cluster.open_requests(), open + 1);
         EXPECT_EQ(cluster.status(Node::Alice).lower_pending, 0u);
         EXPECT_EQ(cluster.status(Node::Alice).written_sectors, written + 8);

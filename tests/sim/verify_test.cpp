@@ -78,6 +78,66 @@ TEST(SimVerify, FindsEachDifferenceAndNothingElse) {
     });
 }
 
+// Under load, and without a moment at which the connection is lost or a write has one copy only.
+TEST(SimVerify, ARepairBringsThePeerWhatDiffers) {
+    over_seeds(24, [](std::uint64_t seed) {
+        ClusterOptions options = verifiable(seed);
+        options.protocol = seed % 3 == 0 ? Protocol::A : Protocol::C;
+        TestCluster cluster(options);
+        serve_a_while(cluster);
+        spoil_some(cluster, Node::Bob, 1 + seed * 7);
+        cluster.random_io(Node::Alice, 1000, 2s);
+        EXPECT_EQ(cluster.verify(Node::Bob, 0, 0, true).code, 162);
+        ASSERT_TRUE(cluster.verify(Node::Alice, 0, 0, true).ok());
+        ASSERT_TRUE(
+            cluster.run_until([&] { return cluster.host(Node::Bob).logged("Resync done"); }, 60s));
+        EXPECT_TRUE(cluster.drain());
+        EXPECT_TRUE(cluster.run_until_in_sync(10s));
+        cluster.run_for(1s);  // under protocol A the last writes are still on their way
+        EXPECT_EQ(cluster.failed_requests(), 0u);
+        for (const Node node : kNodes) {
+            EXPECT_EQ(cluster.status(node).out_of_sync_bits, 0u);
+            EXPECT_FALSE(cluster.host(node).logged("Connection closed"));
+        }
+        EXPECT_TRUE(cluster.oracles().differing(0).empty());
+        EXPECT_EQ(cluster.handlers_run("fence-peer"), 0u);
+        cluster.check_convergence();
+    });
+}
+
+TEST(SimVerify, ARepairThatFindsNothingDoesNothing) {
+    TestCluster cluster(verifiable(1));
+    serve_a_while(cluster);
+    ASSERT_TRUE(cluster.verify(Node::Alice, 0, 0, true).ok());
+    ASSERT_TRUE(cluster.run_until([&] { return is_over(cluster); }, 60s));
+    cluster.run_for(3s);
+    EXPECT_FALSE(cluster.host(Node::Alice).logged("Ahead"));
+    cluster.check_convergence();
+}
+
+// Whatever a power cut interrupts, the data of the Primary count.
+TEST(SimVerify, APowerCutAtManyAnEffectOfARepair) {
+    for (const Node victim : kNodes) {
+        for (std::uint64_t n = 1;; n += 3) {
+            TestCluster cluster(verifiable(n));
+            serve_a_while(cluster);
+            spoil_some(cluster, Node::Bob, 20);
+            ASSERT_TRUE(cluster.verify(Node::Alice, 0, 0, true).ok());
+            ASSERT_TRUE(cluster.run_until(
+                [&] { return cluster.host(Node::Alice).logged("Repairing"); }, 60s));
+            cluster.host(victim).crash_after_effects(n, PowerCut{});
+            cluster.run_until([&] { return !cluster.host(victim).crash_armed(); }, 5s);
+            const bool reached = !cluster.host(victim).crash_armed();
+            cluster.host(victim).crash_after_effects(~0ull, std::nullopt);
+            cluster.start(victim);
+            cluster.check_convergence();
+            if (!reached || testing::Test::HasFailure()) {
+                break;
+            }
+        }
+    }
+}
+
 TEST(SimVerify, WritesUnderWayAreNoDifference) {
     over_seeds(16, [](std::uint64_t seed) {
         ClusterOptions options = verifiable(seed);

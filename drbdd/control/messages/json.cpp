@@ -97,6 +97,7 @@ std::string to_line(const Request& request) {
     flag("clear-bitmap", request.clear_bitmap);
     flag("assume-peer-has-space", request.assume_peer_has_space);
     flag("assume-clean", request.assume_clean);
+    flag("repair", request.repair);
     if (request.size_sectors != 0) {
         options["size"] = request.size_sectors;
     }
@@ -168,6 +169,8 @@ base::Result<Request> parse_request(std::string_view line) {
             reader.read(item.value(), request.assume_peer_has_space, "assume-peer-has-space");
         } else if (item.key() == "assume-clean") {
             reader.read(item.value(), request.assume_clean, "assume-clean");
+        } else if (item.key() == "repair") {
+            reader.read(item.value(), request.repair, "repair");
         } else if (item.key() == "size") {
             reader.read(item.value(), request.size_sectors, "size");
         } else if (item.key() == "start") {

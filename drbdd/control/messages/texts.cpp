@@ -67,6 +67,7 @@ constexpr NumberedText kTexts[] = {
     {151, "Need to be StandAlone"},
     {152, "Permission denied. CAP_SYS_ADMIN necessary"},
     {153, "Protocol version 93 required to use --assume-clean"},
+    {155, "on-congestion policy pull-ahead only with prot A allowed"},
     {158, "Unknown resource"},
     {159, "Resource still in use (delete all minors first)"},
     {160, "Minor still configured (down it first)"},

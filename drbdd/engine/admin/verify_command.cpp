@@ -38,6 +38,11 @@ private:
         if (verifying(state.conn) || device_->peer.verify_source.settling()) {
             return Answer::of(StateCode::ResyncRunning);
         }
+        if (what_.repair && state.role != Role::Primary) {
+            return Answer{kErrInvalidRequest,
+                          "Invalid configuration request\nwhat differs is repaired from the "
+                          "Primary's data: verify there"};
+        }
         VolumeState next = state;
         next.conn = ConnState::VerifyS;
         const StateCode code = node().check(state, next);
@@ -77,8 +82,9 @@ private:
         if (!succeeded(*reply)) {
             return Answer::of(StateCode::CwFailedByPeer);
         }
-        return device_->peer.start_verify(first(), end()) ? Answer::success()
-                                                          : Answer::of(StateCode::ConcurrentStChg);
+        return device_->peer.start_verify(first(), end(), what_.repair)
+                   ? Answer::success()
+                   : Answer::of(StateCode::ConcurrentStChg);
     }
 
     const StartVerify what_;

@@ -115,6 +115,8 @@ public:
 
     std::uint64_t data_position() const { return data_.queued(); }
 
+    std::uint64_t data_written() const { return data_.written(); }
+
     std::uint64_t data_backlog() const { return data_.backlog(); }
 
     // One more read for the peer may begin: not too much payload waits to leave.

@@ -42,6 +42,7 @@ void PeerDevice::start() {
 }
 
 void PeerDevice::on_connection_lost() {
+    ahead_.reset();
     leave_resync();
     verify_source.on_connection_lost();
     verify_target.on_connection_lost();
@@ -311,6 +312,7 @@ io::Instant PeerDevice::next_deadline() const {
     return std::min({target.next_deadline(),
                      verify_source.next_deadline(),
                      in_handshake() && !heard_ ? silent_until_ : io::kNever,
+                     ahead_deadline(),
                      finish_ == Finish::Settling ? settle_until_ : io::kNever});
 }
 
@@ -334,6 +336,8 @@ void PeerDevice::advance() {
         finish_growth();
     }
     advance_starting_sync();
+    advance_repair();
+    advance_ahead();
     advance_bitmaps();
     advance_sync_source();
     advance_sync_target();

@@ -122,8 +122,9 @@ public:
     VerifyTarget verify_target;
 
     // --- Online verify ---
-    // The peer has agreed. False: it can't be any more.
-    bool start_verify(std::uint64_t first, std::uint64_t end);
+    // The peer has agreed. False: it can't be any more. `repair`: what differs is brought to the
+    // peer when it has ended, if we are Primary then.
+    bool start_verify(std::uint64_t first, std::uint64_t end, bool repair);
 
     // Where an earlier one was broken off.
     std::uint64_t verify_from() const { return verify_from_; }
@@ -134,6 +135,16 @@ public:
     }
 
     void announce_sync_param();
+
+    // --- Ahead of the peer ---
+    // A Primary can leave it behind: both copies are good, and nothing else is under way.
+    bool may_run_ahead() const;
+    // A resync follows when the link is quiet again; `only_to_resync`: at once, and no write is
+    // started before.
+    void run_ahead(bool only_to_resync);
+
+    // No write is started: the peer has not been told yet that it is behind.
+    bool is_held_for_peer() const;
 
     const std::optional<GenerationIds>& peer_ids() const { return peer_ids_; }
 
@@ -176,6 +187,12 @@ private:
         MetaStore::Generation generation;
         proto::Command command;
         std::vector<std::uint8_t> body;
+    };
+
+    struct Ahead {
+        bool only_to_resync = false;
+        std::optional<std::uint64_t> told_at{};  // position on the data socket
+        io::Instant quiet_at = io::kNever;       // from then on the resync may begin
     };
     enum class Finish : std::uint8_t { None, Settling, Pinging };
     enum class Handler : std::uint8_t { NotRun, Running, Passed };
@@ -224,10 +241,14 @@ private:
     void finish_as_source();
     void report_done(std::uint64_t failed) const;
     void log_done(const char* what, std::uint64_t kib) const;
+    bool congested() const;
+    void advance_ahead();
+    io::Instant ahead_deadline() const;
     void begin_verify();
     void join_verify();
     void leave_verify();
     void advance_verify();
+    void advance_repair();
     void on_peer_ended_verify();
     void finish_verify();
     std::uint64_t verify_bits_left() const;
@@ -294,8 +315,11 @@ private:
     std::uint64_t ping_serial_ = 0;
     std::uint64_t verify_from_ = 0;
     std::optional<std::uint64_t> verify_ping_;
+    bool repairs_ = false;         // the verify that runs
+    bool repair_due_ = false;      // it has found something
     std::string told_verify_alg_;  // in the handshake
     std::string told_csums_alg_;
+    std::optional<Ahead> ahead_;
     io::Instant sync_started_{};
     io::Instant paused_at_{};
     io::Duration paused_for_{};  // before the present pause

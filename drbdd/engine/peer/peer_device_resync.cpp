@@ -253,7 +253,7 @@ bool PeerDevice::before_resync() const {
     const ConnState conn = device_.state().conn;
     return before_resync_ != Handler::Passed &&
            (before_resync_ == Handler::Running || conn == ConnState::StartingSyncT ||
-            conn == ConnState::WFSyncUUID);
+            conn == ConnState::WFSyncUUID || conn == ConnState::Behind);
 }
 
 void PeerDevice::on_before_resync(const HandlerDone& done) {

@@ -345,6 +345,9 @@ base::Result<bool> PeerDevice::end_of_resync(const VolumeState& peer, DiskState&
         peer_disk = DiskState::Inconsistent;  // it only prepares
         return false;
     }
+    if (own.conn == ConnState::Ahead) {
+        return false;  // it has not heard of that yet
+    }
     if (own.conn >= ConnState::SyncSource && peer.conn == ConnState::Connected) {
         finish_ = Finish::Settling;
         finish_source_ = true;

@@ -8,7 +8,7 @@ namespace engine {
 
 using base::ull;
 
-bool PeerDevice::start_verify(std::uint64_t first, std::uint64_t end) {
+bool PeerDevice::start_verify(std::uint64_t first, std::uint64_t end, bool repair) {
     base::Result<std::unique_ptr<base::Digest>> digest =
         base::Digest::make(core_.settings.net.verify_alg);
     if (!digest || first >= end) {
@@ -20,6 +20,7 @@ bool PeerDevice::start_verify(std::uint64_t first, std::uint64_t end) {
         return false;  // a disk has failed meanwhile; the peer hears of that
     }
     begin_verify();
+    repairs_ = repair;
     verify_source.start({first}, {end}, std::move(*digest));
     device_.log_line(base::LogLevel::Info,
                      base::format("Starting Online Verify from sector %llu", ull(first)));
@@ -47,6 +48,7 @@ void PeerDevice::leave_verify() {
         reached = verify_source.stop();
     }
     verify_ping_.reset();
+    repairs_ = repair_due_ = false;
     if (reached) {
         verify_from_ = reached->value / base::kSectorsPerBit * base::kSectorsPerBit;
         device_.log_line(base::LogLevel::Info,
@@ -95,6 +97,7 @@ void PeerDevice::finish_verify() {
     } else {
         verify_target.stop();
     }
+    const bool repairs = began && repairs_;
     verify_from_ = 0;
     verify_ping_.reset();
     log_done("Online verify", sectors / 2);
@@ -111,6 +114,23 @@ void PeerDevice::finish_verify() {
     }
     if (began && connection_.dialect() != 100) {
         announce_state();
+    }
+    repair_due_ = repairs && found > 0;
+}
+
+// The peer is told that it is behind, and gets what is marked on both nodes.
+void PeerDevice::advance_repair() {
+    const VolumeState& state = device_.state();
+    if (!repair_due_) {
+        return;
+    }
+    if (state.conn != ConnState::Connected || state.role != Role::Primary) {
+        repair_due_ = false;
+        device_.log_line(base::LogLevel::Warning, "What the verify has found is not repaired now.");
+    } else if (may_run_ahead()) {
+        repair_due_ = false;
+        device_.log_line(base::LogLevel::Info, "Repairing what the verify has found.");
+        run_ahead(true);
     }
 }
 

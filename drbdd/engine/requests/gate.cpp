@@ -91,6 +91,9 @@ std::optional<GateReason> Gate::closed_by() const {
     if (decides_where_data_are(state.conn)) {
         return GateReason::HandshakeOpen;
     }
+    if (device_.peer.is_held_for_peer()) {
+        return GateReason::PeerNotTold;
+    }
     if (device_.peer.exchange.wants_quiet()) {
         return GateReason::BitmapLeaves;
     }

@@ -16,7 +16,7 @@ enum class GateReason : std::uint8_t {
     Fencing,            // what a lost peer does is not known yet
     NoData,             // no good data are at hand
     Detaching,          // writes under way come to their end first
-    PeerNotTold,        // the peer does not know yet that it has the only copy
+    PeerNotTold,        // the peer does not know yet that it has the only copy, or is behind
     GenerationAwaited,  // the peer is to begin the generation in which we write without a disk
     NotNamedPrimary,    // a crash would not replay the activity log: the superblock says Secondary
     GenerationUnstored,

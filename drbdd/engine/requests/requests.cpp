@@ -148,7 +148,9 @@ void Requests::start(std::uint64_t key) {
     if (remote) {
         replicate(key, write);
     } else if (state.conn == ConnState::Ahead || state.conn == ConnState::WFBitMapS) {
-        if (device_.bitmap.set_touched(write.app.sector, write.app.length) > 0) {
+        // What was marked before need not be marked at the peer.
+        if (device_.bitmap.set_touched(write.app.sector, write.app.length) > 0 ||
+            state.conn == ConnState::Ahead) {
             device_.peer_connection().send(
                 proto::Command::OutOfSync,
                 device_.number(),
@@ -218,6 +220,7 @@ void Requests::replicate(std::uint64_t key, Write& write) {
         unwritten_.add(app.sector, app.length, key);
     }
     write.in_log = true;
+    ++at_peer_;
     write.sent_at = core_.now;
     write.position = connection.data_position();
     write.epoch = connection.transfer_log.current_epoch();
@@ -286,6 +289,7 @@ base::Result<void> Requests::on_ack(Ack ack, const proto::BlockAck& packet) {
             break;
         case Ack::Negative:
             set_net(found->first, write, PeerLeg::Negative);
+            mark_refused(write);
             device_.on_peer_refused_write();  // before the write is completed from our copy alone
             break;
     }
@@ -296,6 +300,7 @@ base::Result<void> Requests::on_ack(Ack ack, const proto::BlockAck& packet) {
 void Requests::on_barrier_acked(std::uint64_t key) {
     Write& write = writes_.at(key);
     write.in_log = false;
+    --at_peer_;
     write.durable = write.net != PeerLeg::Negative;
     if (write.net == PeerLeg::Sent || write.net == PeerLeg::Left) {
         set_net(key, write, PeerLeg::Received);
@@ -318,6 +323,7 @@ void Requests::on_sent(std::uint64_t position) {
 void Requests::on_connection_lost(std::uint64_t key) {
     Write& write = writes_.at(key);
     write.in_log = false;
+    --at_peer_;
     // On the peer's medium: flushed there, or forced to it.
     const bool safe = write.durable || (write.sole_copy && write.net == PeerLeg::Written);
     if (write.completed && !is_flush(write) && !safe) {
@@ -527,12 +533,22 @@ void Requests::settle_bits(const Write& write) {
         }
         return;
     }
-    const bool peer_has_it = write.durable && write.net != PeerLeg::Negative;
-    if (write.local_failed || !peer_has_it) {
+    if (write.net == PeerLeg::Negative && !write.local_failed) {
+        return;  // marked when that was heard: a resync may have brought it since
+    }
+    if (write.local_failed || !write.durable) {
         device_.mark_out_of_sync(write.app.sector, write.app.length);
         keep_marked(write.app);
     } else if (write.net == PeerLeg::InSync && !write.local_doubted) {
         device_.mark_in_sync(write.app.sector, write.app.length);
+    }
+}
+
+// At once: its release may come after the resync that brings it.
+void Requests::mark_refused(const Write& write) {
+    if (!is_flush(write) && write.local) {
+        device_.mark_out_of_sync(write.app.sector, write.app.length);
+        keep_marked(write.app);
     }
 }
 

@@ -86,6 +86,9 @@ public:
 
     std::uint64_t unacknowledged() const { return unacknowledged_; }  // sent, no answer yet
 
+    // Sent to the peer, and not known to be durable there.
+    std::uint64_t at_peer() const { return at_peer_; }
+
     std::uint64_t unacknowledged_bytes() const { return unacknowledged_bytes_; }
 
     io::Instant oldest_unacknowledged() const;
@@ -140,6 +143,7 @@ private:
     void set_net(std::uint64_t key, Write& write, PeerLeg net);
     void keep_marked(const AppRequest& newer);
     void settle_bits(const Write& write);
+    void mark_refused(const Write& write);
 
     static bool is_flush(const Write& write) { return write.app.op == AppRequest::Op::Flush; }
 
@@ -163,6 +167,7 @@ private:
     bool telling_peer_ = false;    // the flush under way follows the announcement
     std::uint64_t started_ = 0;    // and not completed
     std::uint64_t unsettled_ = 0;  // started and not released
+    std::uint64_t at_peer_ = 0;    // in the transfer log
     std::uint64_t unacknowledged_ = 0;
     std::uint64_t unacknowledged_bytes_ = 0;
     io::Instant last_activity_{};

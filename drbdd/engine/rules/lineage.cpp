@@ -133,7 +133,8 @@ bool parts_ways(const VolumeState& old, const VolumeState& now) {
     // The disk of a sync target is still known to be inconsistent when the connection is lost.
     const bool left_target = primary && old.pdsk >= DiskState::Inconsistent &&
                              old.conn >= ConnState::Connected && now.conn < ConnState::Connected;
-    return alone || left_target;
+    const bool ran_ahead = now.conn == ConnState::Ahead && old.conn != ConnState::Ahead;
+    return alone || left_target || ran_ahead;
 }
 
 }  // namespace engine

@@ -35,6 +35,9 @@ enum class Fencing : std::uint8_t {
     ResourceAndStonith,  // and nothing is told to applications before it is known
 };
 
+// What happens while the link takes less than is written.
+enum class OnCongestion : std::uint8_t { Block, PullAhead, Disconnect };
+
 // Where a read goes that both nodes could answer; the stripes take turns by their place.
 enum class ReadBalancing : std::uint8_t {
     PreferLocal,

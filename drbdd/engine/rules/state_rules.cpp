@@ -195,7 +195,8 @@ StateCode check_transition(const VolumeState& from, const VolumeState& to, bool 
     }
     if (from.role != Role::Primary && to.role == Role::Primary && to.pdsk == DiskState::UpToDate &&
         to.disk != DiskState::UpToDate && to.disk != DiskState::Diskless &&
-        (to.conn <= ConnState::WFSyncUUID || to.conn != from.conn)) {
+        (to.conn <= ConnState::WFSyncUUID || to.conn == ConnState::Behind ||
+         to.conn != from.conn)) {
         code = StateCode::InTransientState;
     }
     if (verifying(to.conn) && from.conn < ConnState::Connected) {

@@ -87,6 +87,9 @@ public:
 
     bool any_reference() const { return references_ > 0; }
 
+    // Extents that somebody uses now.
+    std::size_t referenced() const { return slots_.size() - unused_.size(); }
+
     bool any_waiting() const { return !queued_.empty() || !holding_.empty() || !ready_.empty(); }
 
 private:

@@ -96,11 +96,13 @@ void Device::keep_verdict(VolumeState& next) {
     if (next.conn != ConnState::Connected) {
         return;
     }
-    const bool target = state_.conn == ConnState::WFBitMapT || state_.conn == ConnState::WFSyncUUID;
+    const bool target = state_.conn == ConnState::WFBitMapT ||
+                        state_.conn == ConnState::WFSyncUUID || state_.conn == ConnState::Behind;
+    const bool source = state_.conn == ConnState::WFBitMapS || state_.conn == ConnState::Ahead;
     if (target && next.pdsk <= DiskState::Failed && next.disk == DiskState::UpToDate) {
         next.disk = DiskState::Outdated;
         connection_.drop(ConnState::NetworkFailure, "the sync source lost its disk");
-    } else if (state_.conn == ConnState::WFBitMapS && next.disk <= DiskState::Failed) {
+    } else if (source && next.disk <= DiskState::Failed) {
         next.pdsk = state_.pdsk;
         connection_.drop(ConnState::NetworkFailure, "the sync source lost its disk");
     }

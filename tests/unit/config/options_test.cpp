@@ -137,9 +137,6 @@ TEST(Options, ThatSafetyDoesNotDependOnAreWarnedOf) {
                                      "disk { rs-discard-granularity 64k; }",
                                      "disk { discard-zeroes-if-aligned no; }",
                                      "disk { max-bio-bvecs 1; }",
-                                     "net { on-congestion pull-ahead; }",
-                                     "net { congestion-fill 1M; }",
-                                     "net { congestion-extents 500; }",
                                      "syncer { cpu-mask 3; al-updates no; }"}) {
         const config::LoadedConf loaded = load(resource(inside));
         EXPECT_EQ(joined(loaded.errors), "") << inside;
