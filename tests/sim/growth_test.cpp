@@ -51,6 +51,30 @@ TEST(SimGrowth, BothGrowUnderLoad) {
     });
 }
 
+// A full sync is asked for while the metadata move: it begins when they have arrived.
+TEST(SimGrowth, AFullSyncMayBeginWhileTheMetadataMove) {
+    over_seeds(60, [](std::uint64_t seed) {
+        ClusterOptions options = with_seed(seed);
+        options.latency = {1ms, 10ms};
+        TestCluster cluster(options);
+        cluster.start_fresh();
+        cluster.connect_both();
+        ASSERT_TRUE(cluster.run_until(
+            [&] { return cluster.conn(Node::Alice) == ConnState::Connected; }, 30s));
+        cluster.run_for(500ms);
+        const engine::AdminId promoted =
+            cluster.admin_begin(Node::Alice, engine::Promote{.force = true});
+        cluster.run_for(seed % 20 * 2ms);
+        cluster.grow_disk(Node::Alice, kGain);
+        const engine::AdminId resized =
+            cluster.admin_begin(Node::Alice, engine::Resize{{0}, std::nullopt, true, false});
+        cluster.run_for(10s);
+        EXPECT_TRUE(cluster.answer(promoted).answered);
+        EXPECT_TRUE(cluster.answer(resized).answered);
+        cluster.check_convergence();
+    });
+}
+
 TEST(SimGrowth, WhereOneDiskHasGrownTheDeviceStaysAsItIs) {
     over_seeds(10, [](std::uint64_t seed) {
         TestCluster cluster(with_seed(seed));

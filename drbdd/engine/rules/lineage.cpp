@@ -12,9 +12,12 @@ bool differ(std::uint64_t a, std::uint64_t b) {
 
 }  // namespace
 
-void Lineage::attached(bool crashed_primary, bool was_connected, const GenerationIds& ids) {
+void Lineage::attached(bool crashed_primary,
+                       bool was_connected,
+                       bool consistent,
+                       const GenerationIds& ids) {
     crashed_primary_ = crashed_primary;
-    peer_lacks_writes_ = false;
+    peer_lacks_writes_ = peer_lacks_writes_ && !consistent;
     crashed_connected_ = was_connected && !ids.has_equal_target();
     peer_may_bear_current_ = crashed_connected_ || ids.has_equal_target();
     peer_uses_current_ = false;

@@ -19,7 +19,10 @@ public:
     // --- What happens ---
 
     // The metadata of a disk have been read: what they say of the time before.
-    void attached(bool crashed_primary, bool was_connected, const GenerationIds& ids);
+    void attached(bool crashed_primary,
+                  bool was_connected,
+                  bool consistent,
+                  const GenerationIds& ids);
 
     // Both copies are good: nothing is left of a crash.
     void both_are_up_to_date() { crashed_primary_ = false; }
@@ -34,9 +37,10 @@ public:
     // ours, so it has begun the one in which we write.
     bool told_generation(std::uint64_t current);
 
-    // A write was completed and is not known to be safe on the peer; then the disk was lost, and
-    // now the connection. The application might see older data at the peer, although nothing has
-    // crashed here: the peer is none for a Primary that has no disk. True: it is the first one.
+    // A write was completed and is not known to be safe on the peer; then the disk was lost, or
+    // counts as bad, and now the connection is gone. The application might see older data at the
+    // peer, although nothing has crashed here: the peer is none for a Primary without a good disk.
+    // True: it is the first one.
     bool lost_write_with_disk();
 
     // Nobody's applications see these data here any more.

@@ -9,6 +9,9 @@ namespace engine {
 
 namespace {
 
+constexpr const char* kLacksWrites =
+    "Can not connect: the peer lacks writes that the application saw completed";
+
 class Judge {
 public:
     Judge(const OwnSide& own, const ToldSide& told, const SyncPolicy& policy, Fencing fencing)
@@ -18,6 +21,9 @@ public:
 
     Verdict run() {
         first_steps();
+        if (own_.state.disk == DiskState::Inconsistent && refuse_where_writes_are_lost()) {
+            return out_;
+        }
         if (decision_wanted()) {
             decide();
             if (out_.attach_aborted || out_.refused) {
@@ -109,6 +115,16 @@ private:
 
     // --- What the disks allow, whatever the identifiers say ---
 
+    // A disk that counts as bad (on-io-error pass_on) would be overwritten by what lacks the writes
+    // that applications saw completed.
+    bool refuse_where_writes_are_lost() {
+        if (!fresh() || own_.state.role != Role::Primary || !own_.peer_lacks_writes) {
+            return false;
+        }
+        refuse(base::ErrorCode::State, kLacksWrites);
+        return true;
+    }
+
     // A Primary without a disk goes on only with the data that its applications have seen.
     std::string why_unusable() const {
         if (own_.state.disk >= DiskState::Inconsistent || own_.state.role != Role::Primary) {
@@ -117,9 +133,7 @@ private:
         if (told_.data && own_.peer_has_other_data) {
             return "Can only connect to data with current UUID=" + base::hex64(own_.exposed_uuid);
         }
-        return own_.peer_lacks_writes
-                   ? "Can not connect: the peer lacks writes that the application saw completed"
-                   : "";
+        return own_.peer_lacks_writes ? kLacksWrites : "";
     }
 
     bool refuse_by_disks() {

@@ -244,7 +244,10 @@ void Device::attach(const io::DiskGeometry& geometry) {
 
 void Device::finish_attach() {
     meta::Superblock& superblock = store.superblock();
-    lineage_.attached(attacher_.crashed_primary(), superblock.has(meta::kMdConnectedInd), ids());
+    lineage_.attached(attacher_.crashed_primary(),
+                      superblock.has(meta::kMdConnectedInd),
+                      superblock.has(meta::kMdConsistent),
+                      ids());
     // A process that ended in disorder may have met a flush that failed.
     doubts_its_cache_ =
         doubts_its_cache_ || attacher_.crashed_primary() || superblock.has(meta::kMdConnectedInd);

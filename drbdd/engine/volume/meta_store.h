@@ -90,10 +90,11 @@ public:
 
     void go_on() { held_ = false; }
 
-    // Nothing is under way.
+    // Nothing is under way at the disk. A full sync that was asked for while this is held begins
+    // afterwards.
     bool at_rest() const {
-        return super_ == Super::Idle && al_ == Al::Idle && full_sync_ == FullSync::Idle &&
-               pages_in_flight_ == 0 && !batch_flushing_;
+        return super_ == Super::Idle && al_ == Al::Idle && pages_in_flight_ == 0 &&
+               !batch_flushing_;
     }
 
     // The superblock as it has to be at another place, of a device of `sectors`.

@@ -58,7 +58,7 @@ TEST(Lineage, APeerThatWorkedOnOurDiskIsPartedFromAgain) {
 // A mere possibility pushes no identifier out that a peer may bear.
 TEST(Lineage, AFullHistoryIsWorthMoreThanWhatMayBe) {
     Lineage lineage;
-    lineage.attached(false, true, {kOurs, kOlder, {kOldest, kStrange}});
+    lineage.attached(false, true, true, {kOurs, kOlder, {kOldest, kStrange}});
     const auto next = lineage.parted({kOurs, kOlder, {kOldest, kStrange}});
     ASSERT_TRUE(next);
     EXPECT_EQ(next->history, (std::array<std::uint64_t, 2>{kOldest, kStrange}));

@@ -252,6 +252,19 @@ TEST(Verdict, APrimaryWithoutADiskTakesOnlyTheDataThatItHasShown) {
     EXPECT_FALSE(pair.judged().refused) << "nobody has seen anything";
 }
 
+TEST(Verdict, ABadDiskIsNotOverwrittenByWhatLacksWrites) {
+    Pair pair;
+    pair.own_disk(DiskState::Inconsistent);
+    pair.own.state.role = Role::Primary;
+    EXPECT_FALSE(pair.judged().refused);
+    pair.own.peer_lacks_writes = true;
+    const Verdict verdict = pair.judged();
+    expect_refused(verdict, base::ErrorCode::State, "lacks writes");
+    EXPECT_FALSE(verdict.decision) << "nothing is done to the bitmap";
+    pair.own.state.role = Role::Secondary;
+    EXPECT_FALSE(pair.judged().refused);
+}
+
 TEST(Verdict, ADiskThatThePeerAttachesIsNotUsedByAPrimaryThatHasShownOtherData) {
     Pair pair;
     pair.connected();
