@@ -292,8 +292,8 @@ TlsContext::TlsContext() : context_(SSL_CTX_new(TLS_server_method())) {
     SSL_CTX_set_options(context, SSL_OP_NO_TICKET | SSL_OP_NO_RENEGOTIATION);
     SSL_CTX_set_mode(context, SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
     // Asked for wherever both ways to prove oneself are open.
-    static constexpr unsigned char kName[] = "drbdd";
-    REQUIRE(SSL_CTX_set_session_id_context(context, kName, sizeof kName - 1) == 1);
+    constexpr unsigned char name[] = "drbdd";
+    REQUIRE(SSL_CTX_set_session_id_context(context, name, sizeof name - 1) == 1);
     SSL_CTX_set_app_data(context, this);
 }
 

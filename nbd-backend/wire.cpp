@@ -9,7 +9,6 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <cstdint>
 #include <sys/socket.h>
 
 namespace nbd {
@@ -20,7 +19,7 @@ constexpr std::size_t kRecordBytes = 16384;  // the most that one record of TLS 
 
 // TLS above our sockets: OpenSSL's own would raise SIGPIPE.
 int descriptor_of(BIO* bio) {
-    return static_cast<int>(reinterpret_cast<std::intptr_t>(BIO_get_data(bio)));
+    return *static_cast<const int*>(BIO_get_data(bio));
 }
 
 bool is_not_now() {
@@ -60,11 +59,12 @@ BIO_METHOD* make_method() {
     return method;
 }
 
-BIO* new_bio(int socket) {
+// `socket` stays where it is.
+BIO* new_bio(int& socket) {
     static const BIO_METHOD* const method = make_method();  // for the life of the process
     BIO* bio = BIO_new(method);
     if (bio != nullptr) {
-        BIO_set_data(bio, reinterpret_cast<void*>(static_cast<std::intptr_t>(socket)));
+        BIO_set_data(bio, &socket);
         BIO_set_init(bio, 1);
     }
     return bio;

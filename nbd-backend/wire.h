@@ -30,6 +30,9 @@ public:
     // `socket`: a connected non-blocking stream socket that outlives the wire.
     explicit Wire(int socket) : socket_(socket) {}
 
+    Wire(const Wire&) = delete;
+    Wire& operator=(const Wire&) = delete;
+
     Moved receive(std::span<iovec> space);
 
     // After NotNow the next call begins with the same bytes.

@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <optional>
 
 namespace runtime {
 
@@ -234,7 +235,7 @@ void NbdDisk::take_answers() {
         if (error == ENOTCONN || error == ESHUTDOWN) {
             continue;
         }
-        if (replaying_ && operation == &*replaying_) {
+        if (operation == replaying_.get()) {
             advance_replay(error);
         } else {
             advance(*operation, error);
@@ -534,7 +535,7 @@ void NbdDisk::replay_next() {
         return;
     }
     Kept& kept = kept_[replayed_];
-    replaying_.emplace();
+    replaying_ = std::make_unique<Operation>();
     replaying_->disk = this;
     replaying_->op = kept.op;
     replaying_->memory = kept.data.data();

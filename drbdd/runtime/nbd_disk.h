@@ -22,7 +22,6 @@
 #include <functional>
 #include <list>
 #include <memory>
-#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -154,7 +153,7 @@ private:
     bool meta_dirty_ = false;  // written since its last flush
 
     std::size_t replayed_ = 0;  // of kept_
-    std::optional<Operation> replaying_;
+    std::unique_ptr<Operation> replaying_;
     io::Slice zeroes_;
 
     boost::asio::posix::stream_descriptor socket_;  // the handle's
