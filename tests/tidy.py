@@ -46,6 +46,7 @@ MAY_INCLUDE = {
     "heartbeat/runtime": HEARTBEAT_BELOW,
     "heartbeat/tools": ["base", "ipc", "config", "heartbeat/control"],
 }
+ENGINE = "drbdd/engine"  # one library
 PURE_ROOMS = ("base", "proto", "meta", "heartbeat/wire", "heartbeat/engine",
               *(room for room in MAY_INCLUDE if room.startswith("drbdd/engine")))
 FREE_ROOMS = ("drbdd", "tests", "bench")  # drbdd: main.cpp and its assembly
@@ -68,6 +69,7 @@ MAX_LINES = 800
 
 offences = []
 used = set()  # of BACK_REFERENCES
+names = {}  # (folder, constant or type of a .cpp): the file in which it stands
 
 
 def offend(path, line, text):
@@ -116,6 +118,19 @@ def check_form(path, lines):
             offend(path, number, f"{found.group(0)}: finish it, or write it into an issue")
 
 
+def check_names(path, lines):
+    """Rooms are compiled as one file (drbdd_together): their constants and types have different names, also the unnamed namespace's."""
+    room = room_of(path)
+    if room not in MAY_INCLUDE or not path.endswith(".cpp"):
+        return
+    folder = ENGINE if room.startswith(ENGINE) else os.path.dirname(path)
+    for number, line in enumerate(lines, 1):
+        found = (re.match(r"(?:inline |static )*(?:constexpr|const) [^=({]*?\b(k[A-Z]\w*)(?:\[\w*\])?(?: = | ?\{|;)", line)
+                 or re.match(r"(?:struct|class|enum class) (\w+)[^;]*\{$", line))
+        if found and names.setdefault((folder, found.group(1)), path) != path:
+            offend(path, number, f"{found.group(1)} stands in {names[folder, found.group(1)]} too, and the two are compiled together")
+
+
 def check_format(paths):
     formatter = shutil.which("clang-format-14")
     if not formatter:
@@ -138,6 +153,7 @@ def main():
         check_includes(path, lines)
         check_purity(path, lines)
         check_form(path, lines)
+        check_names(path, lines)
     for path, target in sorted(BACK_REFERENCES - used):
         offend(path, 1, f'"{target}" is not included any more: take it off the list of back references')
     check_format(paths)

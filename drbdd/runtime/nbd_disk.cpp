@@ -21,7 +21,7 @@ using Kind = io::DiskOp::Kind;
 using Descriptor = asio::posix::stream_descriptor;
 
 constexpr std::uint64_t kZeroPartBytes = 1u << 30;  // NBD's lengths have 32 bits
-constexpr std::size_t kZeroesBytes = 128u << 10;
+constexpr std::size_t kZeroesAtOnceBytes = 128u << 10;
 constexpr unsigned kStepsATurn = 64;  // then other work of the resource gets its turn
 constexpr std::chrono::milliseconds kAttempt{3'000};  // to connect anew; the next one may do better
 constexpr std::uint64_t kEntryBytes = 256;  // what one that is kept costs besides its data
@@ -203,10 +203,10 @@ std::int64_t NbdDisk::start_zeroing(Operation& operation) {
         return nbd_aio_zero(nbd, operation.part_bytes, position, done, flags);
     }
     if (zeroes_.empty()) {
-        zeroes_ = pool_.allocate_slice(kZeroesBytes);
-        std::memset(zeroes_.bytes().data(), 0, kZeroesBytes);
+        zeroes_ = pool_.allocate_slice(kZeroesAtOnceBytes);
+        std::memset(zeroes_.bytes().data(), 0, kZeroesAtOnceBytes);
     }
-    operation.part_bytes = std::min<std::uint64_t>(left, kZeroesBytes);
+    operation.part_bytes = std::min<std::uint64_t>(left, kZeroesAtOnceBytes);
     return nbd_aio_pwrite(nbd, zeroes_.bytes().data(), operation.part_bytes, position, done, flags);
 }
 
