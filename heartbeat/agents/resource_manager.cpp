@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <chrono>
 #include <ostream>
-#include <ranges>
 #include <regex>
 #include <thread>
 
@@ -102,9 +101,9 @@ int ResourceManager::take_group(const config::ResourceGroup& group) {
 }
 
 int ResourceManager::give_group(const config::ResourceGroup& group) {
-    for (const config::ResourceWord& word : group.words | std::views::reverse) {
-        if (!stop(word)) {
-            err_ << "CRIT: " << word.text
+    for (auto word = group.words.rbegin(); word != group.words.rend(); ++word) {
+        if (!stop(*word)) {
+            err_ << "CRIT: " << word->text
                  << " cannot be stopped and may be running: what is left of it was not stopped\n";
             return kFailed;
         }

@@ -12,7 +12,6 @@
 #include <csignal>
 #include <fcntl.h>
 #include <mutex>
-#include <ranges>
 #include <sstream>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
@@ -165,7 +164,8 @@ bool stop_resources(const GuardSetup& setup,
     manager.stop_retries = setup.stop_retries;
     manager.variables = agent_variables(setup.options, configuration, 0, "active", "");
     bool stopped = true;
-    for (const std::string& key : life.groups | std::views::reverse) {
+    for (auto group = life.groups.rbegin(); group != life.groups.rend(); ++group) {
+        const std::string& key = *group;
         std::ostringstream said;
         ResourceManager resources(manager, said, said);
         const bool known = manager.resources.find(key) != nullptr;

@@ -146,7 +146,7 @@ TEST(SimVerify, WritesUnderWayAreNoDifference) {
         TestCluster cluster(options);
         serve_a_while(cluster);
         cluster.random_io(Node::Alice, 3000, 2s);
-        for (int round = 0; round < 3; ++round) {
+        for (std::uint64_t round = 0; round < 3; ++round) {
             ASSERT_TRUE(cluster.verify(starter(seed + round), 0).ok());
             ASSERT_TRUE(cluster.run_until([&] { return is_over(cluster); }, 60s));
             EXPECT_EQ(cluster.status(Node::Alice).out_of_sync_bits, 0u);

@@ -121,7 +121,7 @@ TEST_F(Drbdsetup, WrongUsageIs20) {
 }
 
 // All of drbdsetup-84 and of drbdsetup 9.22.
-constexpr const char* kNamesOfTheOriginals[] = {
+constexpr const char* kSetupNamesOfTheOriginals[] = {
     "primary",
     "secondary",
     "attach",
@@ -176,7 +176,7 @@ constexpr const char* kNamesOfTheOriginals[] = {
 };
 
 TEST_F(Drbdsetup, EveryNameOfTheOriginalsAnswersOrIsRefusedWithAReason) {
-    for (const std::string command : kNamesOfTheOriginals) {
+    for (const std::string command : kSetupNamesOfTheOriginals) {
         const std::string why(drbdsetup::why_refused(command));
         EXPECT_NE(drbdsetup::find_command(command) == nullptr, why.empty()) << command;
         if (!why.empty()) {

@@ -15,11 +15,6 @@ std::string nine(const std::string& inside) {
            inside + " }";
 }
 
-std::string refusal(const config::LoadedConf& loaded) {
-    const auto got = config::settings_for(loaded.conf, loaded.conf.resources.at(0), "alpha");
-    return got ? "" : got.error().text;
-}
-
 TEST(Connections, AreImpliedBetweenTwoHosts) {
     const config::LoadedConf loaded = load(nine(""));
     ASSERT_EQ(joined(loaded.errors), "");

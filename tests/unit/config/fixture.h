@@ -69,3 +69,9 @@ inline config::ResourceSettings settings(const config::LoadedConf& loaded,
         config::settings_for(loaded.conf, loaded.conf.resources.at(0), node);
     return result.has_value() ? *result : config::ResourceSettings{};
 }
+
+// Why a node cannot run the first resource; empty: it can.
+inline std::string refusal(const config::LoadedConf& loaded, std::string_view node = "alpha") {
+    const auto got = config::settings_for(loaded.conf, loaded.conf.resources.at(0), node);
+    return got ? "" : got.error().text;
+}

@@ -30,12 +30,6 @@ TEST(Number, SaysWhyItIsNone) {
     EXPECT_EQ(parse_number("18446744073709551615G", ' ').problem, Number::Problem::Overflow);
 }
 
-// Why node alpha cannot run the first resource; empty: it can.
-std::string refusal(const config::LoadedConf& loaded) {
-    const auto got = config::settings_for(loaded.conf, loaded.conf.resources.at(0), "alpha");
-    return got ? "" : got.error().text;
-}
-
 // Its data would not be as safe as the file says. The file is good all the same, and so are the
 // other resources in it.
 TEST(Options, ThatSafetyDependsOnKeepTheirResourceDownByName) {

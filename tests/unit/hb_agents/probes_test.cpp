@@ -11,21 +11,21 @@ namespace {
 using namespace hb;
 using std::chrono::milliseconds;
 
-bool contains(const std::vector<std::string>& words, const std::string& word) {
+bool has_word(const std::vector<std::string>& words, const std::string& word) {
     return std::find(words.begin(), words.end(), word) != words.end();
 }
 
 TEST(SqlPing, AsksOverTheSocketOrTcpAndReadsNobodysDefaults) {
     const auto local = sql_ping_command({"/run/s", "", 3306, "probe"}, milliseconds(1500));
     EXPECT_EQ(local[1], "--no-defaults");  // the client insists on it in front
-    EXPECT_TRUE(contains(local, "--socket=/run/s"));
-    EXPECT_TRUE(contains(local, "--user=probe"));
-    EXPECT_TRUE(contains(local, "--connect-timeout=2"));
+    EXPECT_TRUE(has_word(local, "--socket=/run/s"));
+    EXPECT_TRUE(has_word(local, "--user=probe"));
+    EXPECT_TRUE(has_word(local, "--connect-timeout=2"));
     const auto remote = sql_ping_command({"", "10.0.0.17", 3307, ""}, milliseconds(10));
-    EXPECT_TRUE(contains(remote, "--protocol=tcp"));
-    EXPECT_TRUE(contains(remote, "--host=10.0.0.17"));
-    EXPECT_TRUE(contains(remote, "--port=3307"));
-    EXPECT_TRUE(contains(remote, "--connect-timeout=1"));
+    EXPECT_TRUE(has_word(remote, "--protocol=tcp"));
+    EXPECT_TRUE(has_word(remote, "--host=10.0.0.17"));
+    EXPECT_TRUE(has_word(remote, "--port=3307"));
+    EXPECT_TRUE(has_word(remote, "--connect-timeout=1"));
 }
 
 TEST(AddressGuard, WatchesTheAddressesOfHaresources) {

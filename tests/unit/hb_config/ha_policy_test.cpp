@@ -14,7 +14,7 @@ config::HaPolicy policy(const std::string& text) {
     return parsed.value;
 }
 
-std::string errors(const std::string& text) {
+std::string policy_errors(const std::string& text) {
     return joined(config::parse_ha_policy("p", text).findings.errors);
 }
 
@@ -88,19 +88,19 @@ TEST(HaPolicy, ReadsEveryKindOfMonitor) {
 }
 
 TEST(HaPolicy, IsStrictAboutMonitors) {
-    EXPECT_EQ(errors("monitor mysqld\n"),
+    EXPECT_EQ(policy_errors("monitor mysqld\n"),
               "p:1: monitor needs: RESOURCE agent|tcp|sql|write ... interval TIME timeout TIME\n");
-    EXPECT_EQ(errors("monitor x ping interval 1 timeout 1\n"),
+    EXPECT_EQ(policy_errors("monitor x ping interval 1 timeout 1\n"),
               "p:1: monitor is by agent, tcp, sql or write, not 'ping'\n");
-    EXPECT_EQ(errors("monitor x agent interval 1\n"),
+    EXPECT_EQ(policy_errors("monitor x agent interval 1\n"),
               "p:1: monitor needs an interval and a timeout\n");
-    EXPECT_EQ(errors("monitor x agent interval 1 timeout\n"),
+    EXPECT_EQ(policy_errors("monitor x agent interval 1 timeout\n"),
               "p:1: monitor 'timeout' needs a value\n");
-    EXPECT_EQ(errors("monitor x agent every 1 timeout 1\n"),
+    EXPECT_EQ(policy_errors("monitor x agent every 1 timeout 1\n"),
               "p:1: monitor has no option 'every': interval, timeout, restart, window\n");
-    EXPECT_EQ(errors("monitor x agent interval 1 interval 2 timeout 1\n"),
+    EXPECT_EQ(policy_errors("monitor x agent interval 1 interval 2 timeout 1\n"),
               "p:1: monitor interval is given twice\n");
-    EXPECT_EQ(errors("monitor x agent interval 1 timeout 1 restart 1001\n"),
+    EXPECT_EQ(policy_errors("monitor x agent interval 1 timeout 1 restart 1001\n"),
               "p:1: monitor restart '1001' is no number up to 1000\n");
     for (const char* address : {"10.0.0.1",
                                 "10.0.0.1:0",
@@ -110,40 +110,43 @@ TEST(HaPolicy, IsStrictAboutMonitors) {
                                 "fd00::1:80",
                                 "[x]:80",
                                 "[fd00::1]"}) {
-        EXPECT_NE(errors("monitor x tcp " + std::string(address) + " interval 1 timeout 1\n"), "")
+        EXPECT_NE(
+            policy_errors("monitor x tcp " + std::string(address) + " interval 1 timeout 1\n"), "")
             << address;
     }
-    EXPECT_EQ(errors("monitor x sql /run/x.sock\n"),
+    EXPECT_EQ(policy_errors("monitor x sql /run/x.sock\n"),
               "p:1: monitor sql needs a socket or host and a user\n");
-    EXPECT_NE(errors("monitor x write data interval 1 timeout 1\n"), "");
+    EXPECT_NE(policy_errors("monitor x write data interval 1 timeout 1\n"), "");
 }
 
 TEST(HaPolicy, IsStrictAboutTheRest) {
-    EXPECT_EQ(errors("quorum 1\n"), "p:1: unknown statement 'quorum'\n");
-    EXPECT_EQ(errors("takeover auto\ntakeover auto\n"), "p:2: takeover is given twice\n");
-    EXPECT_EQ(errors("agent_timeout stop 1\nagent_timeout stop 1\n"),
+    EXPECT_EQ(policy_errors("quorum 1\n"), "p:1: unknown statement 'quorum'\n");
+    EXPECT_EQ(policy_errors("takeover auto\ntakeover auto\n"), "p:2: takeover is given twice\n");
+    EXPECT_EQ(policy_errors("agent_timeout stop 1\nagent_timeout stop 1\n"),
               "p:2: agent_timeout stop is given twice\n");
-    EXPECT_EQ(errors("agent_timeout monitor 1\n"),
+    EXPECT_EQ(policy_errors("agent_timeout monitor 1\n"),
               "p:1: agent_timeout is for start, stop or status, not 'monitor'\n");
-    EXPECT_EQ(errors("agent_timeout 5\n"), "p:1: agent_timeout needs: start|stop|status TIME\n");
-    EXPECT_EQ(errors("takeover never\n"), "p:1: takeover must be auto or manual, not 'never'\n");
-    EXPECT_EQ(errors("takeover_delay 0\n"),
+    EXPECT_EQ(policy_errors("agent_timeout 5\n"),
+              "p:1: agent_timeout needs: start|stop|status TIME\n");
+    EXPECT_EQ(policy_errors("takeover never\n"),
+              "p:1: takeover must be auto or manual, not 'never'\n");
+    EXPECT_EQ(policy_errors("takeover_delay 0\n"),
               "p:1: takeover_delay '0' is no time: seconds, or a number with ms\n");
-    EXPECT_EQ(errors("quorum_ping 0\n"),
+    EXPECT_EQ(policy_errors("quorum_ping 0\n"),
               "p:1: quorum_ping '0' is no number of ping nodes from 1 to 64\n");
-    EXPECT_EQ(errors("disk_heartbeat sdc 0\n"),
+    EXPECT_EQ(policy_errors("disk_heartbeat sdc 0\n"),
               "p:1: disk_heartbeat 'sdc' is not the absolute path of a device\n");
-    EXPECT_EQ(errors("disk_heartbeat /dev/sdc 512\n"),
+    EXPECT_EQ(policy_errors("disk_heartbeat /dev/sdc 512\n"),
               "p:1: disk_heartbeat offset '512' is no multiple of 4096 bytes\n");
-    EXPECT_EQ(errors("alarm pager 1\n"), "p:1: alarm is mail or command, not 'pager'\n");
-    EXPECT_EQ(errors("alarm mail -x\n"), "p:1: alarm '-x' is no mail address\n");
-    EXPECT_EQ(errors("alarm command mail\n"),
+    EXPECT_EQ(policy_errors("alarm pager 1\n"), "p:1: alarm is mail or command, not 'pager'\n");
+    EXPECT_EQ(policy_errors("alarm mail -x\n"), "p:1: alarm '-x' is no mail address\n");
+    EXPECT_EQ(policy_errors("alarm command mail\n"),
               "p:1: alarm 'mail' is not the absolute path of a program\n");
-    EXPECT_EQ(errors("handover_limit 0 1\n"),
+    EXPECT_EQ(policy_errors("handover_limit 0 1\n"),
               "p:1: handover_limit '0' is no number from 1 to 1000\n");
-    EXPECT_EQ(errors("fence_command ipmitool\n"),
+    EXPECT_EQ(policy_errors("fence_command ipmitool\n"),
               "p:1: fence_command needs the absolute path of a program, and perhaps arguments\n");
-    EXPECT_EQ(errors("partition_policy none\n"),
+    EXPECT_EQ(policy_errors("partition_policy none\n"),
               "p:1: partition_policy must be restart or gentle, not 'none'\n");
 }
 

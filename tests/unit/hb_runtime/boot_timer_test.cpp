@@ -8,14 +8,14 @@ using hb::boot_time;
 using hb::BootTimer;
 using namespace std::chrono_literals;
 
-struct Clock {
+struct TestClock {
     boost::asio::io_context io;
     int fired = 0;
     BootTimer timer{io, [this] { ++fired; }};
 };
 
 TEST(BootTimer, FiresOnceAndNotBefore) {
-    Clock clock;
+    TestClock clock;
     const auto moment = boot_time() + 30ms;
     clock.timer.set(moment);
     clock.io.run_one();
@@ -26,7 +26,7 @@ TEST(BootTimer, FiresOnceAndNotBefore) {
 
 // As after a suspend: what was left of the wait does not count.
 TEST(BootTimer, AMomentThatHasPassedIsNow) {
-    Clock clock;
+    TestClock clock;
     for (const auto moment : {boot_time() - 1h, 0ms, -5ms}) {
         clock.fired = 0;
         clock.timer.set(moment);
@@ -36,7 +36,7 @@ TEST(BootTimer, AMomentThatHasPassedIsNow) {
 }
 
 TEST(BootTimer, WhatIsClearedOrSetAnewDoesNotFire) {
-    Clock clock;
+    TestClock clock;
     clock.timer.set(boot_time() - 1ms);
     clock.timer.clear();
     clock.io.run_for(30ms);

@@ -21,7 +21,7 @@ using namespace hb;
 using std::chrono::milliseconds;
 using Clock = std::chrono::steady_clock;
 
-class Quiet : public base::LogSink {
+class NoLog : public base::LogSink {
 public:
     void write(base::LogLevel, std::string_view) override {}
 };
@@ -59,7 +59,7 @@ TEST(ResetMachine, AsksTheKernelWhenTheMachineIsStillThere) {
 // The next process goes on feeding the device that this one has opened: in between it is not
 // closed.
 TEST(Watchdog, StaysOpenFromOneProcessToTheNext) {
-    Quiet log;
+    NoLog log;
     const Folder folder;
     const std::string device = folder.write("watchdog", "");
     Watchdog first(device, std::chrono::seconds(2), -1, log);
@@ -76,7 +76,7 @@ TEST(Watchdog, StaysOpenFromOneProcessToTheNext) {
 }
 
 TEST(Watchdog, ThatIsNotConfiguredAnyMoreIsClosedInOrder) {
-    Quiet log;
+    NoLog log;
     const Folder folder;
     const std::string device = folder.write("watchdog", "");
     const int open = ::open(device.c_str(), O_WRONLY | O_CLOEXEC);

@@ -9,7 +9,7 @@
 
 namespace {
 
-class Lines : public base::LogSink {
+class LogText : public base::LogSink {
 public:
     void write(base::LogLevel, std::string_view line) override { text.append(line).append("\n"); }
 
@@ -35,7 +35,7 @@ protected:
     }
 
     std::string folder;
-    Lines log;
+    LogText log;
 };
 
 TEST_F(StateFiles, GenerationHasTheOriginalsForm) {

@@ -13,7 +13,7 @@ namespace {
 
 namespace control = hb::control;
 
-Said ask(const FakeDaemon& daemon, std::vector<std::string> words) {
+Said ask_status(const FakeDaemon& daemon, std::vector<std::string> words) {
     std::stringstream out;
     std::stringstream err;
     words.insert(words.end(), {"--run-dir", daemon.run_dir()});
@@ -59,7 +59,7 @@ control::Status troubled() {
 
 TEST_F(HbStatus, ShowsAHealthyPair) {
     const FakeDaemon daemon(answers_with(sample_status()));
-    const Said said = ask(daemon, {});
+    const Said said = ask_status(daemon, {});
     EXPECT_EQ(said.exit, 0);
     EXPECT_EQ(said.out,
               "node-a: active, holds local  (heartbeat 0.1.0, pid 1, up 1 h 5 min, generation 12)\n"
@@ -101,7 +101,7 @@ TEST_F(HbStatus, ShowsTroubleAndWhyWhatWasDecided) {
 
 TEST_F(HbStatus, TellsTheWholeLogInOrder) {
     const FakeDaemon daemon(answers_with(troubled()));
-    EXPECT_EQ(ask(daemon, {"--log"}).out,
+    EXPECT_EQ(ask_status(daemon, {"--log"}).out,
               "2026-11-20 15:20:00  node-b is dead\n    because silence=2100ms\n"
               "2026-11-20 15:20:01  ALARM last_link: only eth0 is left\n"
               "2026-11-20 15:20:02  took nothing over\n    because takeover=manual fenced=no\n");
@@ -115,7 +115,7 @@ TEST_F(HbStatus, GoesOnWithTheLogUntilTheDaemonLeaves) {
         const control::Event event{"decision", {1'795'188'005, "", "took over", "st=dead"}};
         return {reply_line(request, 0, ""), control::event_line(request.id, event), ""};
     });
-    const Said said = ask(daemon, {"--follow"});
+    const Said said = ask_status(daemon, {"--follow"});
     EXPECT_EQ(said.exit, 1);
     EXPECT_EQ(said.out, "2026-11-20 15:20:05  took over\n    because st=dead\n");
     EXPECT_NE(said.err.find("closed the connection"), std::string::npos);
@@ -123,7 +123,7 @@ TEST_F(HbStatus, GoesOnWithTheLogUntilTheDaemonLeaves) {
 
 TEST_F(HbStatus, SpeaksJson) {
     const FakeDaemon daemon(answers_with(troubled()));
-    const auto json = control::Json::parse(ask(daemon, {"--json"}).out);
+    const auto json = control::Json::parse(ask_status(daemon, {"--json"}).out);
     EXPECT_EQ(json, control::to_json(troubled()));
     EXPECT_EQ(json["nodes"][1]["links"][0]["up"], false);
     EXPECT_EQ(json["decisions"][1]["facts"], "takeover=manual fenced=no");
@@ -131,14 +131,15 @@ TEST_F(HbStatus, SpeaksJson) {
 
 TEST_F(HbStatus, LooksAgain) {
     const FakeDaemon daemon(answers_with(sample_status()));
-    const Said said = ask(daemon, {"--watch", "--count", "2", "--interval", "0.1", "--json"});
+    const Said said =
+        ask_status(daemon, {"--watch", "--count", "2", "--interval", "0.1", "--json"});
     std::stringstream lines(said.out);
     int count = 0;
     for (std::string line; std::getline(lines, line); ++count) {
         EXPECT_EQ(control::Json::parse(line)["node"], "node-a");
     }
     EXPECT_EQ(count, 2);
-    EXPECT_EQ(ask(daemon, {"--count", "2"}).exit, 2);
+    EXPECT_EQ(ask_status(daemon, {"--count", "2"}).exit, 2);
 }
 
 TEST_F(HbStatus, KnowsWhenNoDaemonRuns) {

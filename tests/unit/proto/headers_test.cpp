@@ -10,12 +10,12 @@ using proto::HeaderKind;
 using test::bytes;
 using test::hex;
 
-struct Example {
+struct HeaderExample {
     const char* hex;
     Header header;
 };
 
-const Example kExamples[] = {
+const HeaderExample kHeaders[] = {
     {"83740267 fffe 0048", {HeaderKind::H80, 0xfffe, 0, 72}},
     {"83740267 0000 ffff", {HeaderKind::H80, 0, 0, 65535}},
     {"835a 0002 00020018", {HeaderKind::H95, 2, 0, 131096}},
@@ -25,14 +25,14 @@ const Example kExamples[] = {
 };
 
 TEST(Header, EncodesEachKindAsLaidOut) {
-    for (const Example& example : kExamples) {
+    for (const HeaderExample& example : kHeaders) {
         const auto out = test::encoded(example.header, proto::header_size(example.header.kind));
         EXPECT_EQ(hex(out), hex(bytes(example.hex)));
     }
 }
 
 TEST(Header, DecodesEachKindByItsMagic) {
-    for (const Example& example : kExamples) {
+    for (const HeaderExample& example : kHeaders) {
         SCOPED_TRACE(example.hex);
         const auto in = bytes(example.hex);
         ASSERT_TRUE(proto::header_kind(base::ConstBytes(in).first(4)));
@@ -46,7 +46,7 @@ TEST(Header, DecodesEachKindByItsMagic) {
 }
 
 TEST(Header, RefusesEveryOtherLength) {
-    for (const Example& example : kExamples) {
+    for (const HeaderExample& example : kHeaders) {
         auto in = bytes(example.hex);
         const std::size_t right = in.size();
         in.resize(40);
