@@ -73,4 +73,20 @@ def begun_by_us(pair):
     pair.expect_equal()
 
 
-main(begun_by_the_kernel, begun_by_us, net=NET + " verify-alg crc32c;")
+def repaired_by_us(pair):
+    """verify --repair: the kernel gets from us, as the Primary, what differs, over the same connection"""
+    in_sync(pair)
+    spoil(pair)
+    pair.promote_ours()
+    connections = pair.kernel.dmesg().count("Handshake successful")
+    pair.ours.drbdadm("verify", "--repair", "r0")
+    pair.we_write(2000, 200)
+    until(lambda: pair.kernel.dmesg().count("Resync done") >= 2, 120, "the kernel gets no repair")
+    pair.settled("Secondary/Primary")
+    expect_found(pair, 0, 1)
+    if pair.kernel.dmesg().count("Handshake successful") != connections:
+        raise Failed("the connection was lost")
+    pair.expect_equal()
+
+
+main(begun_by_the_kernel, begun_by_us, repaired_by_us, net=NET + " verify-alg crc32c;")
