@@ -404,14 +404,8 @@ void RandomRun::resolve_split_brain() {
     cluster_.connect(victim, true);
 }
 
-// What the service has written was too much for the link: the other node may have been left behind,
-// or the connection was ended, which a person makes again.
+// What the service has written was too much for the link: the other node may have been left behind.
 bool RandomRun::catch_up() {
-    for (const Node node : kNodes) {
-        if (cluster_.host(node).status().conn == engine::ConnState::StandAlone) {
-            cluster_.connect(node);
-        }
-    }
     const auto caught_up = [&] {
         return std::all_of(std::begin(kNodes), std::end(kNodes), [&](Node node) {
             for (std::size_t i = 0; i < volumes_; ++i) {

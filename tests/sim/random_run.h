@@ -113,6 +113,7 @@ private:
     Cluster cluster_;
     base::Prng verify_chance_;  // of its own, as all that came later
     base::Prng digest_chance_;
+    io::Instant digests_known_at_{};  // by both nodes
     base::Prng turn_chance_;
     bool may_split_ = false;
     bool has_split_ = false;

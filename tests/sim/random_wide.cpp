@@ -134,9 +134,8 @@ void RandomRun::widen(ClusterOptions& options, base::Prng& chance) {
     constexpr std::uint32_t kInUse[] = {7, 67, 1237};
     options.net.congestion_fill = any_of(placement, kFill);
     options.net.congestion_extents = any_of(placement, kInUse);
-    if (placement.chance(0.5)) {
-        options.net.on_congestion = placement.chance(0.9) ? engine::OnCongestion::PullAhead
-                                                          : engine::OnCongestion::Disconnect;
+    if (placement.chance(0.45)) {  // to disconnect would ask for a person each time
+        options.net.on_congestion = engine::OnCongestion::PullAhead;
     }
     constexpr io::Duration kSlow[] = {100ms, 400ms, 1500ms};
     const io::Duration slow = any_of(chance, kSlow);
@@ -227,9 +226,11 @@ void RandomRun::act_on_digests() {
     const bool both_listen = std::all_of(std::begin(kNodes), std::end(kNodes), [this](Node node) {
         return !cluster_.host(node).running() || answers(node);
     });
-    if (!both_listen) {
+    // Two changes whose words cross leave each node with the other one's, as in DRBD, until the next.
+    if (!both_listen || cluster_.now() < digests_known_at_) {
         return;
     }
+    digests_known_at_ = cluster_.now() + 5s;
     cluster_.settings.net.integrity_alg = algorithm;
     for (const Node node : {first, other(first)}) {
         std::optional<engine::ResourceSettings>& own = cluster_.own_settings[index(node)];

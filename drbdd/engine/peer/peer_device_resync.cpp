@@ -46,8 +46,11 @@ base::Result<void> PeerDevice::on_sync_uuid(const proto::SyncUuid& packet) {
 // both know what was added.
 void PeerDevice::resync_what_was_added() {
     const VolumeState& state = device_.state();
-    const bool copied_from_us =
-        state.role != state.peer ? state.role == Role::Primary : connection_.resolve_conflicts();
+    // A disk that counts as bad (on-io-error pass_on) is the source of nothing, a Primary's
+    // neither.
+    const bool copied_from_us = state.disk != state.pdsk   ? state.disk > state.pdsk
+                                : state.role != state.peer ? state.role == Role::Primary
+                                                           : connection_.resolve_conflicts();
     if (copied_from_us) {
         become_source();
     } else {
@@ -160,7 +163,10 @@ void PeerDevice::advance_sync_source() {
 // It asks once it has stored the sync UUID, and stores our current identifier once we have answered
 // a ping that came after the last block.
 void PeerDevice::note_what_target_may_bear() {
-    if (device_.state().conn != ConnState::SyncSource || finish_ != Finish::None) {
+    // A pause keeps a target from asking, not from coming to its end.
+    const ConnState conn = device_.state().conn;
+    const bool as_source = conn == ConnState::SyncSource || conn == ConnState::PausedSyncS;
+    if (!as_source || finish_ != Finish::None) {
         return;
     }
     if (device_.bitmap.count() != 0) {
