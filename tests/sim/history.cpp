@@ -63,11 +63,11 @@ void History::power_cut(Node node, bool receiving) {
     }
 }
 
-void History::flush_lost(Node node) {
+void History::flush_lost(Node node, bool in_contact) {
     lower(node, Holds::Flushed);
     // A node that has gone its own way holds the only copy of that, and its cache shows it for a
-    // while.
-    if (diverged() || holds(other(node)) != Holds::All) {
+    // while. So does one that has just lost the other, and can't know whether that one has it.
+    if (diverged() || !in_contact || holds(other(node)) != Holds::All) {
         nodes_[index(node)].lineage->fall_back_to_flushed();
     }
 }

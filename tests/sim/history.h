@@ -61,7 +61,7 @@ public:
     void disk_replaced(Node node) { nodes_[index(node)].holds = Holds::Stale; }
 
     // A failed flush has lost what it was to cover.
-    void flush_lost(Node node);
+    void flush_lost(Node node, bool in_contact);
     // `node` becomes Primary on its own disk, without the peer. `split`: the peer is Primary, too.
     void promoted_alone(Node node, bool split);
     // `source` overwrites the other node. False: it lacks what the other one has.

@@ -347,7 +347,7 @@ void Oracles::note_lost_flushes(Node node, std::size_t volume) {
     const std::uint64_t lost = hosts_[index(node)]->volume(volume).disk->flushes_lost();
     if (v.flushes_lost[index(node)] != lost) {
         v.flushes_lost[index(node)] = lost;
-        v.history.flush_lost(node);
+        v.history.flush_lost(node, v.nodes[index(node)].state.conn >= engine::ConnState::Connected);
     }
 }
 
