@@ -226,7 +226,8 @@ void RandomRun::act_on_digests() {
     const bool both_listen = std::all_of(std::begin(kNodes), std::end(kNodes), [this](Node node) {
         return !cluster_.host(node).running() || answers(node);
     });
-    // Two changes whose words cross leave each node with the other one's, as in DRBD, until the next.
+    // Two changes whose words cross leave each node with the other one's, as in DRBD, until the
+    // next.
     if (!both_listen || cluster_.now() < digests_known_at_) {
         return;
     }

@@ -327,7 +327,7 @@ void Requests::on_connection_lost(std::uint64_t key) {
     // On the peer's medium: flushed there, or forced to it.
     const bool safe = write.durable || (write.sole_copy && write.net == PeerLeg::Written);
     if (write.completed && !is_flush(write) && !safe) {
-        if (device_.local_usable() && device_.state().disk == DiskState::UpToDate) {
+        if (device_.local_usable() && !device_.counts_as_bad()) {
             device_.freezer.note_unsafe_write();
         } else {
             device_.note_write_lost_with_disk();

@@ -138,6 +138,7 @@ void Device::after_change(const VolumeState& old) {
         lineage_.peer_uses_current(state_.peer == Role::Primary &&
                                    state_.pdsk < DiskState::Inconsistent);
     }
+    counts_as_bad_ = counts_as_bad_ && state_.disk == DiskState::Inconsistent;
     update_flags();
     if (parts_ways(old, state_) && store.is_open() && state_.disk == DiskState::UpToDate &&
         !freezer.defers_generation()) {
@@ -369,6 +370,7 @@ void Device::disk_failed(bool metadata, const std::string& what) {
             VolumeState next = state_;
             next.disk = DiskState::Inconsistent;
             change_state(next);
+            counts_as_bad_ = true;
             requests.on_disk_doubted();
         }
         return;

@@ -83,6 +83,10 @@ public:
     // is vouched for: it is taken back from the peer, and everything counts as different.
     void flush_failed(const std::string& what);
 
+    // An error that was passed on (on-io-error pass_on) has made the disk Inconsistent: it has all
+    // writes but for what failed.
+    bool counts_as_bad() const { return counts_as_bad_; }
+
     // Since a flush failed not all that may be lost by it has been written again: the disk's cache
     // may show it, and forget it some day.
     bool doubts_its_cache() const { return doubts_its_cache_; }
@@ -225,6 +229,7 @@ private:
     MetaStore::Generation detach_generation_ = 0;
     io::Instant generation_due_ = io::kNever;  // the peer's new generation is waited for until then
     DiskWatch disk_watch_;
+    bool counts_as_bad_ = false;
     bool doubts_its_cache_ = false;
     bool refuse_attached_ = false;  // the disk being attached holds other data than those in use
     DiskState disk_when_attached_ = DiskState::Inconsistent;
