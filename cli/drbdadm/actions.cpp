@@ -345,16 +345,17 @@ int resize(Context& context, const Target& target) {
         request.assume_peer_has_space |= option == "--assume-peer-has-space";
         request.assume_clean |= option == "--assume-clean";
     }
-    if (!context.line.dry_run) {
-        if (const int exit = add_settings(context, target, request); exit != 0) {
-            return exit;
-        }
-        for (const config::VolumeSettings& volume : request.settings->volumes) {
+    const base::Result<config::ResourceSettings> settings =
+        config::settings_for(context.conf, *target.resource, context.node);
+    if (!settings && !context.line.dry_run) {
+        return fail(cli::kExitConfig, settings.error().text);
+    }
+    if (settings) {
+        for (const config::VolumeSettings& volume : settings->volumes) {
             if (volume.number == target.volume->number) {
                 request.size_sectors = volume.options.size_sectors;
             }
         }
-        request.settings.reset();
     }
     for (const config::Option& option : context.line.options) {
         const config::Number number = config::parse_number(option.value, 's');

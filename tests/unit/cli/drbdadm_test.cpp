@@ -70,6 +70,14 @@ TEST_F(Drbdadm, DryRunShowsOptionsAsTheOriginalOrdersAndQuotesThem) {
     EXPECT_TRUE(daemon.requests().empty());
 }
 
+TEST_F(Drbdadm, DryRunOfAResizeHasTheSizeOfTheFile) {
+    EXPECT_EQ(adm("-d resize r0/0").out, "drbdsetup resize 0\ndrbdsetup check-resize 0\n");
+    EXPECT_EQ(adm("-d resize r0/1").out,
+              "drbdsetup resize 1 --size=2097152s\ndrbdsetup check-resize 1\n");
+    EXPECT_EQ(adm("-d resize r0/1 --size 3G").out,
+              "drbdsetup resize 1 --size=6291456s\ndrbdsetup check-resize 1\n");
+}
+
 TEST_F(Drbdadm, DryRunIsForAShellWhateverTheDiskIsCalled) {
     std::ofstream(config) << "resource r1 { device minor 5; disk \"/dev/disk/by-id/a b#1\"; "
                              "meta-disk internal; on alpha { address 10.9.9.1:1; } on beta { "
