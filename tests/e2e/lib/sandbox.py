@@ -14,6 +14,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 import traceback
 
 SKIPPED = 77
@@ -128,10 +129,26 @@ def _detach_loops(work):
                 ours = text.read().startswith(work + "/") or _is_node_of(work, loop)
         except OSError:
             continue  # detached while we looked
-        if ours:
+        if ours and not _goes_by_itself(loop):
             subprocess.run(["losetup", "-d", loop], check=False)
             left.append(loop)
     return left
+
+
+def _goes_by_itself(loop):
+    """It was detached while somebody else looked at it, another test that looks for a free one: the kernel does it then."""
+    base = f"/sys/block/{os.path.basename(loop)}/loop"
+    try:
+        with open(f"{base}/autoclear") as text:
+            if text.read().strip() != "1":
+                return False
+        for _ in range(50):
+            if not os.path.exists(f"{base}/backing_file"):
+                return True
+            time.sleep(0.1)
+    except OSError:
+        return True
+    return False
 
 
 def _is_node_of(work, loop):
