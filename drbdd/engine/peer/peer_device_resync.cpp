@@ -12,6 +12,7 @@ using base::ull;
 
 void PeerDevice::start_full_sync(const VolumeState& wanted) {
     declared_bad_ = wanted.conn == ConnState::StartingSyncT;
+    consider_resync_ = false;
     device_.change_state(wanted);
     device_.store.start_full_sync(true);
     starting_sync_ = true;

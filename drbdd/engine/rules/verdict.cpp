@@ -71,7 +71,9 @@ private:
             connected && (peer_attaching() || (attaching() && !own_.ids_awaited));
         const bool peer_began = connected && told_.state.conn >= ConnState::StartingSyncS &&
                                 told_.state.conn <= ConnState::WFBitMapT;
-        return fresh() || someone_attaches || own_.consider_resync || peer_began;
+        // A resync that begins on request settles the same.
+        const bool reconsidered = connected && own_.consider_resync;
+        return fresh() || someone_attaches || reconsidered || peer_began;
     }
 
     void decide() {

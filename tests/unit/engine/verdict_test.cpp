@@ -157,6 +157,19 @@ TEST(Verdict, AForcedPeersDataCountAndItIsToldToDecideAsWell) {
     EXPECT_EQ(verdict.answer, Verdict::Answer::IdsAndState);
 }
 
+// It was asked to copy everything before we heard that it was forced: that settles the same.
+TEST(Verdict, AResyncThatBeginsOnRequestIsNotDecidedOnOnceMore) {
+    Pair pair;
+    pair.connected();
+    pair.own_disk(DiskState::Inconsistent);
+    pair.own.state.conn = ConnState::StartingSyncT;
+    pair.told.state.role = Role::Primary;
+    pair.own.consider_resync = true;
+    const Verdict verdict = pair.judged();
+    EXPECT_FALSE(verdict.decision);
+    EXPECT_EQ(verdict.next.conn, ConnState::StartingSyncT);
+}
+
 // --- Attaching while connected ---
 
 TEST(Verdict, AnAttachedDiskBecomesWhatItWouldBe) {
