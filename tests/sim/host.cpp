@@ -86,6 +86,13 @@ void Host::grow_disk(std::size_t i, std::uint64_t size_bytes) {
     Volume& volume = volumes_.at(i);
     io::DiskGeometry geometry = volume.disk->geometry();
     REQUIRE(size_bytes >= geometry.size_bytes);
+    if (!geometry.meta) {
+        settle_layout(i);
+        finish_move(volume);
+        if (volume.new_layout) {
+            return;  // its owner waits until the metadata have followed
+        }
+    }
     world_.trace.add(world_.now(), node_, "disk-grows volume bytes", i, size_bytes);
     volume.disk->grow(size_bytes);
     volume.has_grown = true;
