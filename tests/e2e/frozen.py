@@ -77,13 +77,19 @@ def fencing_stonith_freezes(cluster):
     last = expect_frozen(writer, 1.5)
     if suspended_by(alpha) != {"fencing"}:
         raise Failed(f"{alpha.status()}")
-    verbose = alpha.run("drbdsetup", "status", "--verbose", "--statistics")[1]
-    if "suspended:fencing" not in verbose or "held-back-by:fencing" not in verbose or "blocked:upper" not in verbose:
-        raise Failed(verbose)
+    # The writer's own may all have been started, and wait for their answers only.
+    late = threading.Thread(target=alpha.write_random, args=([12 << 20],))
+    late.start()
+
+    def verbose():
+        return alpha.run("drbdsetup", "status", "--verbose", "--statistics")[1]
+
+    until(lambda: all(word in verbose() for word in ("suspended:fencing", "held-back-by:fencing", "blocked:upper")), 5, verbose)
     if generation(alpha) != before:
         raise Failed("a new generation although nobody knows what the peer does")
     open(os.path.join(alpha.dir, "fence.verdict"), "w").close()
     until(lambda: writer.last_ack > last, 20, "writes after the handler's success")
+    late.join(20)
     if alpha.state()[4] != "Outdated" or suspended_by(alpha) or generation(alpha) == before:
         raise Failed(f"{alpha.status()}")
     bravo.drbdadm("connect", "r0")
