@@ -109,6 +109,30 @@ TEST(SimReadBalance, WhatThePeerDoesNotAnswerIsReadHere) {
     });
 }
 
+// Our disk is gone, and the peer has the write in its memory at most: a kernel would read what was
+// there before.
+TEST(SimReadBalance, WithoutADiskAReadComesAfterTheWritesThatWereSent) {
+    over_seeds(20, [](std::uint64_t seed) {
+        ClusterOptions options = balanced(seed, engine::ReadBalancing::PreferLocal);
+        options.protocol = seed % 2 == 0 ? Protocol::A : Protocol::B;
+        options.net.explicit_flush = false;
+        TestCluster cluster(options);
+        cluster.start_in_sync();
+        cluster.promote(Node::Alice);
+        cluster.disk(Node::Bob).set_latency({20ms, 60ms});
+        for (std::uint64_t i = 0; i < 16; ++i) {
+            cluster.write(Node::Alice, i * 8, 8);
+        }
+        cluster.run_for(10ms);
+        cluster.disk(Node::Alice).fail_operation(1, EIO);
+        for (std::uint64_t i = 0; i < 16; ++i) {
+            cluster.read(Node::Alice, i * 8, 8);
+        }
+        EXPECT_TRUE(cluster.drain());
+        EXPECT_EQ(cluster.failed_requests(), 0u);
+    });
+}
+
 // What a verify has found to differ is ours that counts.
 TEST(SimReadBalance, WhatIsMarkedIsReadHere) {
     ClusterOptions options = balanced(1, engine::ReadBalancing::PreferRemote);

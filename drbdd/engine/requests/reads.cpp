@@ -64,10 +64,11 @@ void Reads::set_sent(Read& read, bool sent) {
     read.sent = sent;
 }
 
-// A write that overlaps comes first.
+// A write that overlaps comes first, also one that was completed before the peer has written it: a
+// kernel orders the two in no way.
 void Reads::ask_peer(std::uint64_t key, Read& read) {
     const AppRequest& app = read.app;
-    if (writes_.overlaps(app.sector, app.length)) {
+    if (writes_.overlaps(app.sector, app.length) || unwritten_.overlaps(app.sector, app.length)) {
         waiting_.push_back(key);
         return;
     }
