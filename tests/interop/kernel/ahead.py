@@ -25,8 +25,8 @@ def kernel_ahead(pair):
         pair.kernel_writes(1, 8, size=1 << 20)
         until(lambda: "conn( Connected -> Behind )" in log_of(pair.ours), 30, "we were not left behind")
         if disturbed:
-            pair.ours.drbdadm("disconnect", "r0")
-            pair.ours.drbdadm("connect", "r0")
+            pair.kernel.drbdadm("disconnect", "r0")
+            pair.kernel.drbdadm("connect", "r0")
         pair.settled("Primary/Secondary")
     pair.expect_equal()
 
@@ -39,9 +39,9 @@ def we_are_ahead(pair):
         pair.we_write(0, 2000)
         until(lambda: "Connected -> Behind" in pair.kernel.dmesg(), 30, "the kernel was not left behind")
         if disturbed:
-            pair.ours.drbdadm("disconnect", "r0")
+            pair.kernel.drbdadm("disconnect", "r0")
             pair.we_write(3000, 100)
-            pair.ours.drbdadm("connect", "r0")
+            pair.kernel.drbdadm("connect", "r0")
         pair.settled("Secondary/Primary")
     out_of_sync = pair.ours.status()["connections"][0]["peer_devices"][0]["out-of-sync"]
     if out_of_sync:
