@@ -274,9 +274,9 @@ void Oracles::look_at_volume(Node node, std::size_t volume, const engine::Volume
     const bool became_target_in_sync = n.state.conn == ConnState::SyncTarget &&
                                        n.state.disk == DiskState::Inconsistent &&
                                        status.state.disk == DiskState::UpToDate;
-    const bool attached_alone = n.state.disk < DiskState::Negotiating &&
-                                status.state.disk == DiskState::UpToDate &&
-                                status.state.conn < ConnState::Connected;
+    const bool attached_alone =
+        n.state.disk < DiskState::Negotiating && status.state.disk == DiskState::UpToDate &&
+        status.state.role == Role::Primary && status.state.conn < ConnState::Connected;
     if (attached_alone) {
         v.history.only_disk_is(node);  // also one whose flush has failed, and lost something
     }

@@ -22,7 +22,8 @@ def kernel_ahead(pair):
     """the kernel leaves us behind and brings us what we lack; once more, and the connection is lost meanwhile"""
     start(pair)
     for disturbed in (False, True):
-        pair.kernel_writes(1, 8, size=1 << 20)
+        pair.kernel.run("for i in 0 1 2 3; do "
+                        "dd if=/dev/urandom of=/dev/drbd0 bs=256k seek=$((i * 8)) count=8 oflag=direct & done; wait")
         until(lambda: "conn( Connected -> Behind )" in log_of(pair.ours), 30, "we were not left behind")
         if disturbed:
             pair.kernel.drbdadm("disconnect", "r0")
@@ -50,4 +51,4 @@ def we_are_ahead(pair):
 
 
 main(kernel_ahead, we_are_ahead,
-     net=NET.replace("protocol C", "protocol A") + " on-congestion pull-ahead; congestion-fill 32K;")
+     net=NET.replace("protocol C", "protocol A") + " on-congestion pull-ahead; congestion-fill 8K;")
