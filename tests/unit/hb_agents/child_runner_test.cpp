@@ -114,11 +114,12 @@ TEST(ChildRunner, AWakeUpWithoutAnEndIsNoEnd) {
 TEST(ChildRunner, AChildThatOthersHaveWaitedForHasEnded) {
     Quiet log;
     boost::asio::io_context io{1};
-    const auto before = ::signal(SIGCHLD, SIG_IGN);  // the kernel forgets them at their end
+    // The kernel forgets them at their end, which must not come before we look at it.
+    const auto before = ::signal(SIGCHLD, SIG_IGN);
     ChildResult ended;
     {
         ChildRunner children(io, log);
-        children.run(1, shell("exit 0"), [&](const ChildResult& result) {
+        children.run(1, shell("sleep 0.3"), [&](const ChildResult& result) {
             ended = result;
             io.stop();
         });
