@@ -105,6 +105,32 @@ TEST(SimVerify, ARepairBringsThePeerWhatDiffers) {
     });
 }
 
+// Writes are held for it: that must not last as long as another volume keeps the link busy.
+TEST(SimVerify, ARepairDoesNotWaitForOtherVolumes) {
+    over_seeds(8, [](std::uint64_t seed) {
+        ClusterOptions options = verifiable(seed);
+        options.protocol = Protocol::A;
+        options.volumes = 2;
+        options.link.bytes_per_second = 2'000'000;
+        TestCluster cluster(options);
+        serve_a_while(cluster);
+        spoil_some(cluster, Node::Bob, 5);
+        ASSERT_TRUE(cluster.verify(Node::Alice, 0, 0, true).ok());
+        const auto keep_busy = [&] {
+            for (std::uint64_t i = 0; i < 64; ++i) {
+                cluster.write(Node::Alice, i * 64, 64, {.volume = 1});
+            }
+        };
+        for (int i = 0; i < 600 && !cluster.host(Node::Bob).logged("Resync done"); ++i) {
+            keep_busy();
+            cluster.run_for(100ms);
+        }
+        EXPECT_TRUE(cluster.host(Node::Bob).logged("Resync done"));
+        EXPECT_TRUE(cluster.drain());
+        cluster.check_convergence();
+    });
+}
+
 TEST(SimVerify, ARepairThatFindsNothingDoesNothing) {
     TestCluster cluster(verifiable(1));
     serve_a_while(cluster);

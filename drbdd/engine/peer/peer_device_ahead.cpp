@@ -75,8 +75,10 @@ void PeerDevice::advance_ahead() {
     if (!ahead_->told_at || storing_sync_uuid_) {
         return;
     }
-    // What was sent before belongs to the copy that the resync starts from.
-    if (device_.requests.at_peer() != 0 || connection_.data_backlog() != 0) {
+    // What was sent before belongs to the copy that the resync starts from. What other volumes send
+    // must not keep those writes waiting that are held for a repair.
+    const bool link_is_busy = !ahead_->only_to_resync && connection_.data_backlog() != 0;
+    if (device_.requests.at_peer() != 0 || link_is_busy) {
         ahead_->quiet_at = io::kNever;
     } else if (ahead_->quiet_at == io::kNever) {
         ahead_->quiet_at = core_.now + (ahead_->only_to_resync ? io::Duration::zero() : kQuietFor);
