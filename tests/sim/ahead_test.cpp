@@ -151,6 +151,22 @@ TEST(SimAhead, ItIsForProtocolAAlone) {
     cluster.check_convergence();
 }
 
+// Adjusted while the peer is behind: a write waits until it gets it.
+TEST(SimAhead, WithAnotherProtocolItComesBackFirst) {
+    TestCluster cluster(slow_link(1));
+    run_ahead(cluster);
+    EXPECT_TRUE(cluster.drain(1s));
+    engine::ResourceSettings settings = cluster.settings;
+    settings.net.protocol = Protocol::C;
+    settings.net.on_congestion = engine::OnCongestion::Block;
+    EXPECT_TRUE(cluster.admin(Node::Alice, engine::ChangeSettings{settings}).ok());
+    ASSERT_EQ(cluster.conn(Node::Alice), ConnState::Ahead);
+    cluster.write(Node::Alice, 0, 8);
+    EXPECT_TRUE(cluster.run_until([&] { return cluster.open_requests() == 0; }, 10s));
+    EXPECT_NE(cluster.conn(Node::Alice), ConnState::Ahead);
+    EXPECT_TRUE(cluster.run_until_in_sync());
+}
+
 void cut_power(Node victim, std::uint64_t step) {
     for (std::uint64_t n = step;; n += 23) {
         TestCluster cluster(slow_link(n));

@@ -68,6 +68,9 @@ void PeerDevice::advance_ahead() {
         core_.progress = true;
         return;
     }
+    if (core_.settings.net.protocol != ReplicationProtocol::A) {
+        ahead_->only_to_resync = true;  // adjusted meanwhile: writes have two copies from now on
+    }
     if (!ahead_->told_at && announcements_.empty()) {
         ahead_->told_at = connection_.data_position();
         core_.progress = true;
