@@ -34,10 +34,11 @@ Result<void> check_magic(std::uint32_t magic) {
         case kMagicV07:
             return Error{
                 ErrorCode::Unsupported,
-                "v07 metadata (DRBD 0.7): convert it with the original drbdmeta create-md"};
+                "v07 metadata (DRBD 0.7), not v08: 'drbdmeta ... v08 ... create-md' converts it"};
         case kMagicV09:
-            return Error{ErrorCode::Unsupported,
-                         "v09 metadata (DRBD 9): this version reads and writes v08 only"};
+            return Error{
+                ErrorCode::Unsupported,
+                "v09 metadata (DRBD 9), not v08: 'drbdmeta ... v08 ... create-md' converts it"};
         default:
             return Error{ErrorCode::NotFound, "no DRBD metadata found"};
     }

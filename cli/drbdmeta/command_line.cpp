@@ -12,12 +12,15 @@ using base::Result;
 
 const char* const kHelp =
     "usage: drbdmeta [OPTION...] {MINOR|-} v08 DEVICE INDEX COMMAND [ARGUMENT]\n"
+    "       drbdmeta [OPTION...] {MINOR|-} v09 DEVICE INDEX create-md MAX_PEERS\n"
+    "       drbdmeta [OPTION...] {MINOR|-} v09 DEVICE INDEX restore-md FILE\n"
     "       drbdmeta [OPTION...] {MINOR|-} {v07|v09} DEVICE INDEX READING-COMMAND\n"
     "\n"
     "Reads and writes the metadata of DRBD 8.4 on DEVICE: at its end (INDEX internal),\n"
     "on all of it (flex-external), or in one of its slots of 128 MiB (0 to 255). MINOR\n"
     "names the device in messages, - stands for none. Metadata of DRBD 0.7 and, for one\n"
-    "peer, of DRBD 9 are read by dump-md, get-gi, show-gi and dstate, as v08 has them.\n"
+    "peer, of DRBD 9 are read by dump-md, get-gi, show-gi and dstate. create-md on metadata\n"
+    "of another version converts them in place: v07 and v09 to v08, v08 to v09.\n"
     "\n"
     "Commands:\n"
     "  create-md             write new metadata\n"
@@ -147,14 +150,17 @@ Result<void> take_option(int option, CommandLine& line) {
     }
 }
 
-// Of DRBD 0.7 and of 9 for one peer: they can be looked at, and create-md makes v08 of them. What
-// the original knows and this program does not is refused by its name.
+// Of DRBD 0.7 and of 9 for one peer: they can be looked at, and create-md makes v08 of them, or v09
+// of v08. What the original knows and this program does not is refused by its name.
 Result<void> check_format(const std::string& format, const std::string& command) {
     const bool reads =
         command == "dump-md" || command == "get-gi" || command == "show-gi" || command == "dstate";
-    if ((format == "v07" || format == "v09") && !reads) {
+    const bool writes_v09 =
+        command == "create-md" || command == "restore-md" || command == "verify-dump";
+    if ((format == "v07" && !reads) || (format == "v09" && !reads && !writes_v09)) {
         return usage(format +
-                     " metadata is only read by this version: dump-md, get-gi, show-gi, dstate; "
+                     " metadata is only read by this version: dump-md, get-gi, show-gi, dstate; " +
+                     (format == "v09" ? "made and restored: create-md, restore-md; " : "") +
                      "'drbdmeta ... v08 ... create-md' converts it");
     }
     if (format == "v06") {

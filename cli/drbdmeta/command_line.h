@@ -17,7 +17,7 @@ struct CommandLine {
     bool verbose = false;
     bool help = false;
     std::string minor;   // for messages; "-": none
-    std::string format;  // v08, or what is only read: v07, v09
+    std::string format;  // v07 (only read), v08 or v09
     std::string device;  // block device or, with --force, plain file
     meta::Placement placement;
     std::string command;

@@ -174,7 +174,9 @@ int run_command(const CommandLine& line) {
         std::fprintf(stderr, "Required Argument missing\n");
         return kBadValue;
     }
-    if (line.arguments.size() > found->arguments) {
+    // Of DRBD 9 it says for how many peers.
+    const bool max_peers = line.format == "v09" && line.command == "create-md";
+    if (line.arguments.size() > found->arguments + (max_peers ? 1 : 0)) {
         std::fprintf(stderr, "Ignoring additional arguments\n");
     }
     return found->run(line);

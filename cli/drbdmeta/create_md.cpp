@@ -1,11 +1,10 @@
 #include "base/log.h"
 #include "cli/drbdmeta/commands.h"
 #include "cli/drbdmeta/content_probe.h"
+#include "cli/drbdmeta/convert_md.h"
 #include "cli/drbdmeta/exit_code.h"
 #include "cli/drbdmeta/session.h"
 #include "meta/gi.h"
-#include "meta/superblock_v07.h"
-#include "meta/superblock_v09.h"
 
 #include <algorithm>
 #include <cstdio>
@@ -19,6 +18,12 @@ using base::ErrorCode;
 using base::Result;
 
 namespace {
+
+constexpr unsigned long kMaxPeers = 31;
+
+bool is_v09(const CommandLine& line) {
+    return line.format == "v09";
+}
 
 unsigned long long shown(std::uint64_t value) {
     return value;
@@ -37,9 +42,11 @@ int check_existing_metadata(const CommandLine& line, const MetaDevice& device) {
     }
     if (found) {
         std::fprintf(stderr,
-                     "You want me to create a v08 style flexible-size internal meta data block.\n"
-                     "There appears to be a v08 flexible-size internal meta data block\n"
+                     "You want me to create a %s style flexible-size internal meta data block.\n"
+                     "There appears to be a %s flexible-size internal meta data block\n"
                      "already in place on %s at byte offset %llu\n",
+                     line.format.c_str(),
+                     line.format.c_str(),
                      device.path().c_str(),
                      shown(to_bytes(found->layout.superblock_sector)));
         if (!confirm(line, "Do you really want to overwrite the existing meta-data?")) {
@@ -60,50 +67,6 @@ int check_existing_metadata(const CommandLine& line, const MetaDevice& device) {
         default:
             return report(found.error());
     }
-}
-
-// The metadata of another DRBD, as v08 has them.
-struct Foreign {
-    const char* version;
-    Result<meta::Superblock> superblock;
-};
-
-std::optional<Foreign> find_foreign(const CommandLine& line, const MetaDevice& device) {
-    if (!meta::layout_for(line.placement, device.size_bytes())) {
-        return std::nullopt;
-    }
-    auto block =
-        device.read(meta::superblock_byte(line.placement, device.size_bytes()), meta::kBlockBytes);
-    if (block && base::get_be32(*block, 0x3C) == meta::kMagicV09) {
-        return Foreign{"v09", meta::superblock_of_v09(*block)};
-    }
-    if (block && meta::is_v07(*block)) {
-        return Foreign{"v07", meta::superblock_of_v07(*block)};
-    }
-    return std::nullopt;
-}
-
-// A disk comes home from DRBD 9, or from the past: bitmap and activity log stay where they are.
-int convert(const CommandLine& line, MetaDevice& device, const Foreign& foreign) {
-    const Result<meta::Superblock>& superblock = foreign.superblock;
-    if (!superblock) {
-        return report(superblock.error());
-    }
-    const auto layout = meta::layout_of(*superblock, line.placement, device.size_bytes());
-    if (!layout) {
-        return report(layout.error());
-    }
-    std::printf(
-        "Valid %s meta-data found: %s\n", foreign.version, meta::gi_line(*superblock).c_str());
-    if (!confirm(line, "Convert it to v08?")) {
-        std::printf("Operation cancelled.\n");
-        return kFailed;
-    }
-    if (const Result<void> done = write_superblock(device, *layout, *superblock); !done) {
-        return report(done.error());
-    }
-    std::printf("Successfully converted %s meta-data to v08 format.\n", foreign.version);
-    return kOk;
 }
 
 void print_content(const Content& content, const meta::Layout& layout) {
@@ -198,7 +161,8 @@ Result<void> write_metadata(const CommandLine& line,
     std::printf("Writing meta data...\n");
     meta::Superblock sb = meta::fresh_superblock(layout, line.al_stripes, line.al_stripe_size_4k);
     sb.la_peer_max_bio_size = line.peer_max_bio_size;
-    return write_superblock(device, layout, sb);
+    return is_v09(line) ? write_superblock(device, layout, meta::as_v09(sb))
+                        : write_superblock(device, layout, sb);
 }
 
 int create_on(const CommandLine& line, MetaDevice& device) {
@@ -207,11 +171,18 @@ int create_on(const CommandLine& line, MetaDevice& device) {
     if (!layout) {
         return report(layout.error());
     }
-    if (const auto foreign = find_foreign(line, device)) {
-        return convert(line, device, *foreign);
+    const Converted converted = convert_md(line, device);
+    if (converted.code) {
+        return *converted.code;
     }
-    if (const int code = check_existing_metadata(line, device); code != kOk) {
+    if (const int code = converted.replace ? int{kOk} : check_existing_metadata(line, device);
+        code != kOk) {
         return code;
+    }
+    if (is_v09(line) && line.arguments[0] != "1") {
+        std::fprintf(
+            stderr, "v09 for %s peers is not supported: only for one\n", line.arguments[0].c_str());
+        return kUsage;
     }
     if (const int code = check_existing_data(line, device, *layout); code != kOk) {
         return code;
@@ -225,7 +196,28 @@ int create_on(const CommandLine& line, MetaDevice& device) {
 
 }  // namespace
 
+// Of DRBD 9: how many peers the bitmap has room for.
+static int check_max_peers(const CommandLine& line) {
+    if (line.arguments.empty()) {
+        std::fprintf(stderr,
+                     "USAGE: drbdmeta MINOR v09 ... create-md MAX_PEERS\n\n"
+                     "  MAX_PEERS argument missing\n");
+        return kUsage;
+    }
+    const std::string& text = line.arguments[0];
+    const bool number =
+        !text.empty() && text.size() <= 2 && text.find_first_not_of("0123456789") == text.npos;
+    if (!number || std::stoul(text) < 1 || std::stoul(text) > kMaxPeers) {
+        std::fprintf(stderr, "MAX_PEERS argument not in allowed range 1 .. %lu.\n", kMaxPeers);
+        return kUsage;
+    }
+    return kOk;
+}
+
 int create_md(const CommandLine& line) {
+    if (const int code = is_v09(line) ? check_max_peers(line) : int{kOk}; code != kOk) {
+        return code;
+    }
     if (const auto blocks = meta::al_blocks(line.al_stripes, line.al_stripe_size_4k); !blocks) {
         report(blocks.error());
         return kBadValue;

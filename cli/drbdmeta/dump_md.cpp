@@ -3,12 +3,14 @@
 #include "cli/drbdmeta/exit_code.h"
 #include "cli/drbdmeta/session.h"
 #include "meta/dump.h"
+#include "meta/dump_v09.h"
 
 #include <algorithm>
 #include <array>
 #include <cstdio>
 #include <ctime>
 #include <fstream>
+#include <type_traits>
 #include <unistd.h>
 
 namespace drbdmeta {
@@ -39,14 +41,12 @@ void print_header(const CommandLine& line) {
                 line.as_typed.c_str());
 }
 
-Result<void> print_bitmap(const MetaDevice& device, const FoundMetadata& found) {
+Result<void> print_bitmap(const MetaDevice& device, base::Sector at, std::uint64_t length) {
     meta::BitmapText text(
         [](std::string_view part) { std::fwrite(part.data(), 1, part.size(), stdout); });
-    const std::uint64_t length =
-        meta::dumped_bitmap_bytes(found.superblock, to_bytes(found.layout.superblock_sector));
     for (std::uint64_t done = 0; done < length;) {
         const std::uint64_t piece = std::min(kDumpPieceBytes, length - done);
-        const auto bits = device.read(to_bytes(found.layout.bitmap_sector) + done, piece);
+        const auto bits = device.read(to_bytes(at) + done, piece);
         if (!bits) {
             return bits.error();
         }
@@ -77,7 +77,8 @@ Result<std::string> read_dump(const std::string& path, std::uint64_t max_bitmap_
 }
 
 // The room for the bitmap with the smallest log; the one that the dump has is looked at later.
-Result<meta::Dump> parse_file(const CommandLine& line, const MetaDevice& device) {
+template <typename Dump>
+Result<Dump> parse_file(const CommandLine& line, const MetaDevice& device) {
     const std::string& path = line.arguments[0];
     const auto layout = meta::layout_for(line.placement, device.size_bytes());
     if (!layout) {
@@ -88,7 +89,11 @@ Result<meta::Dump> parse_file(const CommandLine& line, const MetaDevice& device)
     if (!text) {
         return text.error();
     }
-    return meta::parse_dump(*text, room);
+    if constexpr (std::is_same_v<Dump, meta::DumpV09>) {
+        return meta::parse_dump_v09(*text, room);
+    } else {
+        return meta::parse_dump(*text, room);
+    }
 }
 
 Result<void> write_bitmap(MetaDevice& device,
@@ -105,8 +110,9 @@ Result<void> write_bitmap(MetaDevice& device,
 }
 
 // Unlike drbd-utils 9.22, the activity log is initialized too: whatever lay there means nothing.
-Result<void> write_restored(const CommandLine& line, MetaDevice& device, meta::Dump dump) {
-    meta::Superblock sb = dump.superblock;
+template <typename Dump>
+Result<void> write_restored(const CommandLine& line, MetaDevice& device, Dump dump) {
+    auto sb = dump.superblock;
     const auto layout =
         meta::layout_for(line.placement, device.size_bytes(), sb.al_stripes, sb.al_stripe_size_4k);
     if (!layout) {
@@ -142,30 +148,70 @@ int bad_dump(const Error& error) {
     return error.code == ErrorCode::Permission ? code : int{kBadValue};
 }
 
-int dump(const CommandLine& line, const MetaDevice& device, const FoundMetadata& found) {
-    if (!found.superblock.is_clean()) {
+// `head`: all before the bitmap, of which `bitmap_bytes` are shown.
+int dump(const CommandLine& line,
+         const MetaDevice& device,
+         bool clean,
+         const std::string& head,
+         base::Sector bitmap,
+         std::uint64_t bitmap_bytes) {
+    if (!clean) {
         std::fprintf(stderr, "Found meta data is \"unclean\", please apply-al first\n");
         if (!line.force) {
             return kFailed;
         }
     }
     print_header(line);
-    const std::string head =
-        meta::dump_head(found.superblock, to_bytes(found.layout.superblock_sector));
     std::fputs(head.c_str(), stdout);
-    if (const Result<void> printed = print_bitmap(device, found); !printed) {
+    if (const Result<void> printed = print_bitmap(device, bitmap, bitmap_bytes); !printed) {
         return report(printed.error());
     }
     return std::fflush(stdout) == 0 && std::ferror(stdout) == 0 ? kOk : kBadValue;
 }
 
+int dump_v08(const CommandLine& line, const MetaDevice& device, const FoundMetadata& found) {
+    const std::uint64_t at = to_bytes(found.layout.superblock_sector);
+    return dump(line,
+                device,
+                found.superblock.is_clean(),
+                meta::dump_head(found.superblock, at),
+                found.layout.bitmap_sector,
+                meta::dumped_bitmap_bytes(found.superblock, at));
+}
+
+int dump_v09(const CommandLine& line, const MetaDevice& device) {
+    const Result<FoundV09> found = find_v09(line, device);
+    if (!found) {
+        const int code = report(found.error());
+        std::fputs(code == kFailed ? "No valid meta data found\n" : "", stderr);
+        return code;
+    }
+    const std::uint64_t at = to_bytes(found->layout.superblock_sector);
+    const std::uint64_t length =
+        meta::dumped_bitmap_bytes(meta::as_v08(found->superblock).value(), at);
+    return dump(line,
+                device,
+                found->superblock.is_clean(),
+                meta::dump_head(found->superblock, at, length),
+                found->layout.bitmap_sector,
+                length);
+}
+
+// Also of another version than the dump: what is overwritten is gone.
+bool holds_metadata(const CommandLine& line, const MetaDevice& device) {
+    const Result<FoundMetadata> found = find_metadata(line, device);
+    return found || found.error().code == ErrorCode::Unsupported ||
+           (line.format == "v09" && find_v09(line, device));
+}
+
+template <typename Dump>
 int restore(const CommandLine& line, MetaDevice& device) {
     // Everything is known to be good before anything is overwritten.
-    Result<meta::Dump> dump = parse_file(line, device);
+    Result<Dump> dump = parse_file<Dump>(line, device);
     if (!dump) {
         return bad_dump(dump.error());
     }
-    if (find_metadata(line, device) && !confirm(line, "Valid meta-data in place, overwrite?")) {
+    if (holds_metadata(line, device) && !confirm(line, "Valid meta-data in place, overwrite?")) {
         std::printf("Operation cancelled.\n");
         return kFailed;
     }
@@ -176,8 +222,9 @@ int restore(const CommandLine& line, MetaDevice& device) {
     return kOk;
 }
 
+template <typename Dump>
 int verify(const CommandLine& line, const MetaDevice& device) {
-    const Result<meta::Dump> dump = parse_file(line, device);
+    const Result<Dump> dump = parse_file<Dump>(line, device);
     if (!dump) {
         return bad_dump(dump.error());
     }
@@ -188,20 +235,28 @@ int verify(const CommandLine& line, const MetaDevice& device) {
 }  // namespace
 
 int dump_md(const CommandLine& line) {
+    if (line.format == "v09") {
+        return with_device(
+            line, Access::Read, [&line](MetaDevice& device) { return dump_v09(line, device); });
+    }
     return with_metadata(
         line, Access::Read, [&line](MetaDevice& device, const FoundMetadata& found) {
-            return dump(line, device, found);
+            return dump_v08(line, device, found);
         });
 }
 
 int restore_md(const CommandLine& line) {
-    return with_device(
-        line, Access::Write, [&line](MetaDevice& device) { return restore(line, device); });
+    return with_device(line, Access::Write, [&line](MetaDevice& device) {
+        return line.format == "v09" ? restore<meta::DumpV09>(line, device)
+                                    : restore<meta::Dump>(line, device);
+    });
 }
 
 int verify_dump(const CommandLine& line) {
-    return with_device(
-        line, Access::Read, [&line](MetaDevice& device) { return verify(line, device); });
+    return with_device(line, Access::Read, [&line](MetaDevice& device) {
+        return line.format == "v09" ? verify<meta::DumpV09>(line, device)
+                                    : verify<meta::Dump>(line, device);
+    });
 }
 
 }  // namespace drbdmeta

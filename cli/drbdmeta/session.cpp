@@ -4,7 +4,6 @@
 #include "cli/drbdmeta/exit_code.h"
 #include "meta/activity_log.h"
 #include "meta/superblock_v07.h"
-#include "meta/superblock_v09.h"
 
 #include <algorithm>
 #include <cstdio>
@@ -29,12 +28,14 @@ static Result<meta::Superblock> decode(const CommandLine& line, base::ConstBytes
     }
     const auto v08 = meta::decode_superblock(block);
     if (v08 && line.format != "v08") {
-        return Error{ErrorCode::NotFound, "v08 metadata found, not " + line.format};
+        return Error{ErrorCode::Unsupported, "v08 metadata found, not " + line.format};
     }
     return v08;
 }
 
-Result<FoundMetadata> find_metadata(const CommandLine& line, const MetaDevice& device) {
+// What lies where the superblock should.
+static Result<std::vector<std::uint8_t>> read_place(const CommandLine& line,
+                                                    const MetaDevice& device) {
     if (device.size_bytes() < meta::kMinDeviceBytes) {
         return Error{ErrorCode::TooSmall,
                      base::format("%s is only %llu bytes. That's not enough.",
@@ -45,8 +46,33 @@ Result<FoundMetadata> find_metadata(const CommandLine& line, const MetaDevice& d
         !room && line.placement.is_external()) {
         return room.error();
     }
-    const auto block =
-        device.read(meta::superblock_byte(line.placement, device.size_bytes()), meta::kBlockBytes);
+    return device.read(meta::superblock_byte(line.placement, device.size_bytes()),
+                       meta::kBlockBytes);
+}
+
+Result<FoundV09> find_v09(const CommandLine& line, const MetaDevice& device) {
+    const auto block = read_place(line, device);
+    if (!block) {
+        return block.error();
+    }
+    if (base::get_be32(*block, 0x3C) != meta::kMagicV09) {
+        const auto other = decode(line, *block);
+        return other ? Error{ErrorCode::NotFound, "no v09 metadata found"} : other.error();
+    }
+    const auto superblock = meta::decode_v09(*block);
+    if (!superblock) {
+        return superblock.error();
+    }
+    const auto layout =
+        meta::layout_of(meta::as_v08(*superblock).value(), line.placement, device.size_bytes());
+    if (!layout) {
+        return layout.error();
+    }
+    return FoundV09{*superblock, *layout};
+}
+
+Result<FoundMetadata> find_metadata(const CommandLine& line, const MetaDevice& device) {
+    const auto block = read_place(line, device);
     if (!block) {
         return block.error();
     }
@@ -61,15 +87,29 @@ Result<FoundMetadata> find_metadata(const CommandLine& line, const MetaDevice& d
     return FoundMetadata{*superblock, *layout};
 }
 
+static Result<void> write_block(MetaDevice& device,
+                                const meta::Layout& layout,
+                                base::ConstBytes block) {
+    if (Result<void> written = device.write(to_bytes(layout.superblock_sector), block); !written) {
+        return written;
+    }
+    return device.flush();
+}
+
 Result<void> write_superblock(MetaDevice& device,
                               const meta::Layout& layout,
                               const meta::Superblock& superblock) {
     std::vector<std::uint8_t> block(meta::kBlockBytes);
     meta::encode(superblock, block);
-    if (Result<void> written = device.write(to_bytes(layout.superblock_sector), block); !written) {
-        return written;
-    }
-    return device.flush();
+    return write_block(device, layout, block);
+}
+
+Result<void> write_superblock(MetaDevice& device,
+                              const meta::Layout& layout,
+                              const meta::SuperblockV09& superblock) {
+    std::vector<std::uint8_t> block(meta::kBlockBytes);
+    meta::encode(superblock, block);
+    return write_block(device, layout, block);
 }
 
 Result<void> clear(MetaDevice& device, base::Sector begin, base::Sector end) {

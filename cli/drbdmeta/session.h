@@ -7,6 +7,7 @@
 #include "cli/drbdmeta/device.h"
 #include "meta/geometry.h"
 #include "meta/superblock.h"
+#include "meta/superblock_v09.h"
 
 #include <functional>
 #include <string>
@@ -18,13 +19,25 @@ struct FoundMetadata {
     meta::Layout layout;
 };
 
-// Metadata where the command line says that it is.
+// Metadata where the command line says that it is, as v08 has them. Unsupported: of another format
+// than it says.
 base::Result<FoundMetadata> find_metadata(const CommandLine& line, const MetaDevice& device);
+
+struct FoundV09 {
+    meta::SuperblockV09 superblock;
+    meta::Layout layout;
+};
+
+// Those of DRBD 9, as they are; clean or not.
+base::Result<FoundV09> find_v09(const CommandLine& line, const MetaDevice& device);
 
 // Writes and flushes the superblock.
 base::Result<void> write_superblock(MetaDevice& device,
                                     const meta::Layout& layout,
                                     const meta::Superblock& superblock);
+base::Result<void> write_superblock(MetaDevice& device,
+                                    const meta::Layout& layout,
+                                    const meta::SuperblockV09& superblock);
 
 // Zeroes and flushes [begin, end).
 base::Result<void> clear(MetaDevice& device, base::Sector begin, base::Sector end);

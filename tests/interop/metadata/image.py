@@ -8,6 +8,7 @@ BLOCK = 4096
 AL_MAGIC = 0x69CB65A2
 MAGIC_CLEAN = 0x8374026B
 MAGIC_UNCLEAN = 0x8374026C
+MAGIC_V09 = 0x8374026D
 LEGACY_AL_MAGIC = 0x83740267
 PRIMARY_IND = 0x002
 AL_CLEAN = 0x080
@@ -90,6 +91,21 @@ def superblock(layout, **fields):
                        (layout.al - layout.superblock) // 512, f['al_extents'],
                        (layout.bitmap - layout.superblock) // 512, f['bytes_per_bit'],
                        f['bio_size'], layout.stripes, layout.stripe_size).ljust(BLOCK, b'\0')
+
+
+def superblock_v09(layout, **fields):
+    """Of DRBD 9 for one peer; `peers` are slot -> (bitmap identifier, dagtag, flags, bitmap index)."""
+    f = dict(la_size=0, current=4, device_uuid=0, flags=AL_CLEAN, al_extents=257, bio_size=0, node_id=-1, peers={}, history=())
+    f.update(fields)
+    block = bytearray(BLOCK)
+    struct.pack_into('>QQ32xQIIIiIiIIIiII', block, 0, f['la_size'], f['current'], f['device_uuid'], f['flags'], MAGIC_V09,
+                     layout.md_size, (layout.al - layout.superblock) // 512, f['al_extents'],
+                     (layout.bitmap - layout.superblock) // 512, 4096, f['bio_size'], 1, f['node_id'],
+                     layout.stripes, layout.stripe_size)
+    for slot in range(32):
+        struct.pack_into('>QQIi', block, 0x70 + 32 * slot, *f['peers'].get(slot, (0, 0, 0, -1)))
+    struct.pack_into(f'>{len(f["history"])}Q', block, 0x470, *f['history'])
+    return bytes(block)
 
 
 def al_block(number, updates, slots, start, context, kind=0):

@@ -6,10 +6,15 @@ Usage: metadata_interop.py OUR_DRBDMETA [--seed N] [--cases N] [--only CASE]
 Kinds of cases: create (both create, areas are compared, each reads the other's), read (a random
 superblock and bitmap is printed by both), modify (outdate, invalidate, set-gi, write-dev-uuid,
 wipe-md), apply_al (random logs: wrapped, torn, striped, damaged, of older drivers), restore (each
-restores the other's dump), damaged (both refuse the same).
+restores the other's dump), damaged (both refuse the same); of DRBD 9 for one peer nine_read (random metadata
+are printed by both), nine_restore (each restores the other's dump), nine_convert (v08 -> v09 and v09 -> v08 by
+both, and what one has made is read by the other).
 
 Known faults of drbd-utils 9.22 that are left out of the comparison:
-- dump-md always prints flags 0x00000000; the line is compared against the image instead;
+- dump-md of v08 always prints flags 0x00000000; the line is compared against the image instead;
+- create-md on metadata of another version forgets the largest request of the peer, which is asked for at each
+  connect: it is 0 in what is converted. It keeps flags of quorum that v08 does not know: never set. From v09 it reads the bitmap's identifier and the peer's flags in the
+  first slot, whoever the peer is: there the peer has the first slot;
 - restore-md leaves the activity log as it was: after it, only bitmap and superblock are compared;
 - the move of metadata on a grown device copies a wrong bitmap: never provoked, no device grows;
 - of external metadata md_size_sect is not looked at, and is wrong if the device has shrunk: never provoked;
@@ -68,17 +73,17 @@ class Case:
 
     # --- running -----------------------------------------------------------------------------------
 
-    def run(self, who, img, *command, force=True):
+    def run(self, who, img, *command, force=True, version='v08'):
         argv = [self.programs[who]] + (['--force'] if force else [])
-        done = subprocess.run(argv + ['-', 'v08', img.path, img.layout.index, *map(str, command)],
+        done = subprocess.run(argv + ['-', version, img.path, img.layout.index, *map(str, command)],
                               stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=20)
         # The original answers some damage with an assertion (SIGABRT): a refusal. Ours never may.
         if done.returncode < 0 and (who == 'ours' or done.returncode != -6):
             raise Failure(f'{who}: {command} was killed by signal {-done.returncode}')
         return done.returncode, done.stdout, NOISE.sub('', done.stderr)
 
-    def run_ok(self, who, img, *command):
-        code, out, err = self.run(who, img, *command)
+    def run_ok(self, who, img, *command, version='v08'):
+        code, out, err = self.run(who, img, *command, version=version)
         if code != 0:
             raise Failure(f'{who}: {command} failed with exit code {code}: {err}')
         return out
@@ -340,6 +345,86 @@ class Case:
         # And what was restored reads alike.
         self.compare_prints(second, first, fields['flags'] if who == 'ours' else 0)
 
+    # --- DRBD 9 ------------------------------------------------------------------------------------
+
+    def nine_fields(self, layout, history, peer_slot=None):
+        rng = self.rng
+        uuid = lambda: rng.choice([0, rng.getrandbits(64), rng.getrandbits(64)])
+        slot = rng.choice([None, 0, 1, 5, 31]) if peer_slot is None else peer_slot
+        flags = lambda: rng.choice([0, 0x11, 0x13, 0x1F, 0x10018, rng.getrandbits(5)])
+        peers = {} if slot is None else {slot: (uuid(), uuid(), flags(), 0)}
+        return dict(la_size=rng.choice([0, layout.usable_sectors, rng.randrange(layout.usable_sectors + 1)]),
+                    current=uuid() | 8, device_uuid=uuid(), flags=rng.choice([0x80, 0x81, 0x91, 0xC3, 0x191, 0x680]),
+                    al_extents=257, bio_size=rng.choice([0, 4096, 1 << 20]), node_id=rng.choice([-1, 0, 1, 30]),
+                    peers=peers, history=[uuid() for _ in range(history)])
+
+    def nine_area(self, layout, **fields):
+        log = image.initialized_block() * layout.blocks
+        bitmap, superblock = self.bitmap(layout), image.superblock_v09(layout, **fields)
+        area = bitmap + log + superblock if layout.index == 'internal' else superblock + log + bitmap
+        return area.ljust(layout.end - layout.begin, b'\0')
+
+    def compare_nine_dumps(self, first, second):
+        """`first` is read by ours, `second` by theirs."""
+        ours = self.run('ours', first, 'dump-md', version='v09')
+        theirs = self.run('theirs', second, 'dump-md', version='v09')
+        expect_equal('exit code of dump-md of v09', ours[0], theirs[0])
+        expect_equal('dump-md of v09', HEADER.sub('#', ours[1]), HEADER.sub('#', theirs[1]))
+        return ours[1]
+
+    def nine_read(self):
+        rng, layout = self.rng, self.layout()
+        fields = self.nine_fields(layout, rng.choice([0, 2, 32]))
+        if rng.random() < 0.2:
+            fields['flags'] &= ~image.AL_CLEAN
+        for slot in rng.sample(range(32), 3):
+            fields['peers'].setdefault(slot, (rng.getrandbits(64), rng.getrandbits(64), rng.choice([0, 0x10000]), -1))
+        img = self.pair(layout, self.nine_area(layout, **fields))[0]
+        self.compare_nine_dumps(img, img)
+        unforced = self.run('ours', img, 'dump-md', force=False, version='v09')
+        expect_equal('exit code for a plain file without --force', unforced[0], 20)
+
+    def nine_restore(self):
+        rng, layout = self.rng, self.layout(striped=0.4, limit=1500 * MIB)
+        fields = self.nine_fields(layout, rng.choice([0, 2, 32]))
+        source = Image(os.path.join(self.folder, 's'), layout, self.nine_area(layout, **fields))
+        path = os.path.join(self.folder, 'dump')
+        with open(path, 'w') as file:
+            file.write(self.run_ok(rng.choice(['ours', 'theirs']), source, 'dump-md', version='v09'))
+        first, second = self.pair(layout)
+        self.run_ok('ours', first, 'verify-dump', path, version='v09')
+        self.run_ok('ours', first, 'restore-md', path, version='v09')
+        self.run_ok('theirs', second, 'restore-md', path, version='v09')
+        ours, theirs, used = first.area(), second.area(), len(self.meaningful_bitmap(fields['la_size']))
+        bitmap = lambda area: layout.within(area, layout.bitmap, used)
+        superblock = lambda area: layout.within(area, layout.superblock, BLOCK)
+        expect_equal('the restored bitmap', bitmap(ours), bitmap(theirs))
+        expect_equal('the restored bitmap and its source', bitmap(ours), bitmap(source.area()))
+        expect_equal('the restored superblock', superblock(ours), superblock(theirs))
+        self.compare_nine_dumps(second, first)
+
+    def nine_convert(self):
+        rng, layout = self.rng, self.layout(striped=0.4, limit=1500 * MIB)
+        if rng.random() < 0.5:
+            there, here, argument = 'v09', 'v08', ['1']
+            fields = self.fields(layout)
+            fields.update(magic=image.MAGIC_CLEAN, flags=fields['flags'] | image.AL_CLEAN, bio_size=0)
+            area = self.area(layout, **fields)
+        else:
+            there, here, argument = 'v08', 'v09', []
+            fields = self.nine_fields(layout, rng.choice([0, 2, 5]), peer_slot=0)
+            fields.update(bio_size=0, flags=fields['flags'] & 0x1FF)
+            area = self.nine_area(layout, **fields)
+        first, second = self.pair(layout, area)
+        self.run_ok('ours', first, 'create-md', *argument, version=there)
+        self.run_ok('theirs', second, 'create-md', *argument, version=there)
+        expect_equal(f'the area after {here} has become {there}', first.area(), second.area())
+        if there == 'v09':
+            self.compare_nine_dumps(second, first)
+        else:
+            self.compare_prints(second, first, struct.unpack_from(
+                '>I', layout.within(first.area(), layout.superblock, BLOCK), 0x38)[0])
+
     @staticmethod
     def meaningful_bitmap(la_size):
         words = -(-(-(-la_size // 8)) // 64)
@@ -366,7 +451,7 @@ class Case:
             expect_equal(f'the area after {command}', first.area(), second.area())
 
 
-KINDS = ['create', 'read', 'modify', 'apply_al', 'apply_al', 'restore', 'damaged']
+KINDS = ['create', 'read', 'modify', 'apply_al', 'apply_al', 'restore', 'damaged', 'nine_read', 'nine_restore', 'nine_convert']
 
 
 def isolate():
@@ -394,7 +479,7 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument('ours')
     parser.add_argument('--seed', type=int, default=20261120)
-    parser.add_argument('--cases', type=int, default=400)
+    parser.add_argument('--cases', type=int, default=500)
     parser.add_argument('--only', type=int)
     args = parser.parse_args()
     theirs = shutil.which('drbdmeta', path='/usr/sbin:/sbin')

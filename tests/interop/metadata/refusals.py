@@ -185,6 +185,7 @@ def scenarios_of_ours(stage):
                               'internal', 'create-md'))
     slots_of_one_device(stage)
     home_from_drbd_9(stage)
+    out_to_drbd_9(stage)
     out_of_the_past(stage)
     for old, new in ((64 * MIB, 68 * MIB), (64 * MIB, 65 * MIB), (100 * MIB, 300 * MIB), (64 << 30, (64 << 30) + 4 * MIB)):
         for magic in (image.MAGIC_CLEAN, image.MAGIC_UNCLEAN):
@@ -244,7 +245,7 @@ def home_from_drbd_9(stage):
             dumped = run('ours', 'v09', 'dump-md').stdout
             stage.check(f'{index}: create-md on v09 for {peers}', 0 if peers == 1 else 1, 'ours', run('ours', 'v08', 'create-md'))
             if peers == 1:
-                stage.expect(f'{index}: dump of v09', 'version "v08";' in dumped and 'bits-set 1;' in dumped)
+                stage.expect(f'{index}: dump of v09', 'version "v09";' in dumped and 'bits-set 1;' in dumped)
                 want = ':'.join('%016X' % uuid for uuid in (0x1234567890ABCDE0, 0x55, 0x66, 0x77)) + ':1:1:0:1:0:1:0\n'
                 for who in ('ours', 'theirs'):
                     got = run(who, 'v08', 'get-gi').stdout
@@ -259,6 +260,68 @@ def home_from_drbd_9(stage):
                     stage.expect(f'{index}: what theirs leaves behind', struct.pack('>Q', 0x55) not in file.read(image.BLOCK))
                 stage.expect(f'{index}: there and back: {back}', back.split(':')[::2][:2] == want.split(':')[::2][:2])
     os.remove(path)
+
+
+def out_to_drbd_9(stage):
+    """Our create-md makes v09 of v08, and of nothing; what it can't convert without loss is refused by name, unless forced."""
+    layout = Layout(64 * MIB)
+    place = lambda block: write_at(layout.al, image.initialized_block() * 8 + block)
+    eight = lambda **fields: place(image.superblock(layout, la_size=120000, flags=0x91, **fields))
+    nine = lambda **fields: place(image.superblock_v09(layout, la_size=120000, current=0x1234567890ABCDE0, flags=0x91, **fields))
+    peer = {1: (0x55, 0, 0x11, 0)}
+
+    def refused(name, prepare, version, command, says, forced=True):
+        with stage.device(prepare) as device:
+            run = lambda *options: stage.run('ours', *options, '-', version, device, 'internal', *command)
+            before = open(device, 'rb').read()
+            done = run()
+            stage.check(name, 1, 'ours', done)
+            stage.expect(f'{name}: by name: {done.stdout}{done.stderr}', says in done.stderr)
+            stage.expect(f'{name}, unasked: nothing is written', before == open(device, 'rb').read())
+            if forced:
+                done = run('--force')
+                stage.check(f'{name}, forced', 0, 'ours', done)
+                stage.expect(f'{name}, forced, by name: {done.stderr}', says in done.stderr)
+
+    refused('v09 of v08 with a bitmap identifier', eight(uuids=(0x1234567890ABCDE0, 0x55, 0, 0)), 'v09', ['create-md', '1'],
+            '0000000000000055')
+    refused('v09 of v08 that is in use', eight(uuids=(2, 0, 0, 0), magic=image.MAGIC_UNCLEAN), 'v09', ['create-md', '1'], 'apply-al',
+            forced=False)
+    refused('v08 of v09 with a long history', nine(peers=peer, history=(1, 2, 3)), 'v08', ['create-md'], '1 more than the 2 generations')
+    refused('v08 of v09 with bits since day 0', nine(peers={4: (0x66, 0, 0, -1), 0: (0x66, 0, 0, -1)}), 'v08', ['create-md'], 'day 0')
+    refused('v08 of v09 that is in use',
+            place(image.superblock_v09(layout, flags=0x13, peers=peer)), 'v08', ['create-md'], 'apply-al', forced=False)
+    refused('v09 over v09', nine(peers=peer), 'v09', ['create-md', '1'], 'already in place')
+    for maximum, code in (('0', 20), ('32', 20), ('x', 20), (None, 20), ('3', 20), ('1', 0)):
+        with stage.device() as device:
+            arguments = ['create-md'] + ([maximum] if maximum else [])
+            stage.check(f'a new v09 for {maximum}', code, 'ours', stage.run('ours', '7', 'v09', device, 'internal', *arguments))
+            if code == 0:
+                fresh = stage.run('theirs', '-', 'v09', device, 'internal', 'dump-md')
+                stage.expect('theirs reads a new v09 of ours', 'max-peers 1;' in fresh.stdout and fresh.returncode == 0)
+    # There, as the original makes it too, and home again; no question is answered where nobody sits.
+    with stage.device(eight(uuids=(0x1234567890ABCDE0, 0, 0x66, 0x77))) as device:
+        run = lambda who, version, *command: stage.run(who, '--force', '-', version, device, 'internal', *command)
+        before = run('theirs', 'v08', 'get-gi').stdout
+        stage.check('v09 of v08, unasked', 1, 'ours', stage.run('ours', '-', 'v09', device, 'internal', 'create-md', '1'))
+        done = run('ours', 'v09', 'create-md', '3')
+        stage.check('v09 of v08', 0, 'ours', done)
+        stage.expect('v09 of v08 for several', 'setting max_peers to 1 instead of 3' in done.stdout)
+        for words in ('Valid v08 meta-data found, convert to v09?', 'There appears to be a v08 flexible-size internal'):
+            stage.expect(f"the original's words: {words}", words in done.stderr)
+        stage.check('restore-md over another version, unasked', 1, 'ours',
+                    stage.run('ours', '-', 'v08', device, 'internal', 'restore-md', small_dump(stage)))
+        stage.check('home again', 0, 'ours', run('ours', 'v08', 'create-md'))
+        stage.expect('there and back', run('theirs', 'v08', 'get-gi').stdout == before)
+
+
+def small_dump(stage):
+    path = os.path.join(stage.folder, 'small-dump')
+    with open(path, 'w') as file:
+        file.write('version "v08"; uuid { 0x0000000000000004; 0x0000000000000000; 0x0000000000000000; 0x0000000000000000;'
+                   ' flags 0x00000080; } la-size-sect 0; bm-byte-per-bit 4096; device-uuid 0x0000000000000000;'
+                   ' la-peer-max-bio-size 0; al-stripes 1; al-stripe-size-4k 8; bm { }')
+    return path
 
 
 def out_of_the_past(stage):
