@@ -1,12 +1,17 @@
 #!/usr/bin/python3
 """Heartbeat paths that no other scenario has: IPv6, and a disk that both nodes can write. links.py SCENARIO"""
 
+import errno
+import fcntl
 import os
+import struct
 import subprocess
 
 from duo import DEADTIME, Duo, SOON, expect, main, out_of, until
 
 NET6 = "fd00:77:1::"
+LOOP_SET_STATUS64, LOOP_GET_STATUS64 = 0x4C04, 0x4C05  # linux/loop.h, with struct loop_info64
+LOOP_INFO, LOOP_SIZELIMIT_AT = 232, 32
 
 
 def with_ipv6(duo):
@@ -42,12 +47,12 @@ def disk_keeps_a_partition_from_two_holders(work):
         file.truncate(1 << 20)
     loop = out_of("losetup", "--find", "--show", f"{work}/quorum.img").strip()
     try:
-        on_the_disk(work, loop, f"{work}/quorum.img")
+        on_the_disk(work, loop)
     finally:
         subprocess.run(["losetup", "-d", loop], check=False)
 
 
-def on_the_disk(work, loop, file):
+def on_the_disk(work, loop):
     duo = Duo(work, policy="disk_heartbeat /dev/shared-disk 8192\n")
     for node in duo.nodes:
         with_disk(node, loop)
@@ -63,19 +68,34 @@ def on_the_disk(work, loop, file):
     duo.a.cables(True)
     until(lambda: duo.a.run(duo.a.tool("cl_status"), "hblinkstatus", "node-b", "eth1", check=False)[1].strip() == "up", SOON,
           "the cables carry nothing")
-    resize(loop, file, 0)  # as a disk that fails
+    ends_at(loop, 512)  # as a disk that fails
     for node in duo.nodes:
         duo.until_alarm(node, "link-down", "Medium /dev/shared-disk failed")
-    resize(loop, file, 1 << 20)
+    ends_at(loop, 0)
     until(lambda: link_of(duo.a, duo.b) == link_of(duo.b, duo.a) == "up", SOON, "the disk is not used again")
     duo.power_off(duo.a)
     duo.holds(duo.b, DEADTIME + SOON, "crash of node-a: what it wrote last is on the disk, and nothing new")
     duo.check()
 
 
-def resize(loop, file, size):
-    os.truncate(file, size)
-    out_of("losetup", "--set-capacity", loop)
+def ends_at(loop, size):
+    """The device has this size from now on; 0: that of its file. Not by the file's own size: a write of a node that comes
+    before the device has taken it over makes the file longer again, and the disk has never failed."""
+    with open(loop, "rb") as device:
+        status = bytearray(LOOP_INFO)
+        fcntl.ioctl(device, LOOP_GET_STATUS64, status)
+        struct.pack_into("Q", status, LOOP_SIZELIMIT_AT, size)
+        until(lambda: is_taken(device, status), SOON, f"{loop} does not take its new size")
+
+
+def is_taken(device, status):
+    try:
+        fcntl.ioctl(device, LOOP_SET_STATUS64, bytes(status))
+    except OSError as error:
+        if error.errno != errno.EAGAIN:  # somebody has read it through the page cache
+            raise
+        return False
+    return True
 
 
 def with_disk(node, loop):
