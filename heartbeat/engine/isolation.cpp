@@ -9,7 +9,7 @@ namespace hb {
 
 // What was given up is given up: no hold is inherited.
 void Isolation::start() {
-    began_ = core_.now;
+    began_ = looked_ = core_.now;
     if (!core_.start.stops_left) {
         return;
     }
@@ -81,13 +81,15 @@ Time Isolation::last_touch() const {
     return partner.ours && partner.alive() ? std::min(heard, partner.heard_us) : heard;
 }
 
-// A life that has begun since then notices late: the time of the stops ends with the partner's
-// grace.
+// A life that has begun since then notices late, and so does one that has not looked for a while:
+// the time of the stops ends with the partner's grace.
 Time Isolation::time_to_stop() const {
-    const Time grace_ends = last_touch() + core_.settings.ha_cf.deadtime + detection() -
-                            core_.settings.ha_cf.keepalive + stop_limit();
-    const bool late = last_touch() < began_ && grace_ends > core_.now;
-    return late ? std::min(stop_limit(), grace_ends - core_.now) : stop_limit();
+    const Time keepalive = core_.settings.ha_cf.keepalive;
+    const Time grace_ends =
+        last_touch() + core_.settings.ha_cf.deadtime + detection() - keepalive + stop_limit();
+    const bool late = last_touch() < began_ || core_.now - looked_ >= keepalive * 2;
+    return late && grace_ends > core_.now ? std::min(stop_limit(), grace_ends - core_.now)
+                                          : stop_limit();
 }
 
 // The partner said goodbye, so it cannot run anything yet: started without a link to us it waits
@@ -125,7 +127,7 @@ void Isolation::limit_shutdown() {
             AlarmKind::partition,
             "Neither the partner nor enough ping nodes can be reached: the stops must "
             "end in time");
-        limit_.set(core_.now + stop_limit());
+        limit_.set(core_.now + time_to_stop());
     }
 }
 
@@ -187,11 +189,23 @@ void Isolation::on_stall(Time last_heartbeat) {
         core_.takeover.partner_is_off()) {
         return;
     }
-    const config::HaCf& conf = core_.settings.ha_cf;
-    const Time starts = core_.holdings.other_left() ? conf.initdead : Time{0};  // alone, it waits
     const Time grace_ends =
-        last_heartbeat + starts + conf.deadtime + detection() - conf.keepalive + stop_limit();
+        declared_dead(last_heartbeat) + detection() - core_.settings.ha_cf.keepalive + stop_limit();
     limit_.set(std::min(limit_.at(), grace_ends));
+}
+
+// When the partner can have begun its grace, at the earliest. One that is not in touch with us may
+// have waited for a ping node only, and reached it as soon as we were silent; one that has left
+// waits for us first when it starts.
+Time Isolation::declared_dead(Time last_heartbeat) const {
+    const config::HaCf& conf = core_.settings.ha_cf;
+    if (core_.holdings.other_left()) {
+        return last_heartbeat + conf.initdead;
+    }
+    if (!core_.members.partner_alive()) {
+        return last_heartbeat;
+    }
+    return std::min(last_heartbeat, last_touch()) + conf.deadtime;
 }
 
 void Isolation::on_released() {
@@ -224,6 +238,7 @@ void Isolation::on_time() {
         check_.set(core_.now < heard_enough ? heard_enough
                                             : core_.now + core_.settings.ha_cf.keepalive);
         reconsider();
+        looked_ = core_.now;
     }
     if (limit_.take(core_.now)) {
         core_.journal.critical("Isolated, and the resources cannot be stopped in time");

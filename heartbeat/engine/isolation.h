@@ -21,7 +21,7 @@ public:
     void on_node_dead();
     void on_partner_status();
     void on_found();  // something that runs here, which nobody knew when it began
-    // We stood still: the partner's grace counts from our last heartbeat.
+    // We stood still, and sent nothing since then: what runs must stop within the partner's grace.
     void on_stall(Time last_heartbeat);
     void on_released();
     void ended();  // the partner is back, or a takeover begins
@@ -44,6 +44,7 @@ public:
 private:
     bool out_of_touch() const;
     Time last_touch() const;
+    Time declared_dead(Time last_heartbeat) const;
     Time listening() const;
     Time time_to_stop() const;
     bool blip() const;
@@ -56,7 +57,8 @@ private:
 
     Core& core_;
     bool isolated_ = false;
-    Time began_{};  // this life
+    Time began_{};   // this life
+    Time looked_{};  // when it was asked last whether we are in touch
     Timer check_;
     Timer limit_;  // what has not stopped by then may be started by the partner
 };

@@ -245,8 +245,12 @@ void RandomRun::stand_still() {
         return;
     }
     const Time deadtime = cluster_.settings().ha_cf.deadtime;
-    const bool any_length = may(Defence::none, Defence::fencing);
-    cluster_.daemon(node).stall(any_length ? between(1ms, deadtime * 3) : deadtime / 4);
+    if (may(Defence::none, Defence::fencing)) {
+        return cluster_.daemon(node).stall(between(1ms, deadtime * 3));
+    }
+    // Longer ones under quorum_ping must end within a grace, which scenarios reckon: Stall.*
+    const bool wide = plan_.space == Space::wide && plan_.defence == Defence::quorum;
+    cluster_.daemon(node).stall(wide ? between(1ms, deadtime) : deadtime / 4);
 }
 
 void RandomRun::break_agent() {

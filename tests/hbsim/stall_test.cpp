@@ -31,6 +31,61 @@ TEST(Stall, AHolderHasStoppedOrResetsItselfBeforeTheOtherStarts) {
     });
 }
 
+// It had lost touch, which it did not know yet: the partner counts from the last heartbeat that it
+// heard, not from the last one that was sent.
+TEST(Stall, ThatBeginsWithoutTouchCountsFromWhatThePartnerHasHeard) {
+    over_seeds(200, stalled_pair(), [](Cluster& cluster) {
+        cluster.start_both();
+        cluster.machine(Node::A).ailments()["mysqld"].stop_takes =
+            cluster.world().between(100ms, 9s);
+        cluster.network().cut_all();
+        cluster.network().set_pings_reachable(Node::A, false);
+        const Time unknowing = cluster.world().between(0s, 3s);
+        cluster.run_for(unknowing);
+        cluster.daemon(Node::A).stall(cluster.world().between(3s, 8900ms - unknowing));
+        cluster.run_for(40s);
+        cluster.heal(false);
+        EXPECT_TRUE(cluster.settle(180s)) << cluster.unsettled();
+    });
+}
+
+// Too short to be seen as one; what was to be noticed meanwhile is noticed late.
+TEST(Stall, ThatIsNoneByItsLengthIsTakenFromTheTimeOfTheStops) {
+    Options options = stalled_pair();
+    options.deadtime = "10";
+    options.initdead = "20";
+    over_seeds(200, options, [](Cluster& cluster) {
+        cluster.start_both();
+        cluster.machine(Node::A).ailments()["mysqld"].stop_takes =
+            cluster.world().between(100ms, 20s);
+        cluster.network().cut_all();
+        cluster.network().set_pings_reachable(Node::A, false);
+        cluster.run_for(cluster.world().between(6s, 10s));
+        cluster.daemon(Node::A).stall(cluster.world().between(3s, 9s));
+        cluster.run_for(60s);
+        cluster.heal(false);
+        EXPECT_TRUE(cluster.settle(180s)) << cluster.unsettled();
+    });
+}
+
+// It does not hear us, and is isolated: its grace begins when it reaches the ping node again.
+TEST(Stall, WhileAnIsolatedPartnerComesBackHasItsShorterGrace) {
+    over_seeds(200, stalled_pair(), [](Cluster& cluster) {
+        cluster.start_both();
+        cluster.machine(Node::A).ailments()["mysqld"].stop_takes =
+            cluster.world().between(100ms, 9s);
+        cluster.network().cut_all();
+        cluster.network().set_pings_reachable(Node::B, false);
+        cluster.run_for(cluster.world().between(20s, 25s));
+        EXPECT_EQ(cluster.holder(0), Node::A);
+        cluster.daemon(Node::A).stall(cluster.world().between(3s, 6900ms));
+        cluster.network().heal();
+        cluster.run_for(40s);
+        cluster.heal(false);
+        EXPECT_TRUE(cluster.settle(180s)) << cluster.unsettled();
+    });
+}
+
 // It was told to stop, or hands over, and its daemon stands still meanwhile.
 TEST(Stall, WhileItStopsTheGraceOfThePartnerCountsOn) {
     over_seeds(60, stalled_pair(), [](Cluster& cluster) {
