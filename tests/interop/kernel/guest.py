@@ -7,6 +7,7 @@ second serial port, so they do not depend on the network. It runs without KVM an
 import json
 import os
 import re
+import socket
 import subprocess
 import sys
 import time
@@ -54,7 +55,8 @@ class Guest:
         started = time.monotonic()
         console = os.path.join(self.dir, "console")
         control = os.path.join(self.dir, "control")
-        for path in (console, control):
+        self.monitor = os.path.join(self.dir, "monitor")
+        for path in (console, control, self.monitor):
             if os.path.exists(path):
                 os.unlink(path)
         blockdev = {"driver": "raw", "node-name": "disk", "discard": "unmap",
@@ -66,6 +68,7 @@ class Guest:
                    "-append", f"{APPEND} guest.name={self.name} guest.ip={self.address}/24",
                    "-serial", f"file:{console}",
                    "-chardev", f"socket,id=control,path={control},server=on,wait=off", "-serial", "chardev:control",
+                   "-qmp", f"unix:{self.monitor},server=on,wait=off",
                    "-blockdev", json.dumps(blockdev), "-device", "virtio-blk-pci,drive=disk",
                    "-netdev", f"tap,id=net,ifname=v-{self.name},script=no,downscript=no",
                    "-device", f"virtio-net-pci,netdev=net,romfile=,mac={mac}"]
@@ -86,6 +89,24 @@ class Guest:
         """Power failure."""
         self.qemu.kill()
         self.qemu.wait()
+
+    def disk_has_grown(self):
+        """Tells the running guest of the size that the image has now."""
+        with socket.socket(socket.AF_UNIX) as monitor:
+            monitor.settimeout(20)
+            monitor.connect(self.monitor)
+            answers = monitor.makefile()
+            answers.readline()  # the greeting
+            for command in ({"execute": "qmp_capabilities"},
+                            {"execute": "block_resize", "arguments": {"node-name": "disk", "size": os.path.getsize(self.disk)}}):
+                monitor.sendall(json.dumps(command).encode() + b"\n")
+                answer = json.loads(answers.readline())
+                while "event" in answer:
+                    answer = json.loads(answers.readline())
+                if "return" not in answer:
+                    raise Failed(f"{self.name}: {command['execute']}: {answer}")
+        sectors = os.path.getsize(self.disk) // 512
+        until(lambda: int(self.run("cat /sys/block/vda/size")[1]) == sectors, 20, f"{self.name} does not see that its disk has grown")
 
     def console(self):
         path = os.path.join(self.dir, "console")
