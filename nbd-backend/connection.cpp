@@ -14,7 +14,7 @@ namespace {
 
 constexpr unsigned kReadsPerTurn = 64;  // then other work of the resource gets its turn
 constexpr std::size_t kPiecesPerSend = 128;
-// One BLOCK_STATUS looks no further into the bitmap, and tells of no more extents: its client asks
+// One BLOCK_STATUS looks no further, and tells of no more extents in a context: its client asks
 // again from where the answer ends, and in between the resource gets its turn.
 constexpr std::uint64_t kStatusReach = std::uint64_t{128} << 20;
 constexpr std::size_t kStatusExtents = 1024;
@@ -328,7 +328,11 @@ void Connection::dispatch(Incoming& incoming) {
     if (incoming.refusal) {
         answer(failure(request, session_, incoming.refusal));
     } else if (command == Command::BlockStatus) {
-        answer(status_of(request));
+        if (session_.base_allocation) {
+            ask_allocation(request);
+        } else {
+            answer(status_of(request, {}));
+        }
     } else if (command == Command::Cache || (command != Command::Flush && request.length == 0)) {
         answer(success(request, session_));
     } else {
@@ -336,7 +340,7 @@ void Connection::dispatch(Incoming& incoming) {
     }
 }
 
-Reply Connection::status_of(const Request& request) {
+Reply Connection::status_of(const Request& request, const Extents& allocation) {
     Extents marked;
     if (session_.out_of_sync) {
         marked = out_of_sync(request);
@@ -345,7 +349,30 @@ Reply Connection::status_of(const Request& request) {
                 request, session_, {WireError::Io, "no bitmap: the volume has no disk now"});
         }
     }
-    return block_status(request, session_, marked, device_.pool());
+    return block_status(request, session_, allocation, marked, device_.pool());
+}
+
+void Connection::ask_allocation(const Request& request) {
+    const std::uint32_t slot = charge({request, 0});
+    device_.map_allocation(
+        request.offset,
+        std::min(request.length, kStatusReach),
+        request.has(kRequestOne) ? 1 : kStatusExtents,
+        [this, slot](const std::vector<io::AllocationRun>& runs) { on_mapped(slot, runs); });
+}
+
+void Connection::on_mapped(std::uint32_t slot, const std::vector<io::AllocationRun>& runs) {
+    const Discharged done = discharge(slot);
+    if (!done.wanted) {
+        return;
+    }
+    Extents allocation;
+    allocation.reserve(runs.size());
+    for (const io::AllocationRun& run : runs) {
+        allocation.push_back({run.bytes, run.hole ? kHole | kReadsAsZero : 0});
+    }
+    --requests_in_flight_;  // answer() counts it again
+    answer(status_of(done.pending.request, allocation));
 }
 
 // Nothing if there is no bitmap.
@@ -402,16 +429,34 @@ void Connection::submit(Incoming& incoming) {
             out.offset = 0;
             out.length = 0;
     }
-    const std::size_t bytes_charged = bytes_to_charge(request);
+    // Small and trivially copyable on purpose: std::function then needs no memory of its own.
+    const std::uint32_t slot = charge({request, bytes_to_charge(request)});
+    out.done = [this, slot](int error, const io::Slice& data) { on_done(slot, error, data); };
+    device_.submit(std::move(out));
+}
+
+// Into the device with it.
+std::uint32_t Connection::charge(const Pending& pending) {
     ++requests_in_flight_;
-    bytes_in_flight_ += bytes_charged;
+    bytes_in_flight_ += pending.bytes_charged;
     if (in_device_++ == 0) {
         self_ = shared_from_this();
     }
-    // Small and trivially copyable on purpose: std::function then needs no memory of its own.
-    const std::uint32_t slot = take_slot({request, bytes_charged});
-    out.done = [this, slot](int error, const io::Slice& data) { on_done(slot, error, data); };
-    device_.submit(std::move(out));
+    return take_slot(pending);
+}
+
+// The device has done with it. Not wanted: there is nobody left to be answered.
+Connection::Discharged Connection::discharge(std::uint32_t slot) {
+    Discharged done{slots_[slot], socket_.is_open(), nullptr};
+    free_slots_.push_back(slot);
+    REQUIRE(in_device_ > 0);
+    if (--in_device_ == 0) {
+        done.last = std::move(self_);
+    }
+    if (!done.wanted) {
+        finish();
+    }
+    return done;
 }
 
 std::uint32_t Connection::take_slot(const Pending& pending) {
@@ -426,17 +471,13 @@ std::uint32_t Connection::take_slot(const Pending& pending) {
 }
 
 void Connection::on_done(std::uint32_t slot, int error, const io::Slice& data) {
-    const Pending pending = slots_[slot];
-    free_slots_.push_back(slot);
-    REQUIRE(in_device_ > 0);
-    const std::shared_ptr<Connection> last = --in_device_ == 0 ? std::move(self_) : nullptr;
-    if (!socket_.is_open()) {
-        finish();
+    const Discharged done = discharge(slot);
+    if (!done.wanted) {
         return;
     }
-    Reply reply = reply_to(pending.request, error, data);
+    Reply reply = reply_to(done.pending.request, error, data);
     reply.requests_charged = 1;
-    reply.bytes_charged = pending.bytes_charged;
+    reply.bytes_charged = done.pending.bytes_charged;
     replies_.push(std::move(reply));
     schedule_flush();
 }

@@ -81,6 +81,13 @@ private:
         Request request;
         std::size_t bytes_charged = 0;
     };
+
+    struct Discharged {
+        Pending pending;
+        bool wanted = false;  // its client is still there
+        std::shared_ptr<Connection>
+            last;  // what has kept this connection alive, to the caller's end
+    };
     enum class Received { Some, All, Nothing };
 
     // ExportHost
@@ -101,8 +108,12 @@ private:
     void take_requests();
     void dispatch(Incoming& incoming);
     void answer(Reply reply);
-    Reply status_of(const Request& request);
+    Reply status_of(const Request& request, const Extents& allocation);
     Extents out_of_sync(const Request& request) const;
+    void ask_allocation(const Request& request);
+    void on_mapped(std::uint32_t slot, const std::vector<io::AllocationRun>& runs);
+    std::uint32_t charge(const Pending& pending);
+    Discharged discharge(std::uint32_t slot);
     void submit(Incoming& incoming);
     void on_done(std::uint32_t slot, int error, const io::Slice& data);
     Reply reply_to(const Request& request, int error, const io::Slice& data) const;

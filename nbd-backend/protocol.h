@@ -116,6 +116,8 @@ enum class WireError : std::uint32_t {
 // ours: flag kOutOfSync where the volume's bitmap marks a block.
 inline constexpr char kBaseAllocation[] = "base:allocation";
 inline constexpr std::uint32_t kBaseAllocationId = 1;
+inline constexpr std::uint32_t kHole = 1u << 0;
+inline constexpr std::uint32_t kReadsAsZero = 1u << 1;
 inline constexpr char kOutOfSyncContext[] = "x-drbd:out-of-sync";
 inline constexpr std::uint32_t kOutOfSyncId = 2;
 inline constexpr std::uint32_t kOutOfSync = 1u << 0;

@@ -120,10 +120,11 @@ Reply read_data(const Request& request, const Session& session, const io::Slice&
 
 Reply block_status(const Request& request,
                    const Session& session,
+                   const Extents& allocation,
                    const Extents& out_of_sync,
                    io::BufferPool& pool) {
     REQUIRE(session.base_allocation || session.out_of_sync);
-    const Extents allocated{{request.length, 0}};
+    const Extents allocated = allocation.empty() ? Extents{{request.length, 0}} : allocation;
     std::size_t bytes = 0;
     if (session.base_allocation) {
         bytes += status_bytes(allocated, session);

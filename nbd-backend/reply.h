@@ -41,11 +41,12 @@ struct Extent {
 // From the request's offset on; at least one, and without kRequestOne of any number.
 using Extents = std::vector<Extent>;
 
-// A chunk for each context that was agreed on. Allocation is not known to the volume: its chunk is
-// one extent over the whole request, "allocated, not known to be zero", always a safe answer.
-// `out_of_sync` is only looked at where that was agreed on.
+// A chunk for each context that was agreed on; of the others nothing is looked at. Where the
+// allocation is not known, `allocation` is empty: its chunk is one extent over the whole request,
+// "allocated, not known to be zero", always a safe answer.
 Reply block_status(const Request& request,
                    const Session& session,
+                   const Extents& allocation,
                    const Extents& out_of_sync,
                    io::BufferPool& pool);
 

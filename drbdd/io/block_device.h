@@ -10,6 +10,7 @@
 #include <functional>
 #include <optional>
 #include <string>
+#include <vector>
 
 namespace io {
 
@@ -50,6 +51,17 @@ struct SyncRun {
     bool out_of_sync = false;
 };
 
+// Consecutive bytes that hold data, as far as is known, or nothing: they read as zeroes, and have
+// no room on the disk.
+struct AllocationRun {
+    std::uint64_t bytes = 0;
+    bool hole = false;
+
+    bool operator==(const AllocationRun&) const = default;
+};
+
+using AllocationTold = std::function<void(const std::vector<AllocationRun>& runs)>;
+
 class BlockDevice {
 public:
     virtual ~BlockDevice() = default;
@@ -69,6 +81,14 @@ public:
     // `length` bytes (> 0, within the device); it looks at each block of them. What is marked
     // differs from the peer's copy, or may. Nothing: there is no bitmap, as there is no disk.
     virtual std::optional<SyncRun> sync_run(std::uint64_t offset, std::uint64_t length) const = 0;
+
+    // Tells how the disk holds what lies from `offset` on: at most `most` runs (> 0) and `length`
+    // bytes (> 0, within the device). No runs: it is not known, and all may be data. Called exactly
+    // once, never from inside, and only when the disk has answered.
+    virtual void map_allocation(std::uint64_t offset,
+                                std::uint64_t length,
+                                std::size_t most,
+                                AllocationTold told) = 0;
 };
 
 // Told to each front end by the runtime. All calls on the resource's thread.

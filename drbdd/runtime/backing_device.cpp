@@ -4,6 +4,7 @@
 #include "drbdd/runtime/meta_device.h"
 #include "drbdd/runtime/nbd_export.h"
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <chrono>
@@ -185,6 +186,39 @@ std::uint64_t bytes_of(const FileDescriptor& fd) {
         return static_cast<std::uint64_t>(info.st_size);
     }
     return ::ioctl(fd.get(), BLKGETSIZE64, &bytes) == 0 ? bytes : 0;
+}
+
+std::vector<io::AllocationRun> allocation_of(const FileDescriptor& file,
+                                             std::uint64_t offset,
+                                             std::uint64_t length,
+                                             std::size_t most) {
+    // Nobody uses the position of this opening. File systems have holes of whole blocks; should one
+    // have smaller ones, what is cut is data.
+    constexpr std::uint64_t kGrain = base::kSectorBytes;
+    const std::uint64_t end = offset + length;
+    std::vector<io::AllocationRun> runs;
+    for (std::uint64_t at = offset; at < end && runs.size() < most;) {
+        const off_t data = ::lseek(file.get(), static_cast<off_t>(at), SEEK_DATA);
+        if (data < 0 && errno != ENXIO) {  // that one: no data from here on
+            return {};
+        }
+        const std::uint64_t data_at =
+            data < 0 ? end : std::min(end, static_cast<std::uint64_t>(data) / kGrain * kGrain);
+        if (data_at > at) {
+            runs.push_back({data_at - at, true});
+            at = data_at;
+            continue;
+        }
+        const off_t hole = ::lseek(file.get(), data, SEEK_HOLE);
+        if (hole <= data) {
+            return {};
+        }
+        const std::uint64_t hole_at =
+            std::min(end, (static_cast<std::uint64_t>(hole) + kGrain - 1) / kGrain * kGrain);
+        runs.push_back({hole_at - at, false});
+        at = hole_at;
+    }
+    return runs;
 }
 
 FileDescriptor duplicate(int fd) {

@@ -4,6 +4,7 @@
 #pragma once
 
 #include "base/result.h"
+#include "drbdd/io/block_device.h"
 #include "drbdd/io/disk.h"
 
 #include <cstdint>
@@ -11,6 +12,7 @@
 #include <optional>
 #include <string>
 #include <utility>
+#include <vector>
 
 namespace runtime {
 
@@ -75,6 +77,11 @@ base::Result<void> measure(BackingDevice& device, const DeviceRole& role);
 
 // The size of an open device by now, in bytes; 0: it could not be told.
 std::uint64_t bytes_of(const FileDescriptor& fd);
+// Where a file has data and where holes, as io::BlockDevice::map_allocation() has it.
+std::vector<io::AllocationRun> allocation_of(const FileDescriptor& file,
+                                             std::uint64_t offset,
+                                             std::uint64_t length,
+                                             std::size_t most);
 // Another descriptor of the same opening; errno is its error.
 FileDescriptor duplicate(int fd);
 

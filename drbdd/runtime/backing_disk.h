@@ -3,6 +3,7 @@
 // of another machine.
 #pragma once
 
+#include "drbdd/io/block_device.h"
 #include "drbdd/io/disk.h"
 
 #include <cstddef>
@@ -10,6 +11,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <vector>
 
 namespace runtime {
 
@@ -35,6 +37,12 @@ public:
     // Tells the size by now, in bytes, 0 if it could not be told. May block: for another thread,
     // also when the disk has gone meanwhile.
     virtual std::function<std::uint64_t()> ruler() const = 0;
+
+    // As io::BlockDevice::map_allocation() has it. May block: for another thread, also when the
+    // disk has gone meanwhile. Null: this disk can't tell.
+    using Mapper = std::function<std::vector<io::AllocationRun>(
+        std::uint64_t offset, std::uint64_t length, std::size_t most)>;
+    virtual Mapper mapper() const = 0;
 
     virtual void grow(std::uint64_t size_bytes) = 0;
 };

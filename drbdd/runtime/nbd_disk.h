@@ -61,6 +61,8 @@ public:
     std::shared_ptr<void> give_up_device() override;
     std::function<std::uint64_t()> ruler() const override;
 
+    Mapper mapper() const override { return nullptr; }
+
     // Another size of the export is another export.
     void grow(std::uint64_t) override {}
 

@@ -82,6 +82,12 @@ ResourceCore::ResourceCore(asio::io_context& context,
             engine::VolumeSettings{{volume.number}, volume.minor, {}},
             [this, number = engine::VolumeNumber{volume.number}](base::BitIndex block) {
                 return engine_.is_out_of_sync(number, block.value);
+            },
+            [this, number = engine::VolumeNumber{volume.number}](std::uint64_t offset,
+                                                                 std::uint64_t length,
+                                                                 std::size_t most,
+                                                                 io::AllocationTold told) {
+                map_allocation(number, offset, length, most, std::move(told));
             });
         unit.node = surroundings_.frontends.make_node(unit.identity);
         unit.disk_worker = std::make_unique<Worker>();

@@ -152,6 +152,11 @@ private:
     void answer_in_time(VolumeUnit& unit, const AdminCallback& once);
     std::unique_ptr<BackingDisk> make_disk(VolumeUnit& unit, BackingDevice device);
     void close_device(VolumeUnit& unit, std::shared_ptr<void> device, std::function<void()> then);
+    void map_allocation(engine::VolumeNumber volume,
+                        std::uint64_t offset,
+                        std::uint64_t length,
+                        std::size_t most,
+                        io::AllocationTold told);
     void forget_completions_of(engine::VolumeNumber volume);
     void on_disk_closed();
     void on_abandoned_idle(VolumeUnit& unit, BackingDisk* disk);

@@ -218,6 +218,30 @@ void ResourceCore::perform(engine::MeasureDisk& effect) {
         });
 }
 
+// A client asks, not the engine. Finding a hole may read from the disk.
+void ResourceCore::map_allocation(engine::VolumeNumber volume,
+                                  std::uint64_t offset,
+                                  std::uint64_t length,
+                                  std::size_t most,
+                                  io::AllocationTold told) {
+    VolumeUnit& target = unit(volume);
+    const BackingDisk::Mapper map = target.disk ? target.disk->mapper() : nullptr;
+    if (!map) {
+        asio::post(context_, [told = std::move(told)] { told({}); });
+        return;
+    }
+    ++disk_jobs_;
+    const auto runs = std::make_shared<std::vector<io::AllocationRun>>();
+    on_worker(
+        *target.disk_worker,
+        [map, offset, length, most, runs] { *runs = map(offset, length, most); },
+        [this, runs, told = std::move(told)] {
+            --disk_jobs_;
+            told(*runs);
+            look_whether_free();
+        });
+}
+
 // What has completed and was not told to the engine yet.
 void ResourceCore::forget_completions_of(engine::VolumeNumber volume) {
     const auto stale = [volume](engine::Event& event) {

@@ -120,6 +120,18 @@ std::function<std::uint64_t()> UringDisk::ruler() const {
     };
 }
 
+BackingDisk::Mapper UringDisk::mapper() const {
+    if (device_.is_block_device) {
+        return nullptr;
+    }
+    return [fd = std::make_shared<FileDescriptor>(duplicate(device_.fd.get()))](
+               std::uint64_t offset, std::uint64_t length, std::size_t most) {
+        const auto runs = allocation_of(*fd, offset, length, most);
+        *fd = FileDescriptor{};
+        return runs;
+    };
+}
+
 UringDisk::Operation& UringDisk::take_operation() {
     if (free_operations_.empty()) {
         return operations_.emplace_back(*this);

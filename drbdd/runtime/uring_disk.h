@@ -46,6 +46,7 @@ public:
     }
 
     std::function<std::uint64_t()> ruler() const override;
+    Mapper mapper() const override;
 
     // The device, for the one who closes it (may block: not on this thread). Only when nothing is
     // outstanding; the disk is of no use afterwards.

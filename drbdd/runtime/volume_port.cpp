@@ -55,13 +55,15 @@ VolumePort::VolumePort(boost::asio::io_context& context,
                        RequestIds& ids,
                        std::string resource,
                        const engine::VolumeSettings& settings,
-                       BitmapView bitmap)
+                       BitmapView bitmap,
+                       AllocationView allocation)
     : context_(context),
       pool_(pool),
       events_(events),
       ids_(ids),
       resource_(std::move(resource)),
-      bitmap_(std::move(bitmap)) {
+      bitmap_(std::move(bitmap)),
+      allocation_(std::move(allocation)) {
     status_.number = settings.number;
     status_.minor = settings.minor;
 }
@@ -104,6 +106,18 @@ std::optional<io::SyncRun> VolumePort::sync_run(std::uint64_t offset, std::uint6
         ++block;
     } while (block * base::kBytesPerBit < end && bitmap_({block}) == marked);
     return io::SyncRun{std::min(end, block * base::kBytesPerBit) - offset, marked};
+}
+
+// Only a disk whose data are good knows where there are none: of others, reads are the peer's.
+void VolumePort::map_allocation(std::uint64_t offset,
+                                std::uint64_t length,
+                                std::size_t most,
+                                io::AllocationTold told) {
+    if (allocation_ && status_.state.disk == engine::DiskState::UpToDate) {
+        allocation_(offset, length, most, std::move(told));
+    } else {
+        boost::asio::post(context_, [told = std::move(told)] { told({}); });
+    }
 }
 
 base::Result<void> VolumePort::open(bool /*writable*/, const std::string& who) {

@@ -36,6 +36,10 @@ private:
 // True if the bitmap of the volume marks this block.
 using BitmapView = std::function<bool(base::BitIndex)>;
 
+// What the disk of the volume tells, as io::BlockDevice::map_allocation().
+using AllocationView = std::function<void(
+    std::uint64_t offset, std::uint64_t length, std::size_t most, io::AllocationTold told)>;
+
 class VolumePort : public io::BlockDevice {
 public:
     // All of them outlive the port.
@@ -45,7 +49,8 @@ public:
                RequestIds& ids,
                std::string resource,
                const engine::VolumeSettings& settings,
-               BitmapView bitmap);
+               BitmapView bitmap,
+               AllocationView allocation = nullptr);
     ~VolumePort() override;
 
     io::BlockDeviceInfo info() const override;
@@ -56,6 +61,10 @@ public:
     void close(const std::string& who) override;
     void submit(io::BlockRequest request) override;
     std::optional<io::SyncRun> sync_run(std::uint64_t offset, std::uint64_t length) const override;
+    void map_allocation(std::uint64_t offset,
+                        std::uint64_t length,
+                        std::size_t most,
+                        io::AllocationTold told) override;
 
     // While the volume is being demoted nobody new is let in.
     void forbid_open(bool forbid) { open_forbidden_ = forbid; }
@@ -95,6 +104,7 @@ private:
     RequestIds& ids_;
     std::string resource_;
     BitmapView bitmap_;
+    AllocationView allocation_;
     engine::VolumeStatus status_;
     bool open_forbidden_ = false;
     std::unordered_map<std::uint64_t, Piece> pieces_;

@@ -7,6 +7,7 @@ import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.realpath(__file__)), "lib"))
 
+import nbd_client  # noqa: E402
 from cluster import data_bytes, main, until  # noqa: E402
 from sandbox import Failed  # noqa: E402
 
@@ -226,8 +227,42 @@ def marked_blocks(cluster):
     alpha.run("nbdinfo", "--map", alpha.nbd())
 
 
+def holes(cluster):
+    """an NBD client sees where the disk, a file, has no data, and a copy of it is as sparse; without the disk all is data"""
+    cluster.up()
+    alpha = cluster.alpha
+    alpha.drbdadm("disconnect", "r0")
+    alpha.drbdadm("primary", "--force", "r0")
+    size = data_bytes(cluster.disks["alpha"][0])
+
+    def expect(wanted):
+        lines = alpha.run("nbdinfo", "--map", alpha.nbd())[1].splitlines()
+        seen = [tuple(line.split()) for line in lines]
+        if seen != [tuple(map(str, run)) for run in wanted]:
+            raise Failed(f"the map is {seen}, wanted {wanted}")
+
+    mib = 1 << 20
+    expect([(0, size, 3, "hole,zero")])
+    alpha.write_random([mib, mib + 65536, 40 * mib], 65536)
+    expect([(0, mib, 3, "hole,zero"), (mib, 131072, 0, "data"), (mib + 131072, 39 * mib - 131072, 3, "hole,zero"),
+            (40 * mib, 65536, 0, "data"), (40 * mib + 65536, size - 40 * mib - 65536, 3, "hole,zero")])
+    client = nbd_client.connect(alpha.nbd())
+    client.trim(65536, mib)
+    client.shutdown()
+    copied = os.path.join(alpha.dir, "copied")
+    alpha.run("qemu-img", "convert", "-f", "raw", "-O", "raw", alpha.nbd(), copied)
+    alpha.run("qemu-img", "compare", "-f", "raw", "-F", "raw", alpha.nbd(), copied)
+    if os.stat(copied).st_blocks * 512 > mib:
+        raise Failed(f"a copy of 128 KiB of data takes {os.stat(copied).st_blocks // 2} KiB")
+    alpha.drbdadm("connect", "r0")
+    alpha.wait_in_sync()
+    alpha.drbdadm("detach", "r0")  # the peer's disk is read now
+    alpha.wait(disk="Diskless")
+    expect([(0, size, 0, "data")])
+
+
 VOLUMES = {"several_volumes": (2, 64), "one_volume": (2, 16), "many_volumes": (20, 4)}
 volumes, mib = VOLUMES.get(sys.argv[-1], (1, 64))
 main(initial_sync, started_by_up, events, resync_progress, verified_load, roles_swap, secondary_refuses, several_volumes,
-     one_volume, many_volumes, marked_blocks, programs=("fio", "nbdinfo", "qemu-img"), mib=mib, volumes=volumes,
+     one_volume, many_volumes, marked_blocks, holes, programs=("fio", "nbdinfo", "qemu-img"), mib=mib, volumes=volumes,
      daemon="started_by_up" not in sys.argv)

@@ -108,6 +108,20 @@ fio_nbd --name=many --numjobs=8 --rw=randrw --bs=4k --iodepth=16 --size=16M --of
     --verify=crc32c --verify_fatal=1
 stop
 
+step "holes, as nbdinfo and qemu-img see them"
+start hole=0 hole=1 hole=5 hole=32767
+map=$(nbdinfo --map "$default" | awk '{print $1, $2, $3, $4}')
+[ "$map" = "$(printf '%s\n' '0 8192 3 hole,zero' '8192 12288 0 data' '20480 4096 3 hole,zero' '24576 134189056 0 data' \
+    '134213632 4096 3 hole,zero')" ] || fail "map of holes: $map"
+qemu-img map --output=json -f raw "$default" >"$folder/qemu-map"
+python3 - "$folder/qemu-map" <<'END' || fail "qemu-img map: $(cat "$folder/qemu-map")"
+import json, sys
+runs = [(run['start'], run['length'], run['zero'], run['data']) for run in json.load(open(sys.argv[1]))]
+assert runs == [(0, 8192, True, False), (8192, 12288, False, True), (20480, 4096, True, False),
+                (24576, 134189056, False, True), (134213632, 4096, True, False)], runs
+END
+stop
+
 step "what is out of sync, as a map"
 start marked=1 marked=2 marked=5 marked=32767
 map=$(nbdinfo --map=x-drbd:out-of-sync "$default" | awk '{print $1, $2, $3}')

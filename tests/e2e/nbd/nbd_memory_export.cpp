@@ -102,6 +102,11 @@ bool apply(std::string_view word,
     } else if (name == "marked") {
         device.info_.has_bitmap = true;
         device.marked_.insert(value);
+    } else if (name == "hole") {
+        if (!device.holes_) {
+            device.holes_.emplace();
+        }
+        device.holes_->insert(value);
     } else if (name == "secondary") {
         device.refusal_ = "resource r0 is Secondary: promote it first (drbdadm primary r0)";
     } else if (name == "read-only") {

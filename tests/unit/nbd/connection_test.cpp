@@ -137,9 +137,12 @@ TEST_F(NbdConnection, WhatAKilledClientHasLeftUnreadIsNotExecuted) {
     EXPECT_EQ(device_.waiting(), 0u);
 }
 
-// Extended headers and the bitmap's context, on a volume of 512 MiB.
+// Extended headers and one context, the bitmap's, on a volume of 512 MiB.
 class NbdStatus : public NbdConnection {
 protected:
+    explicit NbdStatus(std::string context = "x-drbd:out-of-sync", std::uint32_t id = 2)
+        : context_(std::move(context)), id_(id) {}
+
     static constexpr std::uint64_t kBlock = 4096;
     static constexpr std::uint64_t kReach = std::uint64_t{128} << 20;
 
@@ -154,9 +157,9 @@ protected:
         connect();
         send({0, 0, 0, 3});
         send_option(11);
-        const std::string name = "x-drbd:out-of-sync";
-        Octets query{0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 18};
-        query.insert(query.end(), name.begin(), name.end());
+        Octets query{0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0};
+        query.push_back(static_cast<std::uint8_t>(context_.size()));
+        query.insert(query.end(), context_.begin(), context_.end());
         settle();
         send_option(10, query);
         settle();
@@ -184,7 +187,7 @@ protected:
         const unsigned type = base::get_be16(in, 6);
         std::vector<Extent> extents;
         if (type == 6) {
-            EXPECT_EQ(base::get_be32(in, 32), 2u);
+            EXPECT_EQ(base::get_be32(in, 32), id_);
             EXPECT_EQ(base::get_be32(in, 36), (in.size() - 40) / 16);
             for (std::size_t at = 40; at < in.size(); at += 16) {
                 extents.push_back({base::get_be64(in, at), base::get_be64(in, at + 8)});
@@ -194,6 +197,9 @@ protected:
     }
 
     using Extents = std::vector<Extent>;
+
+    const std::string context_;
+    const std::uint32_t id_;
 };
 
 TEST_F(NbdStatus, TellsWhatTheBitmapMarks) {
@@ -224,6 +230,51 @@ TEST_F(NbdStatus, ThereIsNoAnswerWithoutTheDisk) {
     EXPECT_EQ(ask(0, 0, kBlock).first, 0x8001u);
     device_.info_.has_bitmap = true;
     EXPECT_EQ(ask(0, 0, kBlock).first, 6u);
+}
+
+// What the disk has room for; its answer comes later.
+class NbdAllocation : public NbdStatus {
+protected:
+    NbdAllocation() : NbdStatus("base:allocation", 1) {}
+};
+
+TEST_F(NbdAllocation, TellsOfHoles) {
+    device_.holes_ = {0, 1, 4};
+    EXPECT_EQ(ask(0, 0, 6 * kBlock).second,
+              (Extents{{2 * kBlock, 3}, {2 * kBlock, 0}, {kBlock, 3}, {kBlock, 0}}));
+    EXPECT_EQ(ask(0, kBlock + 512, 2 * kBlock).second,
+              (Extents{{kBlock - 512, 3}, {kBlock + 512, 0}}));
+    EXPECT_EQ(ask(8, 0, 8 * kBlock).second, (Extents{{2 * kBlock, 3}}));  // REQ_ONE
+}
+
+TEST_F(NbdAllocation, OfWhatIsNotKnownAllIsData) {
+    const std::uint64_t size = device_.info_.size_bytes;
+    EXPECT_EQ(ask(0, 0, size).second, (Extents{{size, 0}}));
+    device_.holes_.emplace();
+    EXPECT_EQ(ask(0, 0, size).second, (Extents{{kReach, 0}}));
+}
+
+TEST_F(NbdAllocation, AnAnswerThatComesTooLateFindsNobody) {
+    Octets out(32);
+    base::put_be32(out, 0, 0x21e41c71);
+    base::put_be16(out, 6, 7);
+    base::put_be64(out, 24, kBlock);
+    send(out);
+    while (io_.poll_one() > 0 && device_.asked_ == 0) {
+    }
+    EXPECT_EQ(device_.asked_, 1u);
+    connection_->abort();
+    std::weak_ptr<nbd::Connection> left = connection_;
+    settle();
+    EXPECT_EQ(device_.users(), 0);
+    connection_ = std::make_shared<nbd::Connection>(io_,
+                                                    asio::posix::stream_descriptor(io_),
+                                                    "none",
+                                                    device_,
+                                                    nbd::ConnectionOptions{},
+                                                    log_,
+                                                    nbd::ConnectionHooks{});
+    EXPECT_TRUE(left.expired());
 }
 
 }  // namespace

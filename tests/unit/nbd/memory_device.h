@@ -83,7 +83,9 @@ public:
     bool frozen_ = false;  // completions are held back
     int error_ = 0;        // of every request from now on
     unsigned flushes_ = 0;
+    unsigned asked_ = 0;              // map_allocation()
     std::set<std::uint64_t> marked_;  // blocks of 4 KiB that the bitmap marks, if there is one
+    std::optional<std::set<std::uint64_t>> holes_;  // likewise; nothing: not known
 
     int users() const { return users_; }
 
@@ -145,6 +147,28 @@ public:
             end += kBlock;
         }
         return io::SyncRun{std::min(end, offset + length) - offset, out_of_sync};
+    }
+
+    void map_allocation(std::uint64_t offset,
+                        std::uint64_t length,
+                        std::size_t most,
+                        io::AllocationTold told) override {
+        REQUIRE(length > 0 && offset + length <= info_.size_bytes && most > 0);
+        ++asked_;
+        std::vector<io::AllocationRun> runs;
+        for (std::uint64_t at = offset; holes_ && at < offset + length;) {
+            const bool hole = holes_->contains(at / kBlock);
+            const std::uint64_t end = std::min((at / kBlock + 1) * kBlock, offset + length);
+            if (runs.empty() || runs.back().hole != hole) {
+                if (runs.size() == most) {
+                    break;
+                }
+                runs.push_back({0, hole});
+            }
+            runs.back().bytes += end - at;
+            at = end;
+        }
+        post_([runs = std::move(runs), told = std::move(told)] { told(runs); });
     }
 
 private:

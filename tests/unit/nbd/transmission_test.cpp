@@ -466,7 +466,7 @@ TEST(Reply, ChunksWhenStructured) {
     EXPECT_EQ(wire(nbd::success(request(kRead, 0, 0, 0), session())), chunk(0, 0, 0, {}));
     EXPECT_EQ(wire(nbd::read_data(request(kRead, 0, 0x1234, 2), session(), data)),
               chunk(0, 1, 10, {0, 0, 0, 0, 0, 0, 0x12, 0x34, 7, 8}));
-    EXPECT_EQ(wire(nbd::block_status(request(kStatus, 0, 0, 0x10000), session(), {}, pool)),
+    EXPECT_EQ(wire(nbd::block_status(request(kStatus, 0, 0, 0x10000), session(), {}, {}, pool)),
               chunk(0, 5, 12, {0, 0, 0, 1, 0, 1, 0, 0, 0, 0, 0, 0}));
     EXPECT_EQ(wire(nbd::failure(request(kRead, 0, 0, 1), session(), {nbd::WireError::Io, "bad"})),
               chunk(0x80, 1, 9, {0, 0, 0, 5, 0, 3, 'b', 'a', 'd'}));
@@ -486,10 +486,19 @@ TEST(Reply, BlockStatusHasOneChunkForEachContext) {
     Octets both = allocated;
     append(both, marked);
     const nbd::Request asked = request(kStatus, 0, 0, 0x10000);
-    EXPECT_EQ(wire(nbd::block_status(asked, with, marks, pool)), both);
+    EXPECT_EQ(wire(nbd::block_status(asked, with, {}, marks, pool)), both);
     with.base_allocation = false;
-    EXPECT_EQ(wire(nbd::block_status(asked, with, marks, pool)), marked);
+    EXPECT_EQ(wire(nbd::block_status(asked, with, {}, marks, pool)), marked);
     EXPECT_EQ(pool.outstanding(), 0u);
+}
+
+TEST(Reply, BlockStatusTellsOfHoles) {
+    test::MemoryPool pool;
+    const nbd::Extents allocation{{0x1000, nbd::kHole | nbd::kReadsAsZero}, {0x3000, 0}};
+    EXPECT_EQ(
+        wire(nbd::block_status(request(kStatus, 0, 0, 0x4000), session(), allocation, {}, pool)),
+        (Octets{0x66, 0x8e, 0x33, 0xef, 0, 1, 0,    5, 0, 0, 0, 0, 0, 0, 0,    42, 0, 0, 0, 20,
+                0,    0,    0,    1,    0, 0, 0x10, 0, 0, 0, 0, 3, 0, 0, 0x30, 0,  0, 0, 0, 0}));
 }
 
 TEST(Reply, ExtendedHeadersAreOnEveryChunk) {
@@ -514,11 +523,11 @@ TEST(Reply, ExtendedHeadersAreOnEveryChunk) {
               chunk(0x80, 1, 9, {0, 0, 0, 5, 0, 3, 'b', 'a', 'd'}));
     const nbd::Request all = request(kStatus, 0, 0x1234, std::uint64_t{3} << 40);
     EXPECT_EQ(
-        wire(nbd::block_status(all, with, {}, pool)),
+        wire(nbd::block_status(all, with, {}, {}, pool)),
         chunk(0, 6, 24, {0, 0, 0, 1, 0, 0, 0, 1, 0, 0, 3, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}));
     with.base_allocation = false;
     with.out_of_sync = true;
-    EXPECT_EQ(wire(nbd::block_status(all, with, {{0x1000, 1}}, pool)),
+    EXPECT_EQ(wire(nbd::block_status(all, with, {}, {{0x1000, 1}}, pool)),
               chunk(0, 6, 24, {0, 0, 0,    2, 0, 0, 0, 1, 0, 0, 0, 0,
                                0, 0, 0x10, 0, 0, 0, 0, 0, 0, 0, 0, 1}));
 }

@@ -6,7 +6,9 @@
 
 #include <gtest/gtest.h>
 
+#include <fcntl.h>
 #include <unistd.h>
+#include <vector>
 
 namespace runtime {
 namespace {
@@ -19,6 +21,29 @@ TEST(BackingDevice, TellsTheGeometryOfAFile) {
     EXPECT_EQ(device->geometry.size_bytes, 3 * kMebibyte + 100);
     EXPECT_TRUE(device->geometry.can_discard);
     EXPECT_FALSE(device->geometry.read_only);
+}
+
+using Runs = std::vector<io::AllocationRun>;
+
+TEST(BackingDevice, TellsWhereAFileHasHoles) {
+    const TemporaryFolder folder;
+    const std::string path = folder.make_file("disk", kMebibyte);
+    const auto device = open_backing_device(path);
+    ASSERT_TRUE(device) << device.error().text;
+    const auto runs = [&](std::uint64_t offset, std::uint64_t length, std::size_t most = 100) {
+        return allocation_of(device->fd, offset, length, most);
+    };
+    EXPECT_EQ(runs(0, kMebibyte), (Runs{{kMebibyte, true}}));
+    const FileDescriptor file(::open(path.c_str(), O_RDWR | O_CLOEXEC));
+    const std::vector<char> data(65536, 'x');
+    ASSERT_EQ(::pwrite(file.get(), data.data(), data.size(), 131072), 65536);
+    EXPECT_EQ(runs(0, kMebibyte), (Runs{{131072, true}, {65536, false}, {851968, true}}));
+    EXPECT_EQ(runs(131072 + 512, 1024), (Runs{{1024, false}}));
+    EXPECT_EQ(runs(131072 - 512, 1024), (Runs{{512, true}, {512, false}}));
+    EXPECT_EQ(runs(0, kMebibyte, 2), (Runs{{131072, true}, {65536, false}}));
+    ASSERT_EQ(::ftruncate(file.get(), 196608), 0);  // smaller behind our back: nothing is there
+    EXPECT_EQ(runs(0, kMebibyte), (Runs{{131072, true}, {65536, false}, {851968, true}}));
+    EXPECT_EQ(allocation_of(FileDescriptor{}, 0, 4096, 1), Runs{});
 }
 
 TEST(BackingDevice, IsRefusedWhenItDoesNotExist) {

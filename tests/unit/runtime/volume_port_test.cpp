@@ -4,6 +4,7 @@
 #include "tests/unit/runtime/units.h"
 
 #include <boost/asio/io_context.hpp>
+#include <boost/asio/post.hpp>
 #include <gtest/gtest.h>
 
 #include <cerrno>
@@ -68,8 +69,15 @@ protected:
     engine::VolumeStatus status_;
     std::set<std::uint64_t> marked_;  // blocks
     VolumePort port_{
-        context_, pool_, requests_, ids_, "r0", {{1}, 7, {}}, [this](base::BitIndex block) {
-            return marked_.contains(block.value);
+        context_,
+        pool_,
+        requests_,
+        ids_,
+        "r0",
+        {{1}, 7, {}},
+        [this](base::BitIndex block) { return marked_.contains(block.value); },
+        [this](std::uint64_t, std::uint64_t length, std::size_t, io::AllocationTold told) {
+            boost::asio::post(context_, [length, told] { told({{length, true}}); });
         }};
     std::optional<int> result_;
     io::Slice data_;
@@ -100,6 +108,32 @@ TEST_F(VolumePortTest, TellsWhatTheBitmapMarksWhileThereIsOne) {
     EXPECT_EQ(run(4096 + 512, 1024), std::pair(std::uint64_t{1024}, true));
     EXPECT_EQ(run(8192 + 512, 65536), std::pair(std::uint64_t{3584}, true));
     EXPECT_EQ(run(64 * kMebibyte - 512, 512), std::pair(std::uint64_t{512}, false));
+}
+
+// An UpToDate disk is the one that is read. Of others, what reads as zeroes may be data.
+TEST_F(VolumePortTest, TellsOfHolesWhileItsOwnDiskIsRead) {
+    const auto runs = [this] {
+        std::optional<std::vector<io::AllocationRun>> told;
+        port_.map_allocation(4096, 8192, 10, [&](const std::vector<io::AllocationRun>& all) {
+            EXPECT_FALSE(told);
+            told = all;
+        });
+        EXPECT_FALSE(told) << "told from inside";
+        context_.restart();
+        context_.run();
+        return *told;
+    };
+    for (const auto disk : {engine::DiskState::Diskless,
+                            engine::DiskState::Inconsistent,
+                            engine::DiskState::Failed,
+                            engine::DiskState::Consistent}) {
+        status_.state.disk = disk;
+        port_.update(status_);
+        EXPECT_TRUE(runs().empty());
+    }
+    status_.state.disk = engine::DiskState::UpToDate;
+    port_.update(status_);
+    EXPECT_EQ(runs(), (std::vector<io::AllocationRun>{{8192, true}}));
 }
 
 TEST_F(VolumePortTest, PassesASmallRequestOnAsItIs) {
