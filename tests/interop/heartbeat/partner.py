@@ -123,6 +123,7 @@ def partition(pair):
     begin(pair)
     pair.a.cable("eth1", False)
     until(lambda: pair.holders() == ({"node-a", "node-b"},) * 2, DEADTIME_S + SOON, "node-b did not take over")
+    pair.stable()  # who says at the end of its takeover what it has taken is heard by nobody
     pair.a.cable("eth1", True)
     until(lambda: len(pair.holders()[0]) < 2, SOON, "both keep the address after the link is back")
     pair.settles(HEALING, QUIET, "after the partition has healed")
