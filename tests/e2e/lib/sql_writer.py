@@ -23,6 +23,7 @@ class SqlWriter(threading.Thread):
         super().__init__(daemon=True)
         self.node, self.host, self.answer_s, self.connect_s = node, host, answer_s, connect_s
         self.acked = {}  # number -> when the answer came
+        self._asked = {}  # number -> when it was sent
         self.error = None
         self._last_error = "none yet"
         self._stopping = threading.Event()
@@ -45,6 +46,7 @@ class SqlWriter(threading.Thread):
             cursor = connection.cursor()
             while not self._stopping.is_set():
                 number += 1
+                self._asked[number] = time.monotonic()
                 cursor.execute("insert into t values(%s, unix_timestamp(now(6)))", (number,))
                 self.acked[number] = time.monotonic()
                 time.sleep(0.002)
@@ -56,10 +58,11 @@ class SqlWriter(threading.Thread):
         return number
 
     def first_after(self, moment, seconds):
-        """When the first row was acknowledged after `moment`, waiting for it."""
+        """When the first row was acknowledged that was sent after `moment`, waiting for it: the answer to an earlier one may
+        have lain here already, from a server that has ended since."""
         end = time.monotonic() + seconds
         while True:
-            later = [at for at in list(self.acked.values()) if at > moment]
+            later = [at for number, at in list(self.acked.items()) if self._asked[number] > moment]
             if later:
                 return min(later)
             if self.error or time.monotonic() > end:
