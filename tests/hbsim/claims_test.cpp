@@ -116,6 +116,22 @@ TEST(Isolation, NothingThatWasFoundAtTheStartIsAdoptedAfterTheStops) {
     });
 }
 
+// It was killed without a successor for longer than its hold is inherited, and comes back isolated.
+TEST(Isolation, WhatASuccessorFindsMustHaveStoppedBeforeThePartnerStarts) {
+    over_seeds(30, with_quorum(), [](Cluster& cluster) {
+        cluster.start_both();
+        slow_stop(cluster, Node::A, 60s);
+        cluster.network().cut_all();
+        cluster.network().set_pings_reachable(Node::A, false);
+        cluster.kill_daemon(Node::A);
+        cluster.run_for(cluster.world().between(2s, 5s));
+        cluster.daemon(Node::A).start();
+        EXPECT_TRUE(cluster.run_until([&] { return cluster.holder(0) == Node::B; }, 60s));
+        cluster.heal(false);
+        EXPECT_TRUE(cluster.settle(120s)) << cluster.unsettled();
+    });
+}
+
 // It hears the partner again for a moment, which goes on hearing nothing: its stops are as late as
 // they were.
 TEST(Isolation, ASecondOneDoesNotPutTheEndOfTheStopsOff) {

@@ -52,6 +52,21 @@ TEST(UnknownHold, AHolderThatStillLooksAroundHasNotSaidThatItHoldsNothing) {
     });
 }
 
+// The same, and it was away for too long to inherit what it held: only its agents can tell.
+TEST(UnknownHold, AHolderThatInheritsNothingSaysNothingBeforeItHasLooked) {
+    over_seeds(10, address_first(), [](Cluster& cluster) {
+        let_b_hold(cluster);
+        cluster.kill_daemon(Node::B);
+        cluster.machine(Node::B).ailments()["IPaddr"].status_takes = 15s;
+        cluster.boot(Node::A);
+        cluster.run_for(cluster.world().between(3500ms, 5s));
+        cluster.daemon(Node::B).start();
+        cluster.run_for(40s);
+        cluster.machine(Node::B).ailments().clear();
+        EXPECT_TRUE(cluster.settle(60s)) << cluster.unsettled();
+    });
+}
+
 TEST(UnknownHold, ATimerThatEndsBeforeTheNewLifeHasSpokenStartsNothing) {
     over_seeds(20, address_first(), [](Cluster& cluster) {
         let_b_hold(cluster);
