@@ -116,7 +116,8 @@ TEST(Isolation, NothingThatWasFoundAtTheStartIsAdoptedAfterTheStops) {
     });
 }
 
-// It was killed without a successor for longer than its hold is inherited, and comes back isolated.
+// It was killed without a successor for longer than its hold is inherited, and comes back isolated;
+// what runs here is known before that, or after.
 TEST(Isolation, WhatASuccessorFindsMustHaveStoppedBeforeThePartnerStarts) {
     over_seeds(30, with_quorum(), [](Cluster& cluster) {
         cluster.start_both();
@@ -124,8 +125,24 @@ TEST(Isolation, WhatASuccessorFindsMustHaveStoppedBeforeThePartnerStarts) {
         cluster.network().cut_all();
         cluster.network().set_pings_reachable(Node::A, false);
         cluster.kill_daemon(Node::A);
+        cluster.machine(Node::A).ailments()["IPaddr"].status_takes =
+            cluster.world().between(10ms, 4s);
         cluster.run_for(cluster.world().between(2s, 5s));
         cluster.daemon(Node::A).start();
+        EXPECT_TRUE(cluster.run_until([&] { return cluster.holder(0) == Node::B; }, 60s));
+        cluster.heal(false);
+        EXPECT_TRUE(cluster.settle(120s)) << cluster.unsettled();
+    });
+}
+
+TEST(Isolation, WhileANodeIsStoppedItsStopsMustEndInTime) {
+    over_seeds(30, with_quorum(), [](Cluster& cluster) {
+        cluster.start_both();
+        slow_stop(cluster, Node::A, 60s);
+        cluster.daemon(Node::A).command(Verb::shutdown);
+        cluster.run_for(cluster.world().between(0s, 5s));
+        cluster.network().cut_all();
+        cluster.network().set_pings_reachable(Node::A, false);
         EXPECT_TRUE(cluster.run_until([&] { return cluster.holder(0) == Node::B; }, 60s));
         cluster.heal(false);
         EXPECT_TRUE(cluster.settle(120s)) << cluster.unsettled();
