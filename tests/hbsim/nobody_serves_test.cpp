@@ -145,6 +145,27 @@ TEST(Reload, OfAGroupThatFailedIsATryOfTheNewWords) {
     });
 }
 
+// What is read anew waits for a group that runs: `clear` means the one that has failed all the
+// same.
+TEST(Reload, ThatWaitsKeepsNoClearFromAGroupThatFailed) {
+    Options options = one_group();
+    options.haresources += "node-a IPaddr::10.0.0.20/24/eth0 httpd\n";
+    over_seeds(5, options, [](Cluster& cluster) {
+        fail_starts(cluster, Node::A, true);
+        cluster.power_cut(Node::B);
+        cluster.daemon(Node::A).start();
+        cluster.run_for(25s);
+        EXPECT_TRUE(cluster.machine(Node::A).runs("httpd"));
+        cluster.reload(Node::A, std::string(kBefore) + "node-a IPaddr::10.0.0.20/24/eth0 nginx\n");
+        cluster.run_for(1s);
+        EXPECT_NE(cluster.daemon(Node::A).status().pending.find("haresources"), std::string::npos);
+        fail_starts(cluster, Node::A, false);
+        cluster.daemon(Node::A).command(Verb::clear);
+        EXPECT_TRUE(cluster.run_until([&] { return cluster.runs(Node::A, 0); }, 5s));
+        EXPECT_TRUE(cluster.machine(Node::A).runs("httpd"));
+    });
+}
+
 TEST(Reload, WaitsForTheGroupThatChangesAndIsThenDone) {
     Options options = one_group();
     options.failback = "off";
