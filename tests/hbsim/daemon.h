@@ -80,6 +80,9 @@ public:
 
     bool stands_still() const { return env_.world.now() < stalled_until_; }
 
+    // An isolated node: it resets itself at a moment that it must not miss.
+    bool has_stops_to_end() const { return engine_ && engine_->vitals().stops_until.has_value(); }
+
     // Commands of this life that wait for their answer.
     std::size_t unanswered() const { return running() && !stands_still() ? unanswered_.size() : 0; }
 

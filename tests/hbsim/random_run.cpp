@@ -248,9 +248,11 @@ void RandomRun::stand_still() {
     if (may(Defence::none, Defence::fencing)) {
         return cluster_.daemon(node).stall(between(1ms, deadtime * 3));
     }
-    // Longer ones under quorum_ping must end within a grace, which scenarios reckon: Stall.*
-    const bool wide = plan_.space == Space::wide && plan_.defence == Defence::quorum;
-    cluster_.daemon(node).stall(wide ? between(1ms, deadtime) : deadtime / 4);
+    // Longer ones under quorum_ping may outlast the partner's grace (Stall.* reckons with it), and
+    // so may any that begins when the node stops everything already: only a watchdog helps then.
+    const bool long_ones = plan_.space == Space::wide && plan_.defence == Defence::quorum &&
+                           !cluster_.daemon(node).has_stops_to_end();
+    cluster_.daemon(node).stall(long_ones ? between(1ms, deadtime) : deadtime / 4);
 }
 
 void RandomRun::break_agent() {
