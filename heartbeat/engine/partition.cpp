@@ -165,7 +165,9 @@ void Partition::settle(const wire::Message& message) {
     }
     core_.standby.on_partner_gone();
     core_.holdings.release(lost);
-    core_.holdings.needs_failback(false);
+    if (has(lost, Hold::foreign)) {
+        core_.holdings.needs_failback(false);
+    }
     core_.holdings.report(false);
     core_.groups.give(Purpose::conflict, core_.groups.indexes(lost));
 }

@@ -244,6 +244,25 @@ TEST(Partition, WithoutADefenceItHealsToOneHolder) {
     }
 }
 
+// Both held everything, and the home seemed to be the later taker since it was restarted: what the
+// other keeps goes home all the same.
+TEST(Partition, WhatTheFirstTakerKeepsGoesHome) {
+    Options options;
+    options.exclusive = false;
+    options.policy = "partition_policy gentle\n";
+    options.haresources = "node-a IPaddr::10.0.0.17/24/eth0 mysqld\n";
+    over_seeds(20, options, [](Cluster& cluster) {
+        cluster.start_both();
+        cluster.network().cut_all();
+        cluster.run_for(cluster.world().between(10s, 30s));
+        EXPECT_TRUE(cluster.runs(Node::B, 0));
+        cluster.daemon(Node::A).command(hb::Command::Verb::restart);
+        cluster.run_for(cluster.world().between(15s, 30s));
+        cluster.network().heal();
+        EXPECT_TRUE(cluster.settle(120s)) << cluster.unsettled();
+    });
+}
+
 TEST(Clock, AJumpOfTheWallClockDoesNothing) {
     over_seeds(10, {}, [](Cluster& cluster) {
         cluster.start_both();
