@@ -174,6 +174,14 @@ void Takeover::on_quorum() {
     go_on();
 }
 
+// Lost while we waited: it must come again, and the partner may have had it meanwhile.
+void Takeover::look_at_quorum_again() {
+    if (quorate_ && !core_.isolation.quorate()) {
+        quorate_ = delayed_ = false;
+        decided_ = core_.now;
+    }
+}
+
 void Takeover::begin_delay() {
     delayed_ = true;
     Time delay = core_.settings.policy.takeover_delay;
@@ -218,6 +226,9 @@ bool Takeover::confirm() {
     }
     confirmed_ = true;
     core_.journal.decide("Takeover confirmed by an operator", fact("step", waiting_for()));
+    if (step_ == Step::manual) {
+        look_at_quorum_again();  // it may have taken hours
+    }
     if (step_ == Step::manual || shortens_delay()) {
         go_on();
     }
@@ -317,10 +328,7 @@ void Takeover::on_time() {
     }
     switch (step_) {
         case Step::delay:
-            if (quorate_ && !core_.isolation.quorate()) {
-                quorate_ = delayed_ = false;  // lost while we waited
-                decided_ = core_.now;
-            }
+            look_at_quorum_again();
             go_on();
             break;
         case Step::fencing:

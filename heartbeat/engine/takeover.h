@@ -68,6 +68,7 @@ private:
 
     Time watchdog_grace() const;
     void go_on();
+    void look_at_quorum_again();
     void begin_delay();
     void begin_fencing();
     void begin_cut();

@@ -212,6 +212,31 @@ TEST(Manual, ATakeoverWaitsForAPerson) {
     });
 }
 
+// It had enough ping nodes when it began to wait for a person, and has none when that one comes.
+TEST(Manual, QuorumIsLookedAtAgainWhenThePersonHasCome) {
+    Options options;
+    options.haresources = "node-a IPaddr::10.0.0.17/24/eth0 mysqld\n";
+    options.pings = 1;
+    options.policy = "quorum_ping 1\ntakeover manual\n";
+    over_seeds(10, options, [](Cluster& cluster) {
+        cluster.start_both();
+        cluster.power_cut(Node::A);
+        cluster.run_for(30s);
+        cluster.network().cut_all();
+        cluster.network().set_pings_reachable(Node::B, false);
+        cluster.run_for(5s);
+        cluster.boot(Node::A);
+        cluster.run_for(30s);
+        cluster.daemon(Node::A).command(Verb::takeover);
+        EXPECT_TRUE(cluster.run_until([&] { return cluster.runs(Node::A, 0); }, 5s));
+        cluster.daemon(Node::B).command(Verb::takeover);
+        cluster.run_for(30s);
+        EXPECT_EQ(cluster.holder(0), Node::A);
+        cluster.heal(false);
+        EXPECT_TRUE(cluster.settle(120s)) << cluster.unsettled();
+    });
+}
+
 TEST(Delay, ANodeThatReturnsInTimeKeepsItsGroup) {
     Options options;
     options.policy = "takeover_delay 10\n";
