@@ -501,7 +501,9 @@ void Groups::next_to_give() {
     }
     if (current_->giving_up) {
         set_state(group(), GroupState::failed);
-        group().wanted = std::exchange(group().wanted_again, false);
+        const bool anew = std::exchange(group().wanted_again, false) ||
+                          taken_again(current_->result.groups[current_->next_group]);
+        group().wanted = anew;
         group().again.set(core_.now + again_after(group().failures));
         end_group();
         return;
@@ -644,6 +646,19 @@ bool Groups::at_work(std::size_t index) const {
 bool Groups::gives_up(std::size_t index) const {
     return current_ && current_->giving_up &&
            current_->result.groups[current_->next_group] == index;
+}
+
+bool Groups::taken_again(std::size_t index) const {
+    bool given = false;
+    bool taken = false;
+    for (const Batch& batch : queue_) {
+        const auto& groups = batch.result.groups;
+        if (std::find(groups.begin(), groups.end(), index) != groups.end()) {
+            given = given || batch.kind == Kind::give;
+            taken = given && batch.kind == Kind::take;
+        }
+    }
+    return taken;
 }
 
 bool Groups::idle(std::size_t index) const {

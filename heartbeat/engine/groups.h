@@ -157,6 +157,8 @@ private:
     void try_again(std::size_t index);
     bool at_work(std::size_t index) const;
     bool gives_up(std::size_t index) const;  // its start has failed, and the rest is stopped
+    // Given away, and wanted again, since the batch at work began.
+    bool taken_again(std::size_t index) const;
     const Group* obstacle(const config::Haresources& resources) const;
     void use_promised();
 
