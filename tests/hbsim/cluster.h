@@ -77,7 +77,8 @@ public:
 
     // Not while a file with fewer groups waits: the next life would not know what still runs.
     void kill_daemon(Node node) {
-        if (!daemon(node).running() || daemon(node).status().promised.empty()) {
+        if (!daemon(node).running() ||
+            (daemon(node).status().promised.empty() && !daemon(node).has_unread_files())) {
             daemon(node).kill();
         }
     }

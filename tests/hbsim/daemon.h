@@ -80,6 +80,13 @@ public:
 
     bool stands_still() const { return env_.world.now() < stalled_until_; }
 
+    // It stands still, and has not read yet that files have changed.
+    bool has_unread_files() const {
+        return std::any_of(waiting_.begin(), waiting_.end(), [](const hb::Event::What& what) {
+            return std::holds_alternative<hb::SettingsChanged>(what);
+        });
+    }
+
     // An isolated node: it resets itself at a moment that it must not miss.
     bool has_stops_to_end() const { return engine_ && engine_->vitals().stops_until.has_value(); }
 
