@@ -359,10 +359,13 @@ void Holdings::on_shutdone(Node& from) {
 
 // It was gone when we said that we start, or we were for it.
 void Holdings::on_partner_returned(bool healed, bool in_full_swing, bool both_restart) {
-    if (healed && phase_ == Phase::stable && !core_.legacy()) {
-        // What it said before is of no use: it may have given away, or taken, anything since.
+    // What it said before is of no use: it may have given away, or taken, anything since. Who is
+    // not certain itself asks when it would be.
+    if (healed && !core_.legacy()) {
         other_known_ = other_stable_ = false;
         unknown_since_ = core_.now;
+    }
+    if (healed && phase_ == Phase::stable && !core_.legacy()) {
         if (both_restart) {
             ask_.set(core_.now + kAskReturnedAgain);  // it is asked if it does not, after all
         } else {

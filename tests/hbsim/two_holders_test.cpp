@@ -82,6 +82,26 @@ TEST(UnknownHold, ATimerThatEndsBeforeTheNewLifeHasSpokenStartsNothing) {
     });
 }
 
+// Cut off before it was certain for the first time: what the partner said then is of no use when
+// they are in touch again, whichever of its looks comes first.
+TEST(UnknownHold, ANodeThatWasCutOffWhileItCameUpForgetsWhatItHadHeard) {
+    over_seeds(40, quorum_first(), [](Cluster& cluster) {
+        cluster.daemon(Node::A).start();
+        cluster.daemon(Node::B).start();
+        cluster.run_for(cluster.world().between(1500ms, 6s));
+        cluster.network().cut_all();
+        cluster.network().set_pings_reachable(Node::A, false);
+        ASSERT_TRUE(cluster.run_until([&] { return cluster.holder(0) == Node::B; }, 60s));
+        cluster.run_for(cluster.world().between(0s, 5s));
+        for (Link& link : cluster.network().links()) {
+            link.cut[index(Node::B)] = false;  // what node-a says takes some time more
+        }
+        cluster.run_for(1500ms);
+        cluster.network().heal();
+        EXPECT_TRUE(cluster.settle(90s)) << cluster.unsettled();
+    });
+}
+
 // The partner took over while this daemon was away, and its agent cannot say whether the address is
 // still here: as soon as it can, it is stopped here.
 TEST(UnknownHold, WhatAnAgentDidNotKnowAtTheStartIsLookedAtAgain) {
