@@ -211,6 +211,27 @@ TEST(Killed, AndAnAgentIsGoneTheGroupIsClaimedUntilItIsKnown) {
     });
 }
 
+// The same while the group is being stopped, and over two kills: it does not go home before its
+// agent has said that it is stopped.
+TEST(Killed, TwiceInAReleaseTheGroupWhoseAgentIsGoneDoesNotGoHome) {
+    over_seeds(20, {}, [](Cluster& cluster) {
+        cluster.start_both();
+        Ailment gone;
+        gone.missing = true;
+        cluster.machine(Node::A).ail("drbddisk", gone);
+        cluster.daemon(Node::A).command(hb::Command::Verb::standby, "all");
+        cluster.run_for(cluster.world().between(500ms, 5s));
+        for (int i = 0; i < 2; ++i) {
+            kill_and_start(cluster, Node::A);
+            cluster.run_for(cluster.world().between(0s, 5s));
+        }
+        EXPECT_EQ(cluster.machine(Node::B).starts(), 0u);
+        cluster.machine(Node::A).ailments().clear();
+        cluster.expect_home(false);
+        EXPECT_TRUE(cluster.settle(180s)) << cluster.unsettled();
+    });
+}
+
 // A lone survivor with a ping node that answers, long after the partner's death: a kill is no
 // reason to stop anything.
 TEST(Killed, OfALoneSurvivorThatReachesTheWorldStopsNothing) {

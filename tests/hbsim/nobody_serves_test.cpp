@@ -201,9 +201,9 @@ TEST(Reload, ANewGroupOfOursIsStartedAndTheOldOneGoesOn) {
 TEST(LostStateDirectory, OfThePartnerIsAnAlarm) {
     over_seeds(5, one_group(), [](Cluster& cluster) {
         cluster.start_both();
-        cluster.kill_daemon(Node::B);
+        cluster.power_cut(Node::B);
         cluster.machine(Node::B).generation = 1;
-        cluster.daemon(Node::B).start();
+        cluster.boot(Node::B);
         cluster.run_for(30s);
         EXPECT_TRUE(cluster.daemon(Node::A).alarmed(hb::AlarmKind::partition));
     });

@@ -178,7 +178,8 @@ void RandomRun::slow_agent() {
     });
 }
 
-// The state directory is lost, and restored by a person after a while.
+// The state directory is lost with the machine's disk, and restored by a person after a while. Not
+// while the machine runs: the run directory knows the generation, and what may run here.
 void RandomRun::lose_state() {
     const Node node = any_node();
     if (!cluster_.daemon(node).running()) {
@@ -188,14 +189,10 @@ void RandomRun::lose_state() {
     if (last < 1000) {
         return;  // it is lost already
     }
-    cluster_.kill_daemon(node);
-    if (cluster_.daemon(node).running()) {
-        return;
-    }
+    cluster_.power_cut(node);
     cluster_.machine(node).generation = 1;
     cluster_.machine(node).heard = {};
-    cluster_.machine(node).life.reset();
-    cluster_.daemon(node).start();
+    cluster_.boot(node);
     cluster_.world().after(between(5s, 40s),
                            [this, node, last] { restore_state(node, last + 100); });
 }
