@@ -233,6 +233,9 @@ void Holdings::become_stable() {
         settle_.set(core_.now + kFailbackAgain);  // it says goodbye when it has stopped everything
         return;
     }
+    if (core_.isolation.unheard()) {
+        on_told_dead();  // its notice may be lost
+    }
     if (partner_unknown()) {
         settle_.set(core_.now + kFailbackAgain);
         say_starting();

@@ -61,9 +61,15 @@ bool Isolation::out_of_touch() const {
     }
     const Time silence = partner.heard ? Time{0} : core_.start.silence;
     const bool deaf = core_.now - partner.last_status + silence >= conf.deadtime;
-    const bool mute = partner.ours && partner.alive() &&
-                      core_.now - partner.heard_us >= conf.deadtime + conf.keepalive;
+    const bool mute = unheard();
     return deaf || mute;
+}
+
+bool Isolation::unheard() const {
+    const Node* partner = core_.members.partner();
+    const config::HaCf& conf = core_.settings.ha_cf;
+    return partner != nullptr && partner->ours && partner->alive() &&
+           core_.now - partner->heard_us >= conf.deadtime + conf.keepalive;
 }
 
 // After an earlier life of which something is counted in, a heartbeat of the partner is waited for,

@@ -33,6 +33,10 @@ public:
 
     bool isolated() const { return isolated_; }
 
+    // We hear the partner, and it says that it has not heard us for so long that it takes us for
+    // dead.
+    bool unheard() const;
+
     // The time by which the stops of an isolated node must have ended; never: there are none.
     Time stops_until() const { return limit_.at(); }
 
