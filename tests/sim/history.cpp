@@ -47,7 +47,8 @@ History::Reached History::write_acked(Node node, std::uint64_t write) {
 // The cache of the machine survives. Under protocol B what was acknowledged was in the memory of
 // the process only; and a flush of the application covers the peer under protocol C only.
 void History::process_killed(Node node, bool receiving) {
-    if (receiving && protocol_ != ReplicationProtocol::C) {
+    // What comes in from a node that has gone its own way is no part of what this one has.
+    if (receiving && !diverged() && protocol_ != ReplicationProtocol::C) {
         lower(node, Holds::Stale);
         nodes_[index(node)].lost_memory = protocol_ == ReplicationProtocol::B;
     }

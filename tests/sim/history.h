@@ -44,6 +44,12 @@ public:
         return protocol_ == engine::ReplicationProtocol::A || nodes_[index(node)].lost_memory;
     }
 
+    // What it has acknowledged under B may wait for its log: it is to write that, and only then to
+    // read it for a resync. Whether it did is seen at the target.
+    bool may_have_in_memory(Node node) const {
+        return protocol_ == engine::ReplicationProtocol::B && !nodes_[index(node)].lost_memory;
+    }
+
     bool diverged() const { return nodes_[0].lineage != nodes_[1].lineage; }
 
     // An application's write on `node` is acknowledged, one of this volume's present lineages.

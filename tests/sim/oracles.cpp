@@ -301,7 +301,7 @@ void Oracles::look_at_volume(Node node, std::size_t volume, const engine::Volume
             v.history.overrule(node);
         } else if (!keeps_all && v.history.may_lack_writes(node)) {
             v.history.excuse(node);
-        } else if (!keeps_all) {
+        } else if (!keeps_all && !v.history.may_have_in_memory(node)) {
             world_.fail(std::string(name(node)) +
                         " becomes sync source although it lacks acknowledged writes");
         }

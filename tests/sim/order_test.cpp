@@ -95,6 +95,26 @@ TEST(SimOrder, ABlockOfAResyncIsReadAfterTheTargetsOwnWritesToIt) {
     });
 }
 
+// Under protocol B a source may have acknowledged what still waits for its log: the Primary that is
+// overwritten has that, and would lose it (first seen as wide seed 9400000287).
+TEST(SimOrder, ASourceWritesWhatItHasAcknowledgedBeforeItReadsThat) {
+    over_seeds(30, [](std::uint64_t seed) {
+        ClusterOptions options = with_seed(seed);
+        options.protocol = Protocol::B;
+        options.disk.al_extents = 67;
+        TestCluster cluster(options);
+        cluster.start_in_sync();
+        cluster.promote(Node::Alice);
+        cluster.disk(Node::Bob).set_latency({5ms, 20ms});
+        cluster.random_writes(Node::Alice, 300, 50ms);
+        cluster.run_for(seed * 2ms);
+        ASSERT_TRUE(cluster.invalidate(Node::Alice).answered);
+        cluster.run_for(5s);
+        cluster.disk(Node::Bob).set_latency({});
+        cluster.check_convergence();
+    });
+}
+
 // The source has read the block before the write: on the target the block may be slower.
 TEST(SimOrder, AWriteWaitsForABlockOfAResyncOnItsWayToTheTargetsDisk) {
     over_seeds(20, [](std::uint64_t seed) {

@@ -115,7 +115,6 @@ void SimDisk::submit(const io::DiskOp& wanted) {
     entry.op = op;
     entry.number = operations_;
     entry.error = draw_error(op);
-    errors_given_ += entry.error != 0 ? 1 : 0;
     entry.flush_horizon = completions_;
     entry.loses = op.kind == Kind::Flush && std::exchange(losing_flush_, false);
     if (changes_data(op) && entry.error == 0 && world_.prng.chance(0.5)) {
@@ -151,6 +150,7 @@ void SimDisk::complete(std::uint64_t number) {
     }
     const io::IoId id = entry.op.id;
     entry.op.buffer = {};
+    errors_given_ += entry.error != 0 ? 1 : 0;  // now it is known to who asked
     if (done_ != nullptr) {
         done_(id, entry.error);
     }
