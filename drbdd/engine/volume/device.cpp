@@ -421,8 +421,9 @@ void Device::flush_failed(const std::string& what) {
 void Device::note_write_lost_with_disk() {
     if (lineage_.lost_write_with_disk()) {
         log_line(base::LogLevel::Error,
-                 "Acknowledged writes are not known to be safe on the peer: attach the disk again, "
-                 "or demote");
+                 std::string("Acknowledged writes are not known to be safe on the peer: ") +
+                     (local_usable() ? "detach and attach the disk" : "attach the disk again") +
+                     ", or demote");
     }
 }
 
