@@ -92,12 +92,15 @@ void Device::change_state(const VolumeState& wanted, bool quiet) {
 
 // A disk that fails while bitmaps are exchanged leaves the other one behind, which is known to lack
 // writes. "Connected" would make that one UpToDate and hide the loss: the connection ends instead.
+// Data that were declared bad lack nothing, and nothing has been written over them yet: where the
+// others are lost they are good again.
 void Device::keep_verdict(VolumeState& next) {
     if (next.conn != ConnState::Connected) {
         return;
     }
     const bool target = state_.conn == ConnState::WFBitMapT ||
-                        state_.conn == ConnState::WFSyncUUID || state_.conn == ConnState::Behind;
+                        (state_.conn == ConnState::WFSyncUUID && !peer.declared_bad()) ||
+                        state_.conn == ConnState::Behind;
     const bool source = state_.conn == ConnState::WFBitMapS || state_.conn == ConnState::Ahead;
     if (target && next.pdsk <= DiskState::Failed && next.disk == DiskState::UpToDate) {
         next.disk = DiskState::Outdated;
