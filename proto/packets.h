@@ -179,7 +179,14 @@ struct SyncParam89 {
     std::uint32_t c_max_rate = 102400;  // KiB/s
 };
 
-enum SizesFlag : std::uint16_t { kSizesForced = 1, kSizesNoResync = 2 };
+enum SizesFlag : std::uint16_t {
+    kSizesForced = 1,
+    kSizesNoResync = 2,
+    kSizesAskedFor = kSizesForced | kSizesNoResync,
+    // Ours, never told to a kernel: who answers a resize says whose new blocks are copied.
+    kSizesCopyFromSender = 0x4000,
+    kSizesCopyToSender = 0x8000,
+};
 
 struct Sizes {
     static constexpr std::size_t kSize = 32;

@@ -326,6 +326,57 @@ TEST(SimDiskFailure, AnAttachWritesAgainWhatAFailedOneHadMarked) {
     });
 }
 
+// That its writes were refused before is settled by the resync: what the peer says of its disk
+// later on is believed. One node took it for bad, the other one did not know (wide fenced
+// 9800004862).
+TEST(SimDiskFailure, APeerIsBelievedAgainAfterTheResync) {
+    over_seeds(20, [](std::uint64_t seed) {
+        TestCluster cluster(with_seed(seed));
+        cluster.start_in_sync();
+        cluster.promote(Node::Bob);
+        cluster.random_writes(Node::Bob, 60, 100ms);
+        cluster.disk(Node::Alice).fail_data_writes(EIO);
+        cluster.run_for(1s);
+        cluster.disk(Node::Alice).heal();
+        ASSERT_TRUE(cluster.attach(Node::Alice).ok());
+        ASSERT_TRUE(cluster.run_until_in_sync());
+        cluster.run_for(1s);
+        cluster.pause_sync(Node::Alice, true);  // as any other word of its state
+        cluster.run_for(1s);
+        EXPECT_EQ(cluster.status(Node::Bob).state.pdsk, DiskState::UpToDate);
+        cluster.random_writes(Node::Bob, 20);
+        cluster.demote(Node::Bob);
+        EXPECT_TRUE(cluster.promote(Node::Alice).ok());
+        cluster.pause_sync(Node::Alice, false);
+        cluster.check_convergence();
+    });
+}
+
+// Its state was told without identifiers, which had not been stored: the other node took the data
+// for good, and forgot that it had crashed as a Primary (wide seed 9700008766).
+TEST(SimDiskFailure, OneDuringAHandshakeHidesNoCrash) {
+    over_seeds(60, [](std::uint64_t seed) {
+        ClusterOptions options = with_seed(seed);
+        options.protocol = seed % 2 == 0 ? Protocol::A : Protocol::C;
+        TestCluster cluster(options);
+        cluster.start_in_sync();
+        cluster.promote(Node::Bob);
+        cluster.random_writes(Node::Bob, 300, 40ms);
+        cluster.run_for(20ms);
+        cluster.disk(Node::Alice).set_latency({300ms, 600ms});
+        cluster.kill(Node::Bob);
+        cluster.start(Node::Bob);
+        ASSERT_TRUE(cluster.run_until(
+            [&] { return cluster.conn(Node::Alice) >= ConnState::Connected; }, 30s));
+        cluster.disk(Node::Alice).fail_metadata(EIO);
+        cluster.run_for(2s);
+        cluster.disk(Node::Alice).heal();
+        cluster.disk(Node::Alice).set_latency({});
+        cluster.attach(Node::Alice);
+        cluster.check_convergence();
+    });
+}
+
 // The same without a crash: the application sees that its flush fails, and the disk is attached
 // again.
 TEST(SimDiskFailure, ALonePrimaryMakesGoodWhatAFailedFlushMayHaveLost) {

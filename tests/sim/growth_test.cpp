@@ -75,6 +75,63 @@ TEST(SimGrowth, AFullSyncMayBeginWhileTheMetadataMove) {
     });
 }
 
+// Both nodes take the same one for the source, whoever is Primary by the time that each of them has
+// its metadata in place (wide seed 9700004556).
+TEST(SimGrowth, IsCopiedInOneDirectionAlthoughTheRolesChange) {
+    over_seeds(80, [](std::uint64_t seed) {
+        ClusterOptions options = with_seed(seed);
+        options.link.low_latency = 20ms;
+        options.link.high_latency = 60ms;
+        TestCluster cluster(options);
+        cluster.start_in_sync();
+        const Node primary = seed % 2 == 0 ? Node::Alice : Node::Bob;
+        cluster.promote(primary);
+        cluster.random_writes(primary, 20, 100ms);
+        ASSERT_TRUE(cluster.drain());
+        grow_both(cluster);
+        cluster.admin_begin(primary, engine::Resize{{0}, std::nullopt, false, false});
+        ASSERT_TRUE(cluster.run_until(
+            [&] { return cluster.conn(other(primary)) > ConnState::Connected; }, 10s));
+        cluster.run_for(seed % 5 * 10ms);
+        cluster.admin_begin(primary, engine::Demote{});  // before it has heard of the other's size
+        cluster.run_for(seed % 7 * 20ms);
+        cluster.admin_begin(other(primary), engine::Promote{});
+        cluster.run_for(5s);
+        ASSERT_TRUE(cluster.run_until_in_sync());
+        cluster.check_convergence();
+    });
+}
+
+// Both bear one identifier then: the bits alone would not be copied.
+TEST(SimGrowth, IsCopiedAlthoughTheConnectionEndsBeforeThatBegins) {
+    over_seeds(40, [](std::uint64_t seed) {
+        TestCluster cluster(with_seed(seed));
+        cluster.start_in_sync();
+        cluster.promote(Node::Alice);
+        grow_both(cluster);
+        cluster.disk(Node::Alice).set_latency({5ms, 40ms});
+        cluster.admin_begin(seed % 2 == 0 ? Node::Alice : Node::Bob,
+                            engine::Resize{{0}, std::nullopt, false, false});
+        ASSERT_TRUE(cluster.run_until(
+            [&] { return cluster.conn(Node::Bob) == ConnState::WFSyncUUID; }, 30s));
+        if (seed % 2 == 0) {  // the new identifiers are on their way to the disk
+            ASSERT_TRUE(cluster.run_until(
+                [&] {
+                    return cluster.conn(Node::Alice) == ConnState::WFSyncUUID ||
+                           cluster.conn(Node::Alice) == ConnState::SyncSource;
+                },
+                30s));
+        }
+        cluster.run_for(seed % 5 * 5ms);
+        cluster.power_cut(Node::Alice);
+        cluster.run_for(1s);
+        cluster.start(Node::Alice);
+        cluster.disk(Node::Alice).set_latency({});
+        ASSERT_TRUE(cluster.run_until_in_sync());
+        cluster.check_convergence();
+    });
+}
+
 TEST(SimGrowth, WhereOneDiskHasGrownTheDeviceStaysAsItIs) {
     over_seeds(10, [](std::uint64_t seed) {
         TestCluster cluster(with_seed(seed));

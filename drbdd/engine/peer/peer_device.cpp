@@ -97,18 +97,34 @@ void PeerDevice::send_parameters() {
     announce_sync_param();
     announce_sizes();
     announce_uuids();
-    VolumeState state = device_.state();
-    told_own_disk_ = state.disk;
-    state.conn = ConnState::WFConnection;
-    announce(proto::Command::State, encoded(proto::State{to_wire(state)}));
+    announce(proto::Command::State, first_state(device_.state().disk));
+    announcements_.back().first_state = true;
 }
 
-void PeerDevice::forget_unstored_ids() {
-    std::erase_if(announcements_, [this](const Announcement& announcement) {
-        const bool ids = announcement.command == proto::Command::Uuids ||
-                         announcement.command == proto::Command::SyncUuid;
-        return ids && !device_.store.durable(announcement.generation);
+std::vector<std::uint8_t> PeerDevice::first_state(DiskState disk) {
+    VolumeState state = device_.state();
+    told_own_disk_ = state.disk = disk;
+    state.conn = ConnState::WFConnection;
+    return encoded(proto::State{to_wire(state)});
+}
+
+// A state that tells of the disk would say without them that its data are good: a peer that has
+// crashed as Primary would forget that it did.
+void PeerDevice::forget_what_was_not_stored() {
+    const auto unstored = [this](const Announcement& announcement) {
+        return !device_.store.durable(announcement.generation);
+    };
+    std::erase_if(announcements_, [&](const Announcement& announcement) {
+        const bool of_disk = announcement.command == proto::Command::Uuids ||
+                             announcement.command == proto::Command::SyncUuid ||
+                             announcement.command == proto::Command::State;
+        return of_disk && !announcement.first_state && unstored(announcement);
     });
+    for (Announcement& announcement : announcements_) {
+        if (announcement.first_state && unstored(announcement)) {
+            announcement.body = first_state(DiskState::Diskless);
+        }
+    }
 }
 
 // The kernel's answers with them when it knew that we had no disk.

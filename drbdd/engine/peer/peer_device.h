@@ -46,7 +46,7 @@ public:
     void announce_state();
 
     // The disk is gone: identifiers that never reached it are nobody's, and are not told.
-    void forget_unstored_ids();
+    void forget_what_was_not_stored();
 
     bool announcements_pending() const { return !announcements_.empty(); }
 
@@ -82,6 +82,8 @@ public:
     // The peer lacks a write that it has refused: that its disk is good is not believed before a
     // handshake or a resync.
     void refuse_until_settled() { refused_write_ = true; }
+
+    void believe_again() { refused_write_ = false; }
 
     // The next state of the peer decides again who has the data.
     void consider_resync() { consider_resync_ = true; }
@@ -187,7 +189,10 @@ private:
         MetaStore::Generation generation;
         proto::Command command;
         std::vector<std::uint8_t> body;
+        bool first_state = false;  // of the handshake
     };
+
+    std::vector<std::uint8_t> first_state(DiskState disk);
 
     struct Ahead {
         bool only_to_resync = false;
@@ -220,7 +225,8 @@ private:
     void finish_growth();
     void forget_growth();
     void send_sizes(std::uint64_t c_size, std::uint16_t flags);
-    void resync_what_was_added();
+    bool new_blocks_are_ours() const;
+    void resync_what_was_added(bool from_us);
     void advance_bitmaps();
     void advance_starting_sync();
     void advance_sync_source();
@@ -281,8 +287,10 @@ private:
     std::optional<proto::Sizes> told_sizes_;  // on this connection
 
     struct Growth {
-        bool grows = false;       // else only its metadata move
-        std::uint16_t flags = 0;  // proto::SizesFlag
+        bool grows = false;                // else only its metadata move
+        std::uint16_t flags = 0;           // proto::SizesFlag
+        bool answers = false;              // the peer has asked
+        std::optional<bool> from_us = {};  // that our new blocks are copied, as the peer decided
     };
 
     std::optional<Growth> growth_;        // under way on this node

@@ -43,16 +43,17 @@ base::Result<void> PeerDevice::on_sync_uuid(const proto::SyncUuid& packet) {
     return {};
 }
 
-// As both nodes do after one was resized: the Primary's is copied, no bitmaps are exchanged, since
-// both know what was added.
-void PeerDevice::resync_what_was_added() {
+// A disk that counts as bad (on-io-error pass_on) is the source of nothing, a Primary's neither.
+bool PeerDevice::new_blocks_are_ours() const {
     const VolumeState& state = device_.state();
-    // A disk that counts as bad (on-io-error pass_on) is the source of nothing, a Primary's
-    // neither.
-    const bool copied_from_us = state.disk != state.pdsk   ? state.disk > state.pdsk
-                                : state.role != state.peer ? state.role == Role::Primary
-                                                           : connection_.resolve_conflicts();
-    if (copied_from_us) {
+    return state.disk != state.pdsk   ? state.disk > state.pdsk
+           : state.role != state.peer ? state.role == Role::Primary
+                                      : connection_.resolve_conflicts();
+}
+
+// No bitmaps are exchanged: both know what was added.
+void PeerDevice::resync_what_was_added(bool from_us) {
+    if (from_us) {
         become_source();
     } else {
         device_.change_conn(ConnState::WFSyncUUID);

@@ -161,7 +161,12 @@ void PeerDevice::grow(std::uint64_t sectors, const proto::Sizes& packet) {
                          ull(sectors),
                          clean ? "; what is added is vouched for (assume-clean)" : ""));
     }
-    growth_ = Growth{sectors > current, packet.dds_flags};
+    growth_ = Growth{sectors > current,
+                     static_cast<std::uint16_t>(packet.dds_flags & proto::kSizesAskedFor),
+                     packet.c_size == 0};
+    if ((packet.dds_flags & (proto::kSizesCopyFromSender | proto::kSizesCopyToSender)) != 0) {
+        growth_->from_us = (packet.dds_flags & proto::kSizesCopyToSender) != 0;
+    }
     if (const auto started = device_.resizer.start(sectors, !clean); !started) {
         device_.log_line(base::LogLevel::Error, started.error().text);
         growth_->grows = false;
@@ -176,7 +181,9 @@ void PeerDevice::grow(std::uint64_t sectors, const proto::Sizes& packet) {
 void PeerDevice::answer_growth() {
     asked_to_grow_ = false;
     core_.progress = true;
-    if (!told_sizes_ || !device_.attached() || device_.detaching() || !may_grow()) {
+    // Two administrators at once: one is enough.
+    const bool crossed = growth_asked_ && connection_.resolve_conflicts();
+    if (!told_sizes_ || !device_.attached() || device_.detaching() || !may_grow() || crossed) {
         announce_sizes();
         return;
     }
@@ -184,16 +191,26 @@ void PeerDevice::answer_growth() {
     grow(std::max(device_.size_sectors(), agreed_size(asked, device_.max_after_move())), asked);
 }
 
+// Roles may change while a disk is slow: one node decides, and tells the other one. A kernel is
+// told nothing and decides for itself.
 void PeerDevice::finish_growth() {
     const Growth growth = *std::exchange(growth_, std::nullopt);
     const VolumeState& state = device_.state();
     const bool disks = state.disk >= DiskState::Inconsistent &&
                        state.pdsk >= DiskState::Inconsistent && state.pdsk != DiskState::DUnknown;
+    const bool copies = growth.grows && disks && (growth.flags & proto::kSizesNoResync) == 0 &&
+                        state.conn == ConnState::Connected;
+    const bool from_us = growth.from_us.value_or(new_blocks_are_ours());
+    std::uint16_t told = growth.flags;
+    if (copies && growth.answers && connection_.has(proto::kFeatureExplicitFlush)) {
+        told |= from_us ? proto::kSizesCopyFromSender : proto::kSizesCopyToSender;
+    }
     core_.progress = true;
-    announce_sizes(growth.flags);
-    if (growth.grows && disks && (growth.flags & proto::kSizesNoResync) == 0 &&
-        state.conn == ConnState::Connected) {
-        resync_what_was_added();
+    announce_sizes(told);
+    if (copies && (!from_us || state.disk == DiskState::UpToDate)) {
+        resync_what_was_added(from_us);
+    } else if (growth.from_us) {
+        connection_.drop(ConnState::NetworkFailure, "the copy of what was added can't begin");
     }
 }
 
@@ -304,7 +321,6 @@ base::Result<void> PeerDevice::on_state(const proto::State& packet) {
         peer_disk > DiskState::Inconsistent) {
         peer_disk = DiskState::Inconsistent;
     }
-    refused_write_ = refused_write_ && own.conn == ConnState::Connected;
     if (own.pdsk == DiskState::UpToDate && peer_disk == DiskState::Inconsistent &&
         own.conn == ConnState::Connected && peer.conn > ConnState::SyncSource) {
         peer_disk = DiskState::UpToDate;

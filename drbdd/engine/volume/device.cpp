@@ -151,6 +151,9 @@ void Device::after_change(const VolumeState& old) {
     peer.note_pause(old.conn, state_.conn);
     const auto exchanging = [](const VolumeState& s) { return s.conn > ConnState::Connected; };
     const bool verified = verifying(old.conn) && !verifying(state_.conn);
+    if (exchanging(state_) && !verifying(state_.conn)) {
+        peer.believe_again();
+    }
     if ((exchanging(old) && !exchanging(state_)) || verified) {
         peer.leave_resync();
     }
@@ -400,8 +403,8 @@ void Device::fail_disk(const std::string& what) {
         attacher_.abort(kErrIoMdDisk, what);
     }
     change_disk(DiskState::Failed);
+    peer.forget_what_was_not_stored();
     peer.announce_state();
-    peer.forget_unstored_ids();
     store.close();
     resizer.on_disk_lost();
     log.abandon();
