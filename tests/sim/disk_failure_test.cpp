@@ -405,5 +405,32 @@ TEST(SimDiskFailure, ALonePrimaryMakesGoodWhatAFailedFlushMayHaveLost) {
     });
 }
 
+// Also where it was a flush of our own that failed: the application hears of it with its next one,
+// once (wide seed 9700013855).
+TEST(SimDiskFailure, AnApplicationIsToldOfAFlushThatOnlyWeHaveSeenFail) {
+    over_seeds(10, [](std::uint64_t seed) {
+        TestCluster cluster(with_seed(seed));
+        cluster.start_in_sync();
+        cluster.promote(Node::Alice);
+        cluster.kill(Node::Bob);
+        cluster.run_for(2s);
+        cluster.random_writes(Node::Alice, 20);
+        ASSERT_TRUE(cluster.drain());
+        cluster.disk(Node::Alice).lose_next_flush();
+        cluster.start(Node::Bob);
+        ASSERT_TRUE(cluster.run_until(
+            [&] { return cluster.disk_state(Node::Alice) == DiskState::Diskless; }, 60s));
+        const AdminResult attached = cluster.attach(Node::Alice);
+        ASSERT_TRUE(attached.ok()) << attached.text;
+        const RequestNumber told = cluster.flush(Node::Alice);
+        ASSERT_TRUE(cluster.drain());
+        const RequestNumber later = cluster.flush(Node::Alice);
+        ASSERT_TRUE(cluster.drain());
+        EXPECT_EQ(cluster.result(told), EIO);
+        EXPECT_EQ(cluster.result(later), 0);
+        cluster.check_convergence();
+    });
+}
+
 }  // namespace
 }  // namespace sim

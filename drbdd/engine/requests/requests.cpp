@@ -461,8 +461,8 @@ void Requests::complete(std::uint64_t key, Write& write) {
         }
     }
     const bool again = error != 0 && device_.freezer.makes_again();
-    const auto tell = [&](const AppRequest& app) {
-        again ? make_again(app) : completions.write(app, error, !peer_has_it(legs));
+    const auto tell = [&](const AppRequest& app, int result) {
+        again ? make_again(app) : completions.write(app, result, !peer_has_it(legs));
     };
     if (is_flush(write)) {
         flush_key_ = 0;
@@ -482,8 +482,9 @@ void Requests::complete(std::uint64_t key, Write& write) {
             waiting_flushes_.insert(waiting_flushes_.begin(), flushes.begin(), flushes.end());
             return;
         }
+        const int result = flushes.empty() || again ? error : settle_flush_error(error);
         for (const AppRequest& flush : flushes) {
-            tell(flush);
+            tell(flush, result);
         }
     } else {
         ranges_.remove(write.app.sector, key);
@@ -491,7 +492,8 @@ void Requests::complete(std::uint64_t key, Write& write) {
             !device_.peer_connection().has(proto::kFeatureExplicitFlush)) {
             carrier_.written(write.app);
         }
-        tell(write.app);
+        completed_writes_ += error == 0 ? 1 : 0;
+        tell(write.app, error);
         write.app.payload = {};
     }
 }

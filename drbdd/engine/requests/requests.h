@@ -62,6 +62,11 @@ public:
     void on_disk_doubted();
     // Everything was marked: what is under way takes no mark back.
     void on_failed_flush();
+    // One of this disk's, whoever asked for it: where nobody else has what it was to cover, the
+    // application's next flush fails, too.
+    void on_flush_error();
+    // Nobody is left who has written.
+    void on_demoted() { owes_flush_error_ = false; }
     // The peer has begun the generation in which we write without a disk.
     void on_generation_known();
 
@@ -128,6 +133,7 @@ private:
     void start(std::uint64_t key);
     void submit_locally(std::uint64_t key, Write& write);
     void replicate(std::uint64_t key, Write& write);
+    int settle_flush_error(int error);
     void start_flush();
     void begin_flush(bool remote, bool to_peer, std::optional<FlushCarrier::Block> carrier);
     std::optional<FlushCarrier::Block> find_carrier();
@@ -161,6 +167,10 @@ private:
     std::vector<AppRequest> running_flushes_;  // answered together by the flush under way
     std::deque<std::pair<std::uint64_t, std::uint64_t>> leaving_;  // position, key (protocol A)
     std::uint64_t flush_key_ = 0;
+    std::uint64_t completed_writes_ = 0;  // successfully
+    std::uint64_t flush_covers_ = 0;      // of these, by the flush under way
+    std::uint64_t flushed_writes_ = 0;    // or the application was told that its flush failed
+    bool owes_flush_error_ = false;
     FlushCarrier carrier_;
     bool unflushed_at_peer_ = true;  // replicated, or connected, since the last flush that we sent
     bool peer_knows_our_disk_ = true;

@@ -3,6 +3,9 @@
 #include "drbdd/engine/requests/requests.h"
 #include "drbdd/engine/volume/device.h"
 
+#include <cerrno>
+#include <utility>
+
 namespace engine {
 
 // One flush at a time; those that come meanwhile are answered by the next one together. It covers
@@ -38,6 +41,7 @@ void Requests::start_flush() {
 
 void Requests::begin_flush(bool remote, bool to_peer, std::optional<FlushCarrier::Block> carrier) {
     const std::uint64_t key = flush_key_ = next_key_++;  // complete() makes room for the next one
+    flush_covers_ = completed_writes_;
     Write& write = writes_.emplace(key, Write{}).first->second;
     write.app.op = AppRequest::Op::Flush;
     write.app.volume = device_.number();
@@ -64,6 +68,18 @@ void Requests::begin_flush(bool remote, bool to_peer, std::optional<FlushCarrier
         complete(key, write);
         release(key, write);
     }
+}
+
+// A flush that fails may have dropped what it was to cover: the next one, after the disk was attached
+// again, would succeed all the same, and an application would take lost writes for stored.
+void Requests::on_flush_error() {
+    const bool only_copy = !device_.peer_has_data() && completed_writes_ > flushed_writes_;
+    owes_flush_error_ = owes_flush_error_ || only_copy;
+}
+
+int Requests::settle_flush_error(int error) {
+    flushed_writes_ = flush_covers_;
+    return std::exchange(owes_flush_error_, false) ? EIO : error;
 }
 
 // What was sent and is not overwritten by anything that may be sent before it.

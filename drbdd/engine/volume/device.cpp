@@ -136,6 +136,7 @@ void Device::after_change(const VolumeState& old) {
     }
     if (!primary) {
         lineage_.demoted();
+        requests.on_demoted();
     }
     if (state_.conn >= ConnState::Connected) {
         lineage_.peer_uses_current(state_.peer == Role::Primary &&
@@ -544,8 +545,10 @@ void Device::on_disk_done(const DiskDone& done) {
 }
 
 void Device::on_disk_ended(const DiskTicket& ticket, int error) {
-    doubts_its_cache_ =
-        doubts_its_cache_ || (error != 0 && ticket.op.kind == io::DiskOp::Kind::Flush);
+    if (error != 0 && ticket.op.kind == io::DiskOp::Kind::Flush) {
+        doubts_its_cache_ = true;
+        requests.on_flush_error();
+    }
     switch (ticket.user) {
         case DiskUser::AppWrite:
         case DiskUser::AppFlush:
