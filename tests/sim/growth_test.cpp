@@ -51,6 +51,27 @@ TEST(SimGrowth, BothGrowUnderLoad) {
     });
 }
 
+// A kernel's driver takes what the last P_SIZES says for all that the peer's disk has: who asks it
+// to grow and hides what its own disk has gained is answered with the size as it was. Found with
+// the real one, in the matrix: we the Primary, resize.
+TEST(SimGrowth, AKernelIsShownTheRoomWhenItIsAsked) {
+    over_seeds(8, [](std::uint64_t seed) {
+        ClusterOptions options = with_seed(seed);
+        options.net.explicit_flush = false;
+        TestCluster cluster(options);
+        cluster.start_in_sync();
+        cluster.promote(Node::Alice);
+        const std::uint64_t before = size_of(cluster, Node::Alice);
+        grow_both(cluster);
+        const AdminResult answer = cluster.resize(seed % 2 == 0 ? Node::Alice : Node::Bob);
+        EXPECT_TRUE(answer.ok()) << answer.text;
+        ASSERT_TRUE(cluster.run_until_in_sync());
+        EXPECT_EQ(size_of(cluster, Node::Alice), size_of(cluster, Node::Bob));
+        use_new_part(cluster, Node::Alice, before);
+        cluster.check_convergence();
+    });
+}
+
 // A full sync is asked for while the metadata move: it begins when they have arrived.
 TEST(SimGrowth, AFullSyncMayBeginWhileTheMetadataMove) {
     over_seeds(60, [](std::uint64_t seed) {

@@ -147,9 +147,10 @@ void PeerDevice::send_sizes(std::uint64_t c_size, std::uint16_t flags) {
     proto::Sizes sizes;
     const bool disk = device_.state().disk >= DiskState::Negotiating;
     // Room that the device does not use is not shown to a kernel: it would take it into use in the
-    // next handshake, and leave what is added different on both nodes.
-    const bool hides_room =
-        device_.size_sectors() != 0 && !connection_.has(proto::kFeatureExplicitFlush);
+    // next handshake, and leave what is added different on both nodes. Asked to grow (no c_size) it
+    // has to know of it.
+    const bool hides_room = device_.size_sectors() != 0 && c_size != 0 &&
+                            !connection_.has(proto::kFeatureExplicitFlush);
     sizes.d_size = !disk        ? 0
                    : hides_room ? std::min(device_.size_sectors(), device_.own_max_sectors())
                                 : device_.own_max_sectors();
