@@ -251,6 +251,13 @@ void Oracles::look_at_uuid_on_disk(Node node, std::size_t volume) {
 void Oracles::look_at_volume(Node node, std::size_t volume, const engine::VolumeStatus& status) {
     PerVolume& v = volumes_[volume];
     PerNode& n = v.nodes[index(node)];
+    const bool became_target_in_sync = n.state.conn == ConnState::SyncTarget &&
+                                       n.state.disk == DiskState::Inconsistent &&
+                                       status.state.disk == DiskState::UpToDate;
+    if (became_target_in_sync) {  // what it went away from may come back, if that is the source's
+        n.replaced_in_core.erase(status.current_uuid & ~meta::kUuidPrimaryBit);
+        n.replaced_on_disk.erase(status.current_uuid & ~meta::kUuidPrimaryBit);
+    }
     // The uuid of a sync target names no generation; at the end the old one may even come back.
     if (status.state.disk > DiskState::Inconsistent) {
         note_uuid(world_, node, "in core", status.current_uuid, n.uuid_in_core, n.replaced_in_core);
@@ -271,9 +278,6 @@ void Oracles::look_at_volume(Node node, std::size_t volume, const engine::Volume
         status.state.role == Role::Primary ||
         (status.state.peer == Role::Primary && status.state.pdsk < DiskState::Inconsistent);
     const bool begins = is_source(status.state.conn) && !is_source(n.state.conn);
-    const bool became_target_in_sync = n.state.conn == ConnState::SyncTarget &&
-                                       n.state.disk == DiskState::Inconsistent &&
-                                       status.state.disk == DiskState::UpToDate;
     const bool attached_alone =
         n.state.disk < DiskState::Negotiating && status.state.disk == DiskState::UpToDate &&
         status.state.role == Role::Primary && status.state.conn < ConnState::Connected;
