@@ -107,6 +107,13 @@ bool History::sync_begins(Node source) {
     if (holds(source) == Holds::Flushed) {
         from.lineage->fall_back_to_flushed();
     }
+    if (diverged() && holds(source) == Holds::Stale) {
+        // A split brain that was decided for it: what it has is what counts. It may be of a history
+        // that nobody follows any more, while the node worked through the other one's disk.
+        from.lineage = std::make_shared<Lineage>(*from.lineage);
+        from.lineage->adopt(peek_on(source));
+        from.holds = Holds::All;
+    }
     const bool loses = !diverged() && only_copy_at(other(source), source);
     if (diverged()) {
         to.lineage = from.lineage;  // what the target had is discarded
