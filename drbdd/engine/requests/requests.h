@@ -65,8 +65,10 @@ public:
     // One of this disk's, whoever asked for it: where nobody else has what it was to cover, the
     // application's next flush fails, too.
     void on_flush_error();
-    // Nobody is left who has written.
-    void on_demoted() { owes_flush_error_ = false; }
+
+    // What may be lost was written again, or nobody is left who has written it.
+    void forget_flush_error() { owes_flush_error_ = false; }
+
     // The peer has begun the generation in which we write without a disk.
     void on_generation_known();
 

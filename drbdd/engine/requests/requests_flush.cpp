@@ -70,8 +70,8 @@ void Requests::begin_flush(bool remote, bool to_peer, std::optional<FlushCarrier
     }
 }
 
-// A flush that fails may have dropped what it was to cover: the next one, after the disk was attached
-// again, would succeed all the same, and an application would take lost writes for stored.
+// A flush that fails may have dropped what it was to cover: the next one, after the disk was
+// attached again, would succeed all the same, and an application would take lost writes for stored.
 void Requests::on_flush_error() {
     const bool only_copy = !device_.peer_has_data() && completed_writes_ > flushed_writes_;
     owes_flush_error_ = owes_flush_error_ || only_copy;

@@ -136,7 +136,7 @@ void Device::after_change(const VolumeState& old) {
     }
     if (!primary) {
         lineage_.demoted();
-        requests.on_demoted();
+        requests.forget_flush_error();
     }
     if (state_.conn >= ConnState::Connected) {
         lineage_.peer_uses_current(state_.peer == Role::Primary &&
@@ -547,7 +547,9 @@ void Device::on_disk_done(const DiskDone& done) {
 void Device::on_disk_ended(const DiskTicket& ticket, int error) {
     if (error != 0 && ticket.op.kind == io::DiskOp::Kind::Flush) {
         doubts_its_cache_ = true;
-        requests.on_flush_error();
+        if (disk.is_open()) {  // and not a disk that was given up, which has said nothing
+            requests.on_flush_error();
+        }
     }
     switch (ticket.user) {
         case DiskUser::AppWrite:

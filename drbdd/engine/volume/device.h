@@ -92,7 +92,10 @@ public:
     bool doubts_its_cache() const { return doubts_its_cache_; }
 
     // Everything that was marked has been written again.
-    void trust_its_cache() { doubts_its_cache_ = false; }
+    void trust_its_cache() {
+        doubts_its_cache_ = false;
+        requests.forget_flush_error();
+    }
 
     // The peer's copy is good, and at hand.
     bool peer_has_data() const {
