@@ -699,10 +699,9 @@ void Groups::drop(std::size_t index) {
 }
 
 bool Groups::given_alone(const Group& group, Hold held) const {
-    return core_.legacy() && core_.holdings.looked() &&
-           has(held, group.local ? Hold::local : Hold::foreign) && !group.wanted &&
-           group.all(ResourceState::stopped) && group.state != GroupState::failed &&
-           group.state != GroupState::blocked;
+    return core_.legacy() && has(held, group.local ? Hold::local : Hold::foreign) &&
+           !group.wanted && group.all(ResourceState::stopped) &&
+           group.state != GroupState::failed && group.state != GroupState::blocked;
 }
 
 Hold Groups::wanted() const {
