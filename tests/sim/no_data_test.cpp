@@ -80,6 +80,33 @@ TEST(SimNoData, ALonelyPrimaryWaitsForItsDisk) {
     });
 }
 
+// What was moved, or had its log applied, by `drbdmeta` is clean and still names a Primary: a crash
+// does not read its log. No write begins before that is told again (wide seed 9720002049).
+TEST(SimNoData, ALogThatWasAppliedElsewhereIsNoLogYet) {
+    over_seeds(60, [](std::uint64_t seed) {
+        TestCluster cluster(suspending(seed));
+        suspend_without_data(cluster);
+        cluster.start_in_sync();
+        cluster.promote(Node::Alice);
+        cluster.kill(Node::Bob);
+        cluster.run_for(2s);
+        ASSERT_TRUE(cluster.detach(Node::Alice, 0, true).ok());
+        cluster.grow_disk(Node::Alice, 4u << 20);
+        cluster.random_writes(Node::Alice, 40, 1ms);
+        cluster.run_for(10ms);
+        cluster.disk(Node::Alice).set_latency({50us, 2ms});
+        cluster.move_metadata_to_end(Node::Alice, 0);
+        cluster.admin_begin(Node::Alice, engine::Attach{{0}, cluster.disk(Node::Alice).geometry()});
+        ASSERT_TRUE(cluster.run_until(
+            [&] { return cluster.disk_state(Node::Alice) == DiskState::UpToDate; }, 10s));
+        cluster.run_for(seed * 100us);
+        cluster.power_cut(Node::Alice);
+        cluster.start(Node::Alice);
+        cluster.start(Node::Bob);
+        cluster.check_convergence();
+    });
+}
+
 // One that is fenced as well has told nothing since the peer left: the peer's data will do.
 TEST(SimNoData, AFrozenOneGoesOnWithItsPeersData) {
     over_seeds(18, [](std::uint64_t seed) {

@@ -27,6 +27,9 @@ void MetaStore::open(const meta::Layout& layout,
     full_sync_ = FullSync::Idle;
     durable_ = generation_;
     flags_on_disk_ = superblock.flags;
+    if (superblock.is_clean()) {  // the log is not read, whoever was Primary (`drbdmeta apply-al`)
+        flags_on_disk_ &= ~static_cast<std::uint32_t>(meta::kMdPrimaryInd);
+    }
     was_alone_ = superblock.has(meta::kMdPrimaryInd) && !superblock.has(meta::kMdConnectedInd);
     pages_done_ = pages_wanted_;
     settling_.reset();
