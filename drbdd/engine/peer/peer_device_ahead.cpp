@@ -22,8 +22,9 @@ bool PeerDevice::may_run_ahead() const {
     const VolumeState& state = device_.state();
     return connection_.up() && left_handshake_ && state.conn == ConnState::Connected &&
            state.disk == DiskState::UpToDate && state.pdsk == DiskState::UpToDate &&
-           state.role == Role::Primary && !request_pending_ && !growing() && !refused_write_ &&
-           announcements_.empty() && device_.is_member() && !device_.store.full_sync_running();
+           state.role == Role::Primary && !request_pending_ && !reply_ && !growing() &&
+           !refused_write_ && announcements_.empty() && device_.is_member() &&
+           !device_.store.full_sync_running();
 }
 
 void PeerDevice::run_ahead(bool only_to_resync) {
