@@ -29,12 +29,7 @@ Result<Dump> parse_dump(std::string_view text, std::uint64_t max_bitmap_bytes) {
     Superblock& sb = dump.superblock;
     in.version("v08");
     read_uuids(in, sb);
-    in.setting("la-size-sect", sb.la_size_sectors);
-    in.setting("bm-byte-per-bit", sb.bm_bytes_per_bit);
-    in.hex_setting("device-uuid", sb.device_uuid);
-    in.setting("la-peer-max-bio-size", sb.la_peer_max_bio_size);
-    in.setting("al-stripes", sb.al_stripes);
-    in.setting("al-stripe-size-4k", sb.al_stripe_size_4k);
+    read_sizes(in, sb);
     dump.bitmap = in.last_bitmap("bm");
     if (in.failed()) {
         return in.error();

@@ -60,4 +60,16 @@ private:
     base::Error error_;
 };
 
+// What every version says of the device and its log, in one order, between the identifiers and the
+// bitmap.
+template <typename Superblock>
+void read_sizes(DumpReader& in, Superblock& sb) {
+    in.setting("la-size-sect", sb.la_size_sectors);
+    in.setting("bm-byte-per-bit", sb.bm_bytes_per_bit);
+    in.hex_setting("device-uuid", sb.device_uuid);
+    in.setting("la-peer-max-bio-size", sb.la_peer_max_bio_size);
+    in.setting("al-stripes", sb.al_stripes);
+    in.setting("al-stripe-size-4k", sb.al_stripe_size_4k);
+}
+
 }  // namespace meta

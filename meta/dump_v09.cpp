@@ -167,12 +167,7 @@ Result<DumpV09> parse_dump_v09(std::string_view text, std::uint64_t max_bitmap_b
     in.hex_setting("flags", sb.flags);
     read_peers(in, sb);
     read_history(in, sb);
-    in.setting("la-size-sect", sb.la_size_sectors);
-    in.setting("bm-byte-per-bit", sb.bm_bytes_per_bit);
-    in.hex_setting("device-uuid", sb.device_uuid);
-    in.setting("la-peer-max-bio-size", sb.la_peer_max_bio_size);
-    in.setting("al-stripes", sb.al_stripes);
-    in.setting("al-stripe-size-4k", sb.al_stripe_size_4k);
+    read_sizes(in, sb);
     dump.bitmap = in.last_bitmap("bitmap[0]");
     if (in.failed()) {
         return in.error();
