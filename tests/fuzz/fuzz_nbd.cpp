@@ -47,7 +47,11 @@ nbd::Reply answer(const nbd::Incoming& incoming,
     }
     if (request.command() == nbd::Command::BlockStatus) {
         REQUIRE(request.length > 0);
-        return block_status(request, session, {{request.length, nbd::kOutOfSync}}, pool);
+        return block_status(request,
+                            session,
+                            {{request.length, nbd::kHole | nbd::kZero}},
+                            {{request.length, nbd::kOutOfSync}},
+                            pool);
     }
     if (request.command() == nbd::Command::Write) {
         REQUIRE(incoming.payload.length == request.length);
