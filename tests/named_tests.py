@@ -1,8 +1,9 @@
 #!/usr/bin/python3
-"""The tests that the pages about failover name exist. named_tests.py SOURCE_DIR
+"""The tests that the pages about failover name exist, and each row of the contract's tables names one. named_tests.py SOURCE_DIR
 
 A name with a dot between backticks is Suite.Name of a scenario or unit test, or e2e.FOLDER.FILE.SCENARIO; `Name...` and
-`Suite.*` stand for all that begin so, and `.Name` is one more of the name before it.
+`Suite.*` stand for all that begin so, and `.Name` is one more of the name before it. A table of the contract ends with a column "scenario"
+or "test".
 """
 
 import fnmatch
@@ -43,13 +44,28 @@ def missing(page, tests):
             yield name
 
 
+def rows_without(page):
+    """Rows of the contract in whose last column no test stands."""
+    columns = 0
+    for line in page.splitlines():
+        cells = [cell.strip() for cell in line.strip("|").split("|")] if line.startswith("|") else []
+        if cells and cells[-1] in ("scenario", "test"):
+            columns = len(cells)
+        elif columns and len(cells) == columns and not cells[0].startswith("---") and not NAME.search(cells[-1]):
+            yield cells[0]
+        elif not cells:
+            columns = 0
+
+
 def main():
     root = sys.argv[1]
     tests = tests_of(root)
     wrong = []
     for path in PAGES:
         with open(f"{root}/{path}", encoding="utf-8") as file:
-            wrong += [f"{path}: there is no test {name}" for name in missing(file.read(), tests)]
+            page = file.read()
+        wrong += [f"{path}: there is no test {name}" for name in missing(page, tests)]
+        wrong += [f"{path}: no test shows: {row}" for row in rows_without(page)]
     print("\n".join(wrong) or f"{len(tests)} tests, and all names are of one of them")
     return 1 if wrong else 0
 
