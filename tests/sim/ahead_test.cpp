@@ -2,6 +2,7 @@
 
 #include "tests/sim/sim_test.h"
 
+#include <algorithm>
 #include <cerrno>
 
 namespace sim {
@@ -189,6 +190,30 @@ void cut_power(Node victim, std::uint64_t step) {
 TEST(SimAhead, APowerCutAtManyAnEffectUntilTheyAreInSync) {
     cut_power(Node::Alice, 1);
     cut_power(Node::Bob, 3);
+}
+
+// Its source has marked only what was written meanwhile; what is written now, while the handler may
+// still forbid the resync, is left to it, and the source has to hear of that.
+TEST(SimAhead, WhatIsWrittenWhileTheHandlerBeforeTheResyncRunsIsCopied) {
+    over_seeds(12, [](std::uint64_t seed) {
+        TestCluster cluster(slow_link(seed));
+        cluster.before_resync_time = 5s;
+        run_ahead(cluster);
+        const auto& handlers = cluster.host(Node::Bob).handlers();
+        ASSERT_TRUE(cluster.run_until(
+            [&] {
+                return std::count(handlers.begin(), handlers.end(), "before-resync-target") > 0;
+            },
+            60s));
+        for (std::uint64_t block = 0; block < 40; ++block) {
+            cluster.write(Node::Alice, block * 128, 8);
+            cluster.run_for(50ms);
+        }
+        EXPECT_NE(cluster.conn(Node::Bob), ConnState::SyncTarget);
+        EXPECT_TRUE(cluster.run_until_in_sync(60s));
+        EXPECT_EQ(cluster.failed_requests(), 0u);
+        cluster.check_convergence();
+    });
 }
 
 }  // namespace

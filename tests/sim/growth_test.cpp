@@ -72,6 +72,40 @@ TEST(SimGrowth, AKernelIsShownTheRoomWhenItIsAsked) {
     });
 }
 
+// The device has grown while the disk of one node was away: a kernel refuses one that seems to be
+// too small, and stays StandAlone (wide seeds 9720001555, 9740002773).
+TEST(SimGrowth, ADiskThatIsAttachedLaterFollows) {
+    over_seeds(8, [](std::uint64_t seed) {
+        ClusterOptions options = with_seed(seed);
+        options.net.explicit_flush = seed % 2 == 0;
+        options.external_metadata = {true, true};
+        TestCluster cluster(options);
+        cluster.start_in_sync();
+        cluster.promote(Node::Alice);
+        const std::uint64_t before = size_of(cluster, Node::Alice);
+        grow_both(cluster);
+        ASSERT_TRUE(cluster.detach(Node::Bob).ok());
+        ASSERT_TRUE(cluster.disconnect(Node::Alice).ok());
+        const AdminResult answer =
+            cluster.admin(Node::Alice, engine::Resize{{0}, std::nullopt, true, false});
+        ASSERT_TRUE(answer.ok()) << answer.text;
+        ASSERT_GT(size_of(cluster, Node::Alice), before);
+        if (seed % 4 >= 2) {
+            ASSERT_TRUE(cluster.attach(Node::Bob).ok());
+        }
+        ASSERT_TRUE(cluster.connect(Node::Alice).ok());
+        ASSERT_TRUE(cluster.run_until(
+            [&] { return cluster.conn(Node::Alice) >= ConnState::Connected; }, 30s));
+        if (seed % 4 < 2) {
+            ASSERT_TRUE(cluster.attach(Node::Bob).ok());
+        }
+        ASSERT_TRUE(cluster.run_until_in_sync());
+        EXPECT_EQ(size_of(cluster, Node::Alice), size_of(cluster, Node::Bob));
+        use_new_part(cluster, Node::Alice, before);
+        cluster.check_convergence();
+    });
+}
+
 // A full sync is asked for while the metadata move: it begins when they have arrived.
 TEST(SimGrowth, AFullSyncMayBeginWhileTheMetadataMove) {
     over_seeds(60, [](std::uint64_t seed) {

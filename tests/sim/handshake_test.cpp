@@ -1,6 +1,7 @@
 // Connecting: in any order, crossing, refused, reset and cut at any moment. Wire specification,
 // sections 1.1 to 1.4 and 3.
 
+#include "tests/sim/rogue_peer.h"
 #include "tests/sim/sim_test.h"
 
 namespace sim {
@@ -195,6 +196,34 @@ TEST(SimHandshake, AnAttachIsNotDecidedByWhatThePeerSaidBefore) {
         cluster.random_writes(Node::Bob, 20, 1s);
         cluster.check_convergence();
     });
+}
+
+// A kernel answers with its identifiers to a disk that comes after none; one that was said to be
+// "Attaching" before comes unawares, and both nodes then decide by different ones.
+TEST(SimHandshake, ADiskThatIsBeingReadIsNotSpokenOf) {
+    RogueCluster::Options options;
+    options.geometry.size_bytes = 16u << 20;
+    RogueCluster cluster(options);
+    cluster.start();
+    const auto disk_told = [&] {
+        return engine::from_wire(
+                   proto::decode_state(cluster.peer.last_body(proto::Command::State))->value)
+            .disk;
+    };
+    EXPECT_EQ(disk_told(), DiskState::UpToDate);
+    cluster.admin(engine::Detach{{0}, false});
+    cluster.run_for(1s);
+    EXPECT_EQ(disk_told(), DiskState::Diskless);
+    SimDisk& disk = *cluster.alice.volume(0).disk;
+    disk.set_stuck(true);
+    cluster.admin(engine::Attach{{0}, disk.geometry()});
+    cluster.run_for(100ms);
+    ASSERT_EQ(cluster.status().state.disk, DiskState::Attaching);
+    const std::uint64_t states = cluster.peer.received(proto::Command::State);
+    cluster.alice.step(engine::ResyncTurn{{0}, true});  // which changes the state, and is told
+    cluster.run_for(1s);
+    EXPECT_GT(cluster.peer.received(proto::Command::State), states);
+    EXPECT_EQ(disk_told(), DiskState::Diskless);
 }
 
 }  // namespace

@@ -114,6 +114,63 @@ TEST(SimResize, AShrinkingPeerIsRefusedInWords) {
     EXPECT_TRUE(cluster.alice.logged("The peer's disk size is too small!"));
 }
 
+// A kernel shows all that its disk has, and takes into use what both have: ours is hidden from it,
+// and we do not go beyond it either.
+TEST(SimResize, RoomThatAKernelHasTooIsUsedByNobodyBeforeItIsResized) {
+    RogueCluster cluster(roomy(1));
+    cluster.peer.sizes.d_size = kNewSectors;
+    cluster.peer.sizes.c_size = kOldSectors;
+    cluster.start();
+    ASSERT_EQ(cluster.status().state.conn, ConnState::Connected);
+    EXPECT_EQ(cluster.status().size_sectors, kOldSectors);
+    const auto told = proto::decode_sizes(cluster.peer.last_body(Command::Sizes));
+    ASSERT_TRUE(told);
+    EXPECT_EQ(told->d_size, kOldSectors);
+}
+
+// Asked to grow it has to be shown what we have; where it can't, it is to forget that again.
+TEST(SimResize, AKernelThatCanNotGrowIsNotLeftWithTheRoomThatItWasShown) {
+    RogueCluster cluster(roomy(1));
+    cluster.start();
+    cluster.admin(engine::Promote{});
+    cluster.run_for(1s);
+    const std::uint64_t told = cluster.peer.received(Command::Sizes);
+    cluster.peer.answer = [&](const engine::Packet& packet) {
+        const auto sizes = packet.header.command == static_cast<std::uint16_t>(Command::Sizes)
+                               ? proto::decode_sizes(packet.body)
+                               : proto::decode_sizes({});
+        if (sizes && sizes->c_size == 0) {
+            EXPECT_GT(sizes->d_size, kOldSectors);
+            cluster.peer.send_sizes();
+        }
+    };
+    cluster.admin(engine::Resize{{0}, std::nullopt, false, false});
+    cluster.run_for(5s);
+    EXPECT_EQ(cluster.peer.received(Command::Sizes), told + 2);
+    const auto last = proto::decode_sizes(cluster.peer.last_body(Command::Sizes));
+    ASSERT_TRUE(last);
+    EXPECT_EQ(last->d_size, kOldSectors);
+    EXPECT_EQ(last->c_size, kOldSectors);
+}
+
+// It would refuse a disk that seems to be smaller than the device, and stay StandAlone.
+TEST(SimResize, AKernelThatHasGrownWhileWeWereAwayIsFollowed) {
+    for (const std::uint64_t room : {kNewSectors, 2 * kNewSectors}) {
+        RogueCluster cluster(roomy(1));
+        cluster.peer.sizes.d_size = room;
+        cluster.peer.sizes.c_size = kNewSectors;
+        cluster.start();
+        ASSERT_EQ(cluster.status().state.conn, ConnState::Connected);
+        EXPECT_EQ(cluster.status().size_sectors, kNewSectors);
+        EXPECT_EQ(cluster.peer.received(Command::Sizes), 1u);
+        const auto told = proto::decode_sizes(cluster.peer.last_body(Command::Sizes));
+        ASSERT_TRUE(told);
+        EXPECT_EQ(told->d_size, kNewSectors);
+        EXPECT_EQ(told->c_size, kNewSectors);
+        EXPECT_EQ(cluster.world.violation(), "");
+    }
+}
+
 // A resync that begins out of nothing is no longer waited for: the handshake decides.
 TEST(SimResize, AResyncThatNobodyAgreedOnEndsTheConnection) {
     RogueCluster cluster(roomy(1));

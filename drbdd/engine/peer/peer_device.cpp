@@ -47,6 +47,7 @@ void PeerDevice::on_connection_lost() {
     verify_source.on_connection_lost();
     verify_target.on_connection_lost();
     announcements_.clear();
+    parameters_due_ = io::kNever;
     given_up_.clear();
     forget_growth();
     left_handshake_ = false;
@@ -95,6 +96,15 @@ void PeerDevice::send_parameters() {
     told_verify_alg_ = core_.settings.net.verify_alg;
     told_csums_alg_ = core_.settings.net.csums_alg;
     announce_sync_param();
+    if (hides_room() && !told_sizes_) {
+        parameters_due_ = core_.now + core_.settings.net.ping_timeout;
+    } else {
+        tell_parameters();
+    }
+}
+
+void PeerDevice::tell_parameters() {
+    parameters_due_ = io::kNever;
     announce_sizes();
     announce_uuids();
     announce(proto::Command::State, first_state(device_.state().disk));
@@ -103,8 +113,18 @@ void PeerDevice::send_parameters() {
 
 std::vector<std::uint8_t> PeerDevice::first_state(DiskState disk) {
     VolumeState state = device_.state();
-    told_own_disk_ = state.disk = disk;
+    state.disk = disk;
     state.conn = ConnState::WFConnection;
+    return own_state(state);
+}
+
+// That a disk is being read says nothing to the peer. A kernel answers to one that comes with its
+// identifiers when it knew that we had none.
+std::vector<std::uint8_t> PeerDevice::own_state(VolumeState state) {
+    if (state.disk == DiskState::Attaching) {
+        state.disk = DiskState::Diskless;
+    }
+    told_own_disk_ = state.disk;
     return encoded(proto::State{to_wire(state)});
 }
 
@@ -127,7 +147,6 @@ void PeerDevice::forget_what_was_not_stored() {
     }
 }
 
-// The kernel's answers with them when it knew that we had no disk.
 void PeerDevice::announce_attached() {
     ids_awaited_ =
         connection_.has(proto::kFeatureExplicitFlush) || told_own_disk_ == DiskState::Diskless;
@@ -140,20 +159,30 @@ void PeerDevice::announce_sizes(std::uint16_t flags) {
     send_sizes(device_.size_sectors(), flags);
 }
 
+// Room that the device does not use is not shown to a kernel: it would take it into use in the next
+// handshake, and leave what is added different on both nodes.
+bool PeerDevice::hides_room() const {
+    return !connection_.has(proto::kFeatureExplicitFlush) && device_.size_sectors() != 0 &&
+           device_.own_max_sectors() > device_.size_sectors();
+}
+
+// But for what the peer's device has by now: it has grown while our disk was away, and would refuse
+// one that seems to be too small.
+std::uint64_t PeerDevice::shown_room() const {
+    const std::uint64_t peers = told_sizes_ ? told_sizes_->c_size : 0;
+    return std::min(std::max(device_.size_sectors(), peers), device_.own_max_sectors());
+}
+
 void PeerDevice::send_sizes(std::uint64_t c_size, std::uint16_t flags) {
-    if (!connection_.up()) {
+    if (!connection_.up() || parameters_owed()) {
         return;
     }
     proto::Sizes sizes;
     const bool disk = device_.state().disk >= DiskState::Negotiating;
-    // Room that the device does not use is not shown to a kernel: it would take it into use in the
-    // next handshake, and leave what is added different on both nodes. Asked to grow (no c_size) it
-    // has to know of it.
-    const bool hides_room = device_.size_sectors() != 0 && c_size != 0 &&
-                            !connection_.has(proto::kFeatureExplicitFlush);
-    sizes.d_size = !disk        ? 0
-                   : hides_room ? std::min(device_.size_sectors(), device_.own_max_sectors())
-                                : device_.own_max_sectors();
+    const bool asks_to_grow = c_size == 0;  // it has to know of the room then
+    sizes.d_size = !disk                           ? 0
+                   : hides_room() && !asks_to_grow ? shown_room()
+                                                   : device_.own_max_sectors();
     sizes.u_size = disk ? device_.settings().disk.size_sectors : 0;
     sizes.c_size = c_size;
     sizes.max_bio_size = proto::kMaxDataBytes;
@@ -188,7 +217,7 @@ proto::Uuids PeerDevice::own_uuids() const {
 }
 
 void PeerDevice::announce_uuids() {
-    if (!connection_.up() || device_.state().disk < DiskState::Negotiating) {
+    if (!connection_.up() || parameters_owed() || device_.state().disk < DiskState::Negotiating) {
         return;
     }
     sent_dirty_bits_ = device_.bitmap.count();
@@ -196,9 +225,8 @@ void PeerDevice::announce_uuids() {
 }
 
 void PeerDevice::announce_state() {
-    if (connection_.up()) {
-        told_own_disk_ = device_.state().disk;
-        announce(proto::Command::State, encoded(proto::State{to_wire(device_.state())}));
+    if (connection_.up() && !parameters_owed()) {
+        announce(proto::Command::State, own_state(device_.state()));
     }
 }
 
@@ -220,6 +248,9 @@ void PeerDevice::send_ack(proto::Command command,
 
 void PeerDevice::request(const StateRequest& wanted) {
     REQUIRE(!request_pending_);
+    if (parameters_owed()) {
+        tell_parameters();
+    }
     reply_.reset();
     request_pending_ = true;
     request_ = wanted;
@@ -329,6 +360,7 @@ io::Instant PeerDevice::next_deadline() const {
     return std::min({target.next_deadline(),
                      verify_source.next_deadline(),
                      in_handshake() && !heard_ ? silent_until_ : io::kNever,
+                     parameters_due_,
                      ahead_deadline(),
                      finish_ == Finish::Settling ? settle_until_ : io::kNever});
 }
@@ -342,6 +374,9 @@ void PeerDevice::advance() {
     }
     if (!connection_.up()) {
         return;
+    }
+    if (core_.now >= parameters_due_) {
+        tell_parameters();
     }
     if (finish_ != Finish::None && !device_.state().syncing()) {
         finish_ = Finish::None;  // a disk failed before the end was agreed on

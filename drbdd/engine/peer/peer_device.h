@@ -176,8 +176,10 @@ public:
     // The device grows together with the peer's, or the peer is asked.
     bool growing() const { return growth_asked_ || growth_.has_value() || asked_to_grow_; }
 
-    // What of a disk that offers so many sectors has room on the peer's, as far as that was told.
-    std::uint64_t fitting_size(std::uint64_t own) const;
+    // Of a disk that is attached, with the size that its metadata tell and all that it has room
+    // for: what fits to the peer's, as far as that was told. The peer may have less, or may have
+    // grown while this disk was away.
+    std::uint64_t fitting_size(std::uint64_t own, std::uint64_t room) const;
 
     std::optional<ResyncProgress> progress(io::Instant now) const;
 
@@ -193,6 +195,7 @@ private:
     };
 
     std::vector<std::uint8_t> first_state(DiskState disk);
+    std::vector<std::uint8_t> own_state(VolumeState state);
 
     struct Ahead {
         bool only_to_resync = false;
@@ -215,6 +218,7 @@ private:
     void take_for_equal(std::uint64_t current);
     void commit(const VolumeState& before, const Verdict& verdict);
     void name_generation(const VolumeState& before, const VolumeState& peer, DiskState peer_disk);
+    base::Result<void> take_sizes(const proto::Sizes& packet);
     base::Result<void> take_role(const VolumeState& peer);
     base::Result<bool> end_of_resync(const VolumeState& peer, DiskState& peer_disk);
     std::uint64_t agreed_size(const proto::Sizes& packet, std::uint64_t own) const;
@@ -225,6 +229,14 @@ private:
     void finish_growth();
     void forget_growth();
     void send_sizes(std::uint64_t c_size, std::uint16_t flags);
+    bool hides_room() const;
+    std::uint64_t shown_room() const;
+    void tell_parameters();
+
+    // The rest of the handshake's follows when the peer has told its sizes: a kernel does so
+    // unasked.
+    bool parameters_owed() const { return parameters_due_ != io::kNever; }
+
     bool new_blocks_are_ours() const;
     void resync_what_was_added(bool from_us);
     void advance_bitmaps();
@@ -272,6 +284,7 @@ private:
     bool heard_ = false;
     bool ids_awaited_ = false;
     io::Instant silent_until_{};
+    io::Instant parameters_due_ = io::kNever;
     bool consider_resync_ = false;
     bool refused_write_ = false;
     std::uint32_t sequence_ = 0;

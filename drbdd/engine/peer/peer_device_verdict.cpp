@@ -59,8 +59,14 @@ std::uint64_t PeerDevice::agreed_size(const proto::Sizes& packet, std::uint64_t 
     return size;
 }
 
-std::uint64_t PeerDevice::fitting_size(std::uint64_t own) const {
-    return told_sizes_ ? std::min(own, agreed_size(*told_sizes_, own)) : own;
+std::uint64_t PeerDevice::fitting_size(std::uint64_t own, std::uint64_t room) const {
+    if (!told_sizes_) {
+        return own;
+    }
+    if (own != 0 && told_sizes_->c_size > own && told_sizes_->c_size <= room) {
+        return told_sizes_->c_size;
+    }
+    return std::min(own, agreed_size(*told_sizes_, own));
 }
 
 // A node without a disk has nothing to tell.
@@ -74,6 +80,14 @@ void PeerDevice::note_block_size(const proto::Sizes& packet) {
 }
 
 base::Result<void> PeerDevice::on_sizes(const proto::Sizes& packet) {
+    const base::Result<void> taken = take_sizes(packet);
+    if (taken && parameters_owed()) {
+        tell_parameters();
+    }
+    return taken;
+}
+
+base::Result<void> PeerDevice::take_sizes(const proto::Sizes& packet) {
     heard_ = true;
     for (const std::uint64_t sectors : {packet.d_size, packet.u_size, packet.c_size}) {
         if (sectors > meta::kMaxDeviceBytes / base::kSectorBytes) {
@@ -93,8 +107,12 @@ base::Result<void> PeerDevice::on_sizes(const proto::Sizes& packet) {
     }
     // A disk that is still being attached has no say yet: see fitting_size().
     const bool diskless = device_.state().disk < DiskState::Negotiating;
-    const std::uint64_t agreed = agreed_size(packet, diskless ? 0 : device_.own_max_sectors());
+    std::uint64_t agreed = agreed_size(packet, diskless ? 0 : device_.own_max_sectors());
     const std::uint64_t current = device_.size_sectors();
+    if (!left_handshake_ && current != 0 && packet.c_size != 0) {
+        // Room that neither uses is taken into use when an administrator says so.
+        agreed = std::min(agreed, std::max(current, packet.c_size));
+    }
     const bool named =
         resized && packet.u_size == agreed && device_.state().conn == ConnState::Connected;
     if (agreed != 0 && agreed < current && !named &&
@@ -104,13 +122,13 @@ base::Result<void> PeerDevice::on_sizes(const proto::Sizes& packet) {
             "The peer's disk size is too small! (%llu < %llu sectors)", ull(agreed), ull(current)));
     }
     const bool may_size = !left_handshake_ || current == 0;
-    growth_asked_ = false;
+    const bool asked = std::exchange(growth_asked_, false);
     const bool ours = connection_.has(proto::kFeatureExplicitFlush);
+    if (asked && !ours && agreed == current) {
+        announce_sizes();  // it can't grow, and is to forget the room that it was shown
+    }
     if (!left_handshake_) {
         grown_apart_ = ours && current != 0 && packet.c_size != 0 && packet.c_size != current;
-    }
-    if (may_size && ours && agreed > current && packet.c_size == current) {
-        return {};  // room on both; the kernel takes it into use without being told to
     }
     if (may_size && agreed != 0 && agreed != current) {
         device_.set_size(agreed);
@@ -295,6 +313,9 @@ void PeerDevice::take_for_equal(std::uint64_t current) {
 // --- P_STATE (4.5) ---
 
 base::Result<void> PeerDevice::on_state(const proto::State& packet) {
+    if (parameters_owed()) {
+        tell_parameters();
+    }
     const VolumeState peer = from_wire(packet.value);
     DiskState peer_disk = peer.disk;
     told_disk_ = peer.disk;

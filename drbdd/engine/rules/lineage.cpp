@@ -1,5 +1,6 @@
 #include "drbdd/engine/rules/lineage.h"
 
+#include <algorithm>
 #include <utility>
 
 namespace engine {
@@ -25,11 +26,13 @@ void Lineage::attached(bool crashed_primary,
 
 void Lineage::exposed(std::uint64_t current) {
     exposed_uuid_ = current;
+    exposed_as_well_ = {};
     lost_newest_data_ = false;
 }
 
-void Lineage::lost_disk(const GenerationIds& ids, DiskState disk) {
+void Lineage::lost_disk(const GenerationIds& ids, DiskState disk, const StoredCurrents& stored) {
     exposed(ids.current);
+    exposed_as_well_ = stored;
     lost_newest_data_ = disk >= DiskState::Consistent && ids.bitmap != 0;
 }
 
@@ -74,11 +77,22 @@ bool Lineage::other_data_exposed(std::uint64_t current) const {
            differ(diskless_successor(exposed_uuid_), current);
 }
 
+bool Lineage::is_own_exposed(std::uint64_t current) const {
+    return !differ(exposed_uuid_, current) ||
+           std::any_of(exposed_as_well_.begin(), exposed_as_well_.end(), [&](std::uint64_t stored) {
+               return stored != 0 && !differ(stored, current);
+           });
+}
+
+bool Lineage::other_than_own_exposed(std::uint64_t current) const {
+    return other_data_exposed(current) && !is_own_exposed(current);
+}
+
 std::optional<std::uint64_t> Lineage::forbids_attach(std::uint64_t current,
                                                      const VolumeState& state) const {
     const bool in_use = state.role == Role::Primary || state.peer == Role::Primary;
     if (in_use && state.pdsk != DiskState::UpToDate && exposed_uuid_ != 0 &&
-        differ(exposed_uuid_, current)) {
+        !is_own_exposed(current)) {
         return exposed_uuid_;
     }
     return std::nullopt;

@@ -9,10 +9,15 @@
 #include "drbdd/engine/rules/policies.h"
 #include "drbdd/engine/rules/state.h"
 
+#include <array>
 #include <cstdint>
 #include <optional>
 
 namespace engine {
+
+// Current identifiers of which one is on the disk: the last one that was written, and one that is
+// being written.
+using StoredCurrents = std::array<std::uint64_t, 2>;
 
 class Lineage {
 public:
@@ -30,8 +35,10 @@ public:
     // Applications see data of this generation from now on.
     void exposed(std::uint64_t current);
 
-    // Our disk has gone, and the peer's data are not at hand: ours are what applications saw.
-    void lost_disk(const GenerationIds& ids, DiskState disk);
+    // Our disk has gone, and the peer's data are not at hand: ours are what applications saw. The
+    // disk may come back with one of `stored` instead, if it has failed before it bore the current
+    // identifier: no write of a generation is completed before that.
+    void lost_disk(const GenerationIds& ids, DiskState disk, const StoredCurrents& stored);
 
     // The peer has told its generation while we work without a disk. True: it is another one than
     // ours, so it has begun the one in which we write.
@@ -79,6 +86,9 @@ public:
     // begun it.
     bool other_data_exposed(std::uint64_t current) const;
 
+    // The same of our own disk, which may have failed before it has stored the generation in use.
+    bool other_than_own_exposed(std::uint64_t current) const;
+
     // Whether a disk with these data may be attached while a Primary uses others (ours or the
     // peer's): the generation that is in use, else nothing.
     std::optional<std::uint64_t> forbids_attach(std::uint64_t current,
@@ -97,8 +107,11 @@ public:
     bool peer_disk_may_be_in_use(const VolumeState& state, bool peer_told_unusable) const;
 
 private:
+    bool is_own_exposed(std::uint64_t current) const;
+
     bool crashed_primary_ = false;
     std::uint64_t exposed_uuid_ = 0;
+    StoredCurrents exposed_as_well_{};  // by our own disk, if it comes back; never by the peer's
     bool lost_newest_data_ = false;
     bool peer_lacks_writes_ = false;
     bool peer_may_bear_current_ = false;

@@ -65,7 +65,7 @@ void Device::change_state(const VolumeState& wanted, bool quiet) {
     VolumeState next = wanted;
     if (next.conn < ConnState::Connected && next.disk == DiskState::Negotiating) {
         // The peer will not be asked any more. Data other than those in use are none for us (4.4).
-        refuse_attached_ = lineage_.other_data_exposed(ids().current);
+        refuse_attached_ = lineage_.other_than_own_exposed(ids().current);
         next.disk = refuse_attached_ ? DiskState::Outdated : disk_when_attached_;
     }
     next = sanitise(next);
@@ -265,7 +265,7 @@ void Device::finish_attach() {
                               static_cast<unsigned long long>(attacher_.marked_kib())));
     }
     // What it says of the peer is older than what we have heard since: that one has gone on.
-    const bool peer_went_on = lineage_.other_data_exposed(superblock.current_uuid);
+    const bool peer_went_on = lineage_.other_than_own_exposed(superblock.current_uuid);
     const bool peer_outdated = superblock.has(meta::kMdPeerOutDated) && !peer_went_on;
     disk_when_attached_ = disk_by_flags(superblock.has(meta::kMdConsistent),
                                         superblock.has(meta::kMdWasUpToDate),
@@ -276,7 +276,7 @@ void Device::finish_attach() {
                            "Can only attach to data with current UUID=" + base::hex64(*in_use));
     }
     // The peer may have told its disk's size long before ours was read.
-    const std::uint64_t fitting = peer.fitting_size(attacher_.size_sectors());
+    const std::uint64_t fitting = peer.fitting_size(attacher_.size_sectors(), own_max_sectors());
     if (fitting < attacher_.size_sectors() && disk_when_attached_ >= DiskState::Outdated) {
         return refuse_disk(kErrDiskTooSmall,
                            base::format("The peer's disk size is too small! (%llu < %llu sectors)",
@@ -464,7 +464,8 @@ void Device::remember_exposed_data() {
     if (peer_has_data() && peer.peer_ids()) {
         go_on_with_peers_data();
     } else if (store.is_open() && state_.disk >= DiskState::Inconsistent && !refuse_attached_) {
-        lineage_.lost_disk(ids(), state_.disk);  // not one whose attach is refused
+        // Not one whose attach is refused.
+        lineage_.lost_disk(ids(), state_.disk, store.stored_currents());
         if (freezer.lacks_safe_copy()) {
             note_write_lost_with_disk();
         }

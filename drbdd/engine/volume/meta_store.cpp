@@ -26,6 +26,7 @@ void MetaStore::open(const meta::Layout& layout,
     al_ = Al::Idle;
     full_sync_ = FullSync::Idle;
     durable_ = generation_;
+    stored_currents_ = {superblock.current_uuid, superblock.current_uuid};
     flags_on_disk_ = superblock.flags;
     if (superblock.is_clean()) {  // the log is not read, whoever was Primary (`drbdmeta apply-al`)
         flags_on_disk_ &= ~static_cast<std::uint32_t>(meta::kMdPrimaryInd);
@@ -126,6 +127,7 @@ void MetaStore::advance_superblock() {
     superblock_.clean_magic = false;
     superblock_.flags &= ~static_cast<std::uint32_t>(meta::kMdAlClean);
     flags_writing_ = superblock_.flags;
+    stored_currents_[1] = superblock_.current_uuid;
     meta::encode(superblock_, super_block_.bytes());
     if (md_flushes_) {
         super_ = Super::Flushing;
@@ -313,6 +315,7 @@ void MetaStore::on_disk_done(const DiskTicket& ticket) {
             super_ = Super::Idle;
             durable_ = writing_;
             flags_on_disk_ = flags_writing_;
+            stored_currents_[0] = stored_currents_[1];
             break;
         case kPageFlush:
             batch_flushing_ = false;

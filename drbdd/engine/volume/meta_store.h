@@ -14,6 +14,7 @@
 
 #include "drbdd/engine/core.h"
 #include "drbdd/engine/rules/generation_ids.h"
+#include "drbdd/engine/rules/lineage.h"
 #include "drbdd/engine/volume/activity_log.h"
 #include "drbdd/engine/volume/bitmap.h"
 #include "drbdd/engine/volume/local_disk.h"
@@ -48,6 +49,10 @@ public:
     const meta::Superblock& superblock() const { return superblock_; }
 
     GenerationIds ids() const;
+
+    // Which of them a crash now would find.
+    const StoredCurrents& stored_currents() const { return stored_currents_; }
+
     void set_ids(const GenerationIds& ids);  // touches
 
     using Generation = std::uint64_t;
@@ -156,6 +161,7 @@ private:
     Generation generation_ = 0;
     Generation writing_ = 0;
     Generation durable_ = 0;
+    StoredCurrents stored_currents_{};
     std::uint32_t flags_writing_ = 0;
     std::uint32_t flags_on_disk_ = 0;
     bool was_alone_ = false;

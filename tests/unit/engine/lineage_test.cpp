@@ -77,14 +77,14 @@ TEST(Lineage, TheSuccessorOfWhatWasSeenIsOurs) {
 
 TEST(Lineage, TheLostDiskHasTheNewestDataOnlyIfItHadParted) {
     Lineage lineage;
-    lineage.lost_disk({kOurs, kOlder, {}}, UpToDate);
+    lineage.lost_disk({kOurs, kOlder, {}}, UpToDate, {});
     EXPECT_TRUE(lineage.lost_newest_data());
     EXPECT_EQ(lineage.exposed_uuid(), kOurs);
-    lineage.lost_disk({kOurs, 0, {}}, UpToDate);
+    lineage.lost_disk({kOurs, 0, {}}, UpToDate, {});
     EXPECT_FALSE(lineage.lost_newest_data());
-    lineage.lost_disk({kOurs, kOlder, {}}, Outdated);
+    lineage.lost_disk({kOurs, kOlder, {}}, Outdated, {});
     EXPECT_FALSE(lineage.lost_newest_data());
-    lineage.lost_disk({kOurs, kOlder, {}}, UpToDate);
+    lineage.lost_disk({kOurs, kOlder, {}}, UpToDate, {});
     lineage.exposed(kStrange);  // the peer's now
     EXPECT_FALSE(lineage.lost_newest_data());
 }
@@ -121,6 +121,22 @@ TEST(Lineage, OtherDataThanThoseInUseAreNotAttached) {
         kStrange,
         state_of(Role::Primary, Role::Secondary, ConnState::Connected, Attaching, UpToDate)));
     EXPECT_FALSE(Lineage{}.forbids_attach(kStrange, primary));
+}
+
+TEST(Lineage, OurOwnDiskMayComeBackWithAnIdentifierThatItHadStored) {
+    Lineage lineage;
+    lineage.lost_disk({kOurs, kOlder, {}}, UpToDate, {kOlder, kOldest});
+    const VolumeState primary =
+        state_of(Role::Primary, Role::Unknown, ConnState::WFConnection, Attaching, DUnknown);
+    for (const std::uint64_t stored : {kOurs, kOlder, kOldest}) {
+        EXPECT_FALSE(lineage.forbids_attach(stored, primary));
+        EXPECT_FALSE(lineage.other_than_own_exposed(stored));
+    }
+    EXPECT_EQ(lineage.forbids_attach(kStrange, primary), kOurs);
+    EXPECT_TRUE(lineage.other_than_own_exposed(kStrange));
+    EXPECT_TRUE(lineage.other_data_exposed(kOlder));  // a peer that bears it lacks writes
+    lineage.exposed(kStrange);
+    EXPECT_TRUE(lineage.other_than_own_exposed(kOlder));
 }
 
 // --- has_newest_data ---
