@@ -166,13 +166,6 @@ bool PeerDevice::hides_room() const {
            device_.own_max_sectors() > device_.size_sectors();
 }
 
-// But for what the peer's device has by now: it has grown while our disk was away, and would refuse
-// one that seems to be too small.
-std::uint64_t PeerDevice::shown_room() const {
-    const std::uint64_t peers = told_sizes_ ? told_sizes_->c_size : 0;
-    return std::min(std::max(device_.size_sectors(), peers), device_.own_max_sectors());
-}
-
 void PeerDevice::send_sizes(std::uint64_t c_size, std::uint16_t flags) {
     if (!connection_.up() || parameters_owed()) {
         return;
@@ -181,7 +174,7 @@ void PeerDevice::send_sizes(std::uint64_t c_size, std::uint16_t flags) {
     const bool disk = device_.state().disk >= DiskState::Negotiating;
     const bool asks_to_grow = c_size == 0;  // it has to know of the room then
     sizes.d_size = !disk                           ? 0
-                   : hides_room() && !asks_to_grow ? shown_room()
+                   : hides_room() && !asks_to_grow ? device_.size_sectors()
                                                    : device_.own_max_sectors();
     sizes.u_size = disk ? device_.settings().disk.size_sectors : 0;
     sizes.c_size = c_size;

@@ -230,7 +230,6 @@ private:
     void forget_growth();
     void send_sizes(std::uint64_t c_size, std::uint16_t flags);
     bool hides_room() const;
-    std::uint64_t shown_room() const;
     void tell_parameters();
 
     // The rest of the handshake's follows when the peer has told its sizes: a kernel does so
