@@ -12,7 +12,7 @@ import re
 import subprocess
 import sys
 
-PAGES = ("docs/design/failover.md", "docs/design/failover-tests.md")
+PAGES = ("docs/design/failover.md", "docs/design/failover-tests.md", "docs/mutants-heartbeat.md")
 SOURCES = ("tests/hbsim/*_test.cpp", "tests/unit/**/*.cpp")
 SCRIPTS = "tests/e2e/heartbeat/*.py"
 NAME = re.compile(r"`((?:e2e\.|[A-Z]\w*\.|\.)[\w.]*[\w*](?:\.\.\.)?)`")
