@@ -12,6 +12,7 @@ import xml.etree.ElementTree as xml
 
 
 SHOWN_LINES = 60
+CASE = re.compile(r"^CASE (passed|failed|skipped) (\S+) ([^:\n]+)(?:: (.*))?$", re.MULTILINE)
 
 
 def reason(case):
@@ -21,9 +22,21 @@ def reason(case):
     return found.group(1) if found else "no reason given"
 
 
+def results_of(test):
+    """(name, result, seconds, reason) of each case that the test names (tests/run_cases.py), and of the test where it is only one, or
+    has failed without any of them."""
+    name = test.get("name")
+    result = {"run": "passed", "fail": "failed"}.get(test.get("status"), "skipped")
+    kind = name.rsplit(".", 1)[0]
+    cases = [(f"{kind}.{case}", how, float(seconds), why) for how, seconds, case, why in CASE.findall(test.findtext("system-out") or "")]
+    if not cases or (result == "failed" and all(how != "failed" for _, how, _, _ in cases)):
+        cases.append((name, result, float(test.get("time", 0)), reason(test) if result == "skipped" else ""))
+    return cases
+
+
 def last_words(case, build):
-    """The end of a failed test's output."""
-    lines = (case.findtext("system-out") or "").rstrip().splitlines()[-SHOWN_LINES:]
+    """The end of a failed test's output, but not what it says of each case."""
+    lines = CASE.sub("", case.findtext("system-out") or "").rstrip().splitlines()[-SHOWN_LINES:]
     return "\n".join([f"---- {case.get('name')} ({build}) ----", *lines])
 
 
@@ -34,16 +47,16 @@ def main(paths):
     took = []
     for path in paths:
         build = os.path.basename(path).split(".")[0]
-        for case in xml.parse(path).getroot().iter("testcase"):
-            kind = f"{case.get('name').split('.')[0]} ({build})"
-            result = {"run": "passed", "fail": "failed"}.get(case.get("status"), "skipped")
-            kinds[kind][result] += 1
-            seconds[kind] += float(case.get("time", 0))
-            took.append((float(case.get("time", 0)), f"{case.get('name')} ({build})"))
-            if result == "failed":
-                print(last_words(case, build))
-            if result != "passed":
-                notes.append(f"{result}: {case.get('name')} ({build})" + (f": {reason(case)}" if result == "skipped" else ""))
+        for test in xml.parse(path).getroot().iter("testcase"):
+            kind = f"{test.get('name').split('.')[0]} ({build})"
+            seconds[kind] += float(test.get("time", 0))
+            if test.get("status") == "fail":
+                print(last_words(test, build))
+            for name, result, length, why in results_of(test):
+                kinds[kind][result] += 1
+                took.append((length, f"{name} ({build})"))
+                if result != "passed":
+                    notes.append(f"{result}: {name} ({build})" + (f": {why}" if result == "skipped" else ""))
     print("the longest: " + ", ".join(f"{name} {length:.0f} s" for length, name in sorted(took, reverse=True)[:15]))
     print("\n".join(sorted(notes)))
     total = collections.Counter()
