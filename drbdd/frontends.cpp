@@ -109,6 +109,22 @@ public:
         places_.dev_dir = places.dev_dir;
     }
 
+    void reserve() override {
+        spec_.placeholder = true;
+        if (const auto reserved = guarded([this] { return node().reserve(); }); !reserved) {
+            log_.write(base::LogLevel::Warning,
+                       "there is no placeholder at /dev/" + shim::node_name(spec_.minor) +
+                           " while it is Secondary: " + reserved.error().text);
+        }
+    }
+
+    void vacate() override {
+        spec_.placeholder = false;
+        if (const auto vacated = guarded([this] { return node().vacate(); }); !vacated) {
+            log_.write(base::LogLevel::Warning, vacated.error().text);
+        }
+    }
+
     base::Result<void> attach(std::uint32_t block_bytes) override {
         watch_.stop();
         return watched(make(block_bytes));
@@ -186,7 +202,7 @@ private:
         const std::string device = "/dev/" + shim::node_name(spec_.minor);
         const std::string text =
             carrier.empty()
-                ? device + " is not there, the volume is only at " + spec_.nbd_socket + why
+                ? device + " cannot be opened, the volume is only at " + spec_.nbd_socket + why
                 : device + " frontend=" + carrier + why;
         if (std::exchange(told_, text) != text) {
             log_.write(carrier.empty() ? base::LogLevel::Warning : base::LogLevel::Info, text);

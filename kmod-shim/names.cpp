@@ -145,7 +145,8 @@ RunFiles run_files(const std::string& run_dir, unsigned minor) {
             stem + ".loop",
             stem + ".nbd-device",
             stem + ".ublk.pid",
-            stem + ".ublk-device"};
+            stem + ".ublk-device",
+            stem + ".placeholder"};
 }
 
 std::optional<VolumePath> parse_volume_path(std::string_view path) {

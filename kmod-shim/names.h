@@ -35,6 +35,7 @@ struct RunFiles {
     std::string nbd_state;   // the identifier of our nbd device
     std::string ublk_pid_file;  // locked while drbdd-ublk lives
     std::string ublk_state;     // the token of our ublk device
+    std::string placeholder;    // there is one: the placeholder at the node's name is ours
 };
 
 RunFiles run_files(const std::string& run_dir, unsigned minor);

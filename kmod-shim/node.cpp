@@ -1,5 +1,6 @@
 #include "kmod-shim/node.h"
 
+#include "kmod-shim/placeholder.h"
 #include "kmod-shim/server_process.h"
 #include "kmod-shim/usage.h"
 
@@ -45,9 +46,12 @@ gid_t disk_group() {
 }
 
 // Who is behind a node with this number, as far as we can say.
-enum class NodeOwner { Nobody, ThisChain, OtherChain, Stranger };
+enum class NodeOwner { Nobody, Placeholder, ThisChain, OtherChain, Stranger };
 
 NodeOwner owner_of(dev_t device, const VolumePath& ours) {
+    if (is_placeholder(device)) {
+        return NodeOwner::Placeholder;
+    }
     if (!is_carriers_number(device)) {
         return NodeOwner::Stranger;
     }
@@ -97,6 +101,7 @@ DeviceNode::DeviceNode(NodeSpec spec, const NodePlaces& places)
         places_.fuse_program = program_beside_us("drbdd-fuse");
     }
     node_path_ = places_.dev_dir + "/" + node_name(spec_.minor);
+    files_ = run_files(places_.run_dir, spec_.minor);
     if (spec_.nbd_socket.empty()) {
         spec_.nbd_socket = places_.run_dir + "/" + node_name(spec_.minor) + ".nbd";
     }
@@ -129,6 +134,38 @@ bool DeviceNode::needs_server() const {
 Fd DeviceNode::watched_process() const {
     const Carrier* carrier = living_carrier();
     return carrier != nullptr ? carrier->watched_process() : Fd();
+}
+
+// ---- the placeholder
+
+Result<void> DeviceNode::reserve() {
+    if (auto place = check_place_is_free(); !place) {
+        return place;
+    }
+    const auto number = block_device_number(node_path_);
+    const bool is_kept =
+        number && owner_of(*number, {places_.run_dir, spec_.minor}) != NodeOwner::Nobody;
+    if (auto put = is_kept ? Result<void>() : put_placeholder(); !put) {
+        return put;
+    }
+    return make_links();
+}
+
+// Its record comes first, so that whoever finds it knows whose it is.
+Result<void> DeviceNode::put_placeholder() const {
+    if (auto written = write_file(files_.placeholder, ""); !written) {
+        return written;
+    }
+    auto put = put_node(placeholder_number(spec_.minor));
+    if (!put) {
+        ::unlink(files_.placeholder.c_str());
+    }
+    return put;
+}
+
+Result<void> DeviceNode::vacate() {
+    spec_.placeholder = false;
+    return give_up_node();
 }
 
 // ---- attach
@@ -219,23 +256,36 @@ Result<void> DeviceNode::check_place_is_free() const {
             if (major(st.st_rdev) != kDrbdMajor) {
                 return Error{ErrorCode::Busy, node_path_ + " is another driver's device"};
             }
-            return {};  // a placeholder
+            return {};  // of the module that is not loaded
         case NodeOwner::Nobody:
+        case NodeOwner::Placeholder:
         case NodeOwner::ThisChain:
             return {};
     }
     return {};
 }
 
-Result<void> DeviceNode::make_node(const BlockDevice& device) const {
-    const std::string fresh = node_path_ + ".new";
+std::string DeviceNode::fresh_path() const {
+    return node_path_ + ".new";
+}
+
+// The name has the one before or this one, at any moment.
+Result<void> DeviceNode::put_node(dev_t number) const {
+    const std::string fresh = fresh_path();
     ::unlink(fresh.c_str());
-    if (::mknod(fresh.c_str(), S_IFBLK | 0600, device.number) != 0 ||
+    if (::mknod(fresh.c_str(), S_IFBLK | 0600, number) != 0 ||
         ::chown(fresh.c_str(), 0, disk_group()) != 0 || ::chmod(fresh.c_str(), 0660) != 0 ||
         ::rename(fresh.c_str(), node_path_.c_str()) != 0) {
         const Error failed = system_error("cannot make the node " + node_path_);
         ::unlink(fresh.c_str());
         return failed;
+    }
+    return {};
+}
+
+Result<void> DeviceNode::make_node(const BlockDevice& device) const {
+    if (auto put = put_node(device.number); !put) {
+        return put;
     }
     const Fd probe(::open(node_path_.c_str(), O_RDONLY | O_CLOEXEC));
     if (!probe) {
@@ -279,8 +329,8 @@ Result<void> DeviceNode::detach() {
             }
         }
     }
-    if (auto removed = remove_node(); !removed) {
-        return removed;
+    if (auto given_up = give_up_node(); !given_up) {
+        return given_up;
     }
     for (const auto& carrier : carriers_) {
         if (auto cleared = carrier->clear(deadline); !cleared) {
@@ -295,22 +345,36 @@ Result<void> DeviceNode::release(Carrier& carrier, const BlockDevice& device, De
     if (!claim) {
         return claim.error();
     }
-    if (auto removed = remove_node(); !removed) {
-        return removed;
+    if (auto given_up = give_up_node(); !given_up) {
+        return given_up;
     }
     return carrier.release(device, std::move(*claim), deadline);
 }
 
-// Only what is ours or stale; then the links that led to it.
+// Only what is ours or stale. Where a placeholder can't be made there is nothing instead.
+Result<void> DeviceNode::give_up_node() const {
+    ::unlink(fresh_path().c_str());  // a daemon may have ended in the middle of making it
+    const auto number = block_device_number(node_path_);
+    const NodeOwner owner =
+        number ? owner_of(*number, {places_.run_dir, spec_.minor}) : NodeOwner::Nobody;
+    const bool is_ours = ::access(files_.placeholder.c_str(), F_OK) == 0;
+    const bool stays = owner == NodeOwner::OtherChain || owner == NodeOwner::Stranger ||
+                       (owner == NodeOwner::Placeholder && (spec_.placeholder || !is_ours));
+    if (!stays && !(number && spec_.placeholder && put_placeholder())) {
+        if (auto removed = remove_node(); !removed) {
+            return removed;
+        }
+    }
+    if (!spec_.placeholder) {
+        ::unlink(files_.placeholder.c_str());
+    }
+    return {};
+}
+
+// Then the links that led to it.
 Result<void> DeviceNode::remove_node() const {
-    if (const auto device = block_device_number(node_path_)) {
-        const NodeOwner owner = owner_of(*device, {places_.run_dir, spec_.minor});
-        if (owner == NodeOwner::OtherChain || owner == NodeOwner::Stranger) {
-            return {};
-        }
-        if (::unlink(node_path_.c_str()) != 0 && errno != ENOENT) {
-            return system_error("cannot remove " + node_path_);
-        }
+    if (block_device_number(node_path_) && ::unlink(node_path_.c_str()) != 0 && errno != ENOENT) {
+        return system_error("cannot remove " + node_path_);
     }
     for (const std::string& link : link_paths()) {
         ::unlink(link.c_str());

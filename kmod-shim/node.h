@@ -1,7 +1,8 @@
 // /dev/drbdN: the block device of one replicated volume, and what carries it.
 //
 //   NBD server (daemon) - a Carrier: ublk, the kernel's nbd, or FUSE and loop - ublkbK, nbdK, loopK
-//   DEVDIR/drbdN: a node with its number; DEVDIR/drbd/by-res/RES/VOL and by-disk/DISK: links
+//   DEVDIR/drbdN: a node with its number, or a placeholder; DEVDIR/drbd/by-res/RES/VOL and
+//   by-disk/DISK: links
 //
 // The chain outlives the daemon: requests wait until the daemon's successor serves the export again
 // and adopts the chain. Everything needed for that is found in RUNDIR and in /sys; nothing is
@@ -38,6 +39,7 @@ struct NodeSpec {
     // Names of the carriers that may be used, in this order; what carries it already is kept.
     std::vector<std::string> carriers{std::begin(kBestFirst), std::end(kBestFirst)};
     WithoutDevice without_device = WithoutDevice::Refused;
+    bool placeholder = false;  // a placeholder has the name while nothing carries it
 };
 
 // The default device directory: environment DRBDD_DEV_DIR, else /dev.
@@ -54,6 +56,12 @@ class DeviceNode {
 public:
     DeviceNode(NodeSpec spec, const NodePlaces& places);
 
+    // Puts the placeholder, and the links, where nothing else is. A living chain's node, another
+    // placeholder and what is not ours stay as they are; only the last is an error.
+    base::Result<void> reserve();
+    // After detach(): the name is free again.
+    base::Result<void> vacate();
+
     // Makes the whole chain, or goes on with a living one, and tells which. On failure nothing of
     // it is left.
     base::Result<Choice> attach();
@@ -69,8 +77,8 @@ public:
     // Readable when that process ends; empty if it has.
     Fd watched_process() const;
 
-    // Removes the node, then all that carries it. Busy, with the users' names, while it is in use;
-    // repeating it, or calling it after any crash, finishes what is left.
+    // Takes the node away, and all that carries it after that. Busy, with the users' names, while
+    // it is in use; repeating it, or calling it after any crash, finishes what is left.
     base::Result<void> detach();
 
     // The export has `size_bytes` now (the server already offers it to new connections).
@@ -87,13 +95,18 @@ private:
     base::Result<void> make_anew(Carrier& carrier, const base::Error& reason);
     base::Result<void> check_place_is_free() const;
     base::Result<void> release(Carrier& carrier, const BlockDevice& device, Deadline deadline);
+    base::Result<void> put_placeholder() const;
+    base::Result<void> put_node(dev_t number) const;
     base::Result<void> make_node(const BlockDevice& device) const;
     base::Result<void> make_links() const;
+    base::Result<void> give_up_node() const;
     base::Result<void> remove_node() const;
+    std::string fresh_path() const;
     std::vector<std::string> link_paths() const;
 
     NodeSpec spec_;
     NodePlaces places_;
+    RunFiles files_;
     std::vector<std::unique_ptr<Carrier>> carriers_;  // all there are
     std::string node_path_;
 };

@@ -17,10 +17,11 @@ namespace fs = std::filesystem;
 namespace {
 
 constexpr std::string_view kEndings[] = {
-    ".fuse", ".fuse.pid", ".loop", ".nbd-device", ".ublk.pid", ".ublk-device"};
+    ".fuse", ".fuse.pid", ".loop", ".nbd-device", ".ublk.pid", ".ublk-device", ".placeholder"};
+constexpr std::string_view kFresh = ".new";  // a node that has not got its name yet
 
 // Minors of which RUNDIR has any file: drbdN.fuse, drbdN.fuse.pid, drbdN.loop,
-// drbdN.nbd-device, drbdN.ublk.pid, drbdN.ublk-device.
+// drbdN.nbd-device, drbdN.ublk.pid, drbdN.ublk-device, drbdN.placeholder.
 std::set<unsigned> minors_in(const std::string& run_dir) {
     std::set<unsigned> minors;
     for (const std::string& name : names_in(run_dir)) {
@@ -46,7 +47,9 @@ bool is_stale(dev_t device, unsigned minor, const std::string& run_dir) {
 void remove_stale_device_nodes(const NodePlaces& places, Sweep& sweep) {
     for (const std::string& name : names_in(places.dev_dir)) {
         const std::string path = places.dev_dir + "/" + name;
-        const auto minor = minor_of_node(name);
+        const std::string_view fresh = name;
+        const auto minor = minor_of_node(
+            fresh.ends_with(kFresh) ? fresh.substr(0, fresh.size() - kFresh.size()) : fresh);
         const auto device = minor ? block_device_number(path) : std::nullopt;
         if (!device || !is_stale(*device, *minor, places.run_dir)) {
             continue;

@@ -23,11 +23,20 @@ public:
     virtual void stop(std::function<void()> stopped) = 0;
 };
 
-// /dev/drbdN: there while the volume is Primary. Its calls block, and come one at a time from a
-// thread that is not the resource's; any of them may come in any state.
+// /dev/drbdN: the volume while it is Primary. Its calls block, and come one at a time from a thread
+// that is not the resource's (but for reserve(), before the resource begins its work); any of them
+// may come in any state.
 class DeviceNode {
 public:
     virtual ~DeviceNode() = default;
+
+    // From now on, while it is not attached, a block device that nobody can open has its name. What
+    // hinders that is logged: nothing depends on it.
+    virtual void reserve() {}
+
+    // No longer.
+    virtual void vacate() {}
+
     virtual base::Result<void> attach(std::uint32_t block_bytes) = 0;
     // Busy, with the users' names, while it is in use.
     virtual base::Result<void> detach() = 0;

@@ -107,6 +107,9 @@ base::Result<void> ResourceCore::start() {
         }
         unit.export_ = std::move(server);
     }
+    for (auto& [volume, unit] : units_) {
+        unit.node->reserve();
+    }
     publish();
     arm_timer();
     return {};
@@ -544,7 +547,7 @@ void ResourceCore::stop(std::function<void()> stopped) {
             unit.export_->stop(one_less);
         }
     }
-    on_worker([] {}, one_less);  // whatever the worker was given before is done by then
+    vacate_nodes(one_less);
 }
 
 }  // namespace runtime

@@ -169,6 +169,7 @@ private:
     void on_worker(std::function<void()> job, std::function<void()> then);
     void attach_nodes(std::function<void(std::string trouble)> then);
     void release_volumes(std::function<void(std::string who)> then);
+    void vacate_nodes(std::function<void()> then);
     void wait_for_users(int turns, std::function<void(std::string who)> then);
     void follow_role();
     void end_demotion(const AdminReply& reply);

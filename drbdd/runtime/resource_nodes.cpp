@@ -169,6 +169,21 @@ void ResourceCore::follow_role() {
     }
 }
 
+// Whatever the worker was given before is done by then.
+void ResourceCore::vacate_nodes(std::function<void()> then) {
+    std::vector<std::shared_ptr<DeviceNode>> nodes;
+    for (const auto& [volume, unit] : units_) {
+        nodes.push_back(unit.node);
+    }
+    on_worker(
+        [nodes] {
+            for (const auto& node : nodes) {
+                node->vacate();
+            }
+        },
+        std::move(then));
+}
+
 std::string ResourceCore::users_text() const {
     std::string text;
     for (const auto& [volume, unit] : units_) {

@@ -8,8 +8,10 @@ import sys
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.realpath(__file__)), "lib"))
 
 import nbd_client  # noqa: E402
-from cluster import data_bytes, main, until  # noqa: E402
+from cluster import BIN, ROOT, data_bytes, main, until  # noqa: E402
 from sandbox import Failed  # noqa: E402
+
+RESUME = os.path.join(ROOT, "packaging/systemd/resume.in")
 
 
 def initial_sync(cluster):
@@ -149,13 +151,80 @@ def secondary_refuses(cluster):
     cluster.bravo.expect_refusal("nbdinfo", cluster.bravo.nbd())
 
 
+def device_of_a_secondary(cluster):
+    """/dev/drbdN is a block device from `up` to `down`, also beside a killed daemon, and opens on the Primary only"""
+    alpha, bravo = cluster.alpha, cluster.bravo
+    cluster.up(primary=alpha)
+    alpha.run("dd", f"if={device(alpha)}", "of=/dev/null", "bs=4k", "count=1")
+    closed(bravo)
+    bravo.signal("drbdd", signal.SIGKILL)
+    until(lambda: not bravo.processes("drbdd"), 5, "drbdd lives on")
+    closed(bravo)
+    alpha.drbdadm("secondary", "r0")
+    closed(alpha)
+    bravo.start_daemon()
+    resume(bravo)
+    closed(bravo)
+    bravo.wait(role="Secondary", connection="Connected", seconds=10)
+    bravo.drbdadm("primary", "r0")
+    bravo.run("dd", "if=/dev/urandom", f"of={device(bravo)}", "bs=4k", "count=1", "oflag=direct", "conv=notrunc")
+    bravo.drbdadm("secondary", "r0")
+    closed(bravo)
+    for node in cluster.nodes:
+        node.drbdadm("down", "r0")
+        if os.listdir(node.dev_dir):
+            raise Failed(f"{node.name}: left behind: {os.listdir(node.dev_dir)}")
+
+
+def no_place_for_a_device(cluster):
+    """where nothing can be made in /dev the log says so once, and all else works; a promotion makes the device when it can be made"""
+    alpha, bravo = cluster.alpha, cluster.bravo
+    alpha.run("mount", "-t", "tmpfs", "-o", "ro", "tmpfs", alpha.dev_dir)
+    cluster.up(primary=bravo)
+    bravo.drbdadm("secondary", "r0")
+    alpha.expect_refusal("drbdadm", "-c", alpha.config, "primary", "r0", code=10, says=["Read-only file system"])
+    alpha.wait(role="Secondary", seconds=5)
+    bravo.drbdadm("primary", "r0")
+    bravo.drbdadm("secondary", "r0")
+    alpha.run("umount", alpha.dev_dir)
+    alpha.drbdadm("primary", "r0")
+    alpha.run("dd", f"if={device(alpha)}", "of=/dev/null", "bs=4k", "count=1")
+    alpha.drbdadm("secondary", "r0")
+    closed(alpha)
+    with open(alpha.daemon_log) as file:
+        said = [line for line in file if "there is no placeholder" in line]
+    if len(said) != 1 or "Read-only file system" not in said[0]:
+        raise Failed(f"the log says of the placeholder: {said}")
+
+
+def closed(node):
+    """There is a block device, which nobody can open."""
+    for name in ("drbd0", "drbd/by-res/r0/0"):
+        path = os.path.join(node.dev_dir, name)
+        node.run("test", "-b", path)
+        node.expect_refusal("dd", "if=/dev/zero", f"of={path}", "bs=4k", "count=1", says=["No such device or address"])
+        node.expect_refusal("dd", f"if={path}", "of=/dev/null", "bs=4k", "count=1", says=["No such device or address"])
+
+
+def resume(node):
+    """What the service runs when drbdd has started, as if our device directory were /dev."""
+    folder = os.path.join(node.dir, "resume")
+    os.makedirs(folder)
+    with open(os.path.join(folder, "drbdadm"), "w") as file:
+        file.write(f"#!/bin/sh\n{os.path.join(BIN, 'drbdadm')} -c {node.config} \"$@\" | sed s,^/dev/,{node.dev_dir}/,\n")
+    os.chmod(file.name, 0o755)
+    with open(RESUME) as script, open(os.path.join(folder, "resume"), "w") as file:
+        file.write(script.read().replace("@SBINDIR@", folder))
+    node.run("sh", file.name)
+
+
 def several_volumes(cluster):
     """the volumes of one resource have nodes, exports and data of their own"""
     cluster.up(primary=cluster.alpha)
     for minor in range(2):
         cluster.alpha.wait_in_sync(volume=minor)
         cluster.alpha.write_random(range(0, 8 << 20, 65536), 4096 * (minor + 1), minor)
-        if not os.path.exists(device(cluster.alpha, minor)):
+        if os.major(os.stat(device(cluster.alpha, minor)).st_rdev) == 0:
             raise Failed(f"no node for volume {minor}")
     for volume in range(2):
         cluster.compare(volume)
@@ -263,6 +332,6 @@ def holes(cluster):
 
 VOLUMES = {"several_volumes": (2, 64), "one_volume": (2, 16), "many_volumes": (20, 4)}
 volumes, mib = VOLUMES.get(sys.argv[-1], (1, 64))
-main(initial_sync, started_by_up, events, resync_progress, verified_load, roles_swap, secondary_refuses, several_volumes,
-     one_volume, many_volumes, marked_blocks, holes, programs=("fio", "nbdinfo", "qemu-img"), mib=mib, volumes=volumes,
-     daemon="started_by_up" not in sys.argv)
+main(initial_sync, started_by_up, events, resync_progress, verified_load, roles_swap, secondary_refuses, device_of_a_secondary,
+     no_place_for_a_device, several_volumes, one_volume, many_volumes, marked_blocks, holes,
+     programs=("fio", "nbdinfo", "qemu-img"), mib=mib, volumes=volumes, daemon="started_by_up" not in sys.argv)

@@ -18,6 +18,7 @@ from sandbox import Failed, child_of, choose, namespaces, out_of, run
 
 ROOT = os.path.realpath(os.path.join(os.path.dirname(__file__), "../../.."))
 BIN = os.environ.get("DRBDD_BIN", os.path.join(ROOT, "build/release/bin"))
+LOOP_MAJOR = 7
 RATE_BYTES = 200_000_000  # per second and direction: the replication link that the product is made for
 
 
@@ -97,7 +98,9 @@ class Node:
         """What must not outlive the node."""
         self.init = None
         for device in glob.glob(f"{self.dev_dir}/drbd[0-9]*"):
-            subprocess.run(["losetup", "-d", f"/dev/loop{os.minor(os.stat(device).st_rdev)}"], check=False)
+            number = os.stat(device).st_rdev
+            if os.major(number) == LOOP_MAJOR:  # else nothing carries it
+                subprocess.run(["losetup", "-d", f"/dev/loop{os.minor(number)}"], check=False)
         for path in (self.run_dir, self.dev_dir):
             shutil.rmtree(path)
             os.makedirs(path)

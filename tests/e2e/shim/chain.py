@@ -57,11 +57,13 @@ class Chain:
         self.server.wait()
 
     # ---- DeviceNode
+    def argv(self, command, *options):
+        return [os.path.join(BIN, "shim_driver"), command, "--run-dir", self.run_dir, "--dev-dir", self.dev_dir,
+                "--minor", str(self.minor), "--resource", "r0", "--disk", "/dev/vg0/data", *options]
+
     def command(self, command, *options):
         """(exit code, what it printed)"""
-        argv = [os.path.join(BIN, "shim_driver"), command, "--run-dir", self.run_dir, "--dev-dir", self.dev_dir,
-                "--minor", str(self.minor), "--resource", "r0", "--disk", "/dev/vg0/data", *options]
-        done = subprocess.run(argv, capture_output=True, text=True, timeout=60)
+        done = subprocess.run(self.argv(command, *options), capture_output=True, text=True, timeout=60)
         print(f"{command} {' '.join(options)} -> {done.returncode} {done.stdout.strip()}")
         expect(not done.stderr, done.stderr)
         return done.returncode, done.stdout.strip()

@@ -47,7 +47,8 @@ int main(int argc, char** argv) {
     std::string command;
     std::uint64_t size_bytes = 0;
     CLI::App app{"Test driver for DeviceNode"};
-    app.add_option("command", command, "attach|adopt|detach|in-use|resize|sweep")->required();
+    app.add_option("command", command, "reserve|attach|adopt|detach|vacate|in-use|resize|sweep")
+        ->required();
     app.add_option("--run-dir", places.run_dir);
     app.add_option("--dev-dir", places.dev_dir);
     app.add_option("--minor", spec.minor);
@@ -56,10 +57,13 @@ int main(int argc, char** argv) {
     app.add_option("--disk", spec.backing_disk);
     app.add_option("--block-size", spec.block_bytes);
     app.add_option("--size", size_bytes);
+    app.add_flag("--placeholder", spec.placeholder);
     CLI11_PARSE(app, argc, argv);
 
     shim::DeviceNode node(spec, places);
     const std::map<std::string, std::function<int()>> commands{
+        {"reserve", [&] { return report(node.reserve()); }},
+        {"vacate", [&] { return report(node.vacate()); }},
         {"attach", [&] { return report(node.attach()); }},
         {"adopt", [&] { return adopt(node); }},
         {"detach", [&] { return report(node.detach()); }},

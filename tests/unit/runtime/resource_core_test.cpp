@@ -39,17 +39,35 @@ public:
     void write(base::LogLevel, std::string_view) override {}
 };
 
+// Remembers what it was told.
 class NoNode : public DeviceNode {
 public:
-    base::Result<void> attach(std::uint32_t) override { return {}; }
+    using Calls = std::shared_ptr<std::vector<std::string>>;
 
-    base::Result<void> detach() override { return {}; }
+    explicit NoNode(Calls calls) : calls_(std::move(calls)) {}
+
+    void reserve() override { calls_->push_back("reserve"); }
+
+    void vacate() override { calls_->push_back("vacate"); }
+
+    base::Result<void> attach(std::uint32_t) override {
+        calls_->push_back("attach");
+        return {};
+    }
+
+    base::Result<void> detach() override {
+        calls_->push_back("detach");
+        return {};
+    }
 
     base::Result<void> resize(std::uint64_t) override { return {}; }
 
     std::string in_use() override { return ""; }
 
     std::string frontend() override { return "none"; }
+
+private:
+    Calls calls_;
 };
 
 class NoExport : public Export {
@@ -126,7 +144,7 @@ public:
                    device_ = &device;
                    return std::make_unique<NoExport>(c);
                },
-               [](const VolumeIdentity&) { return std::make_unique<NoNode>(); }},
+               [this](const VolumeIdentity&) { return std::make_unique<NoNode>(node_calls); }},
               [](const SnapshotPtr&) {},
               [](const HandlerEvent&) {}},
           core(std::make_unique<ResourceCore>(
@@ -223,6 +241,7 @@ public:
     base::Prng& prng() { return prng_; }
 
     FakeRing ring;
+    NoNode::Calls node_calls = std::make_shared<std::vector<std::string>>();
 
 private:
     static constexpr std::size_t kNoBlock = ~std::size_t{0};
@@ -341,6 +360,21 @@ TEST_F(ResourceCoreTest, WhoAsksAgainForADemotionWaitsForTheFirst) {
     const auto third = rig.demote();
     ASSERT_TRUE(run_until([&] { return third->answered; }));
     EXPECT_TRUE(third->done()) << third->reply.text;
+}
+
+TEST_F(ResourceCoreTest, ADeviceHasItsNameFromTheBeginningToTheEnd) {
+    Rig& rig = add(1);
+    const NoNode::Calls calls = rig.node_calls;
+    EXPECT_EQ(*calls, (std::vector<std::string>{"reserve"}));
+    const auto attach = rig.attach();
+    ASSERT_TRUE(run_until([&] { return attach->done(); }));
+    const auto promote = rig.promote();
+    ASSERT_TRUE(run_until([&] { return promote->done(); }));
+    rig.end();
+    ASSERT_TRUE(run_until([&] { return rig.free(); }));
+    rigs_.clear();
+    calls->erase(std::unique(calls->begin(), calls->end()), calls->end());
+    EXPECT_EQ(*calls, (std::vector<std::string>{"reserve", "attach", "detach", "vacate"}));
 }
 
 // The answer is given up, the attach is not.
