@@ -205,10 +205,12 @@ AdminResult Cluster::suspend_io(Node node, bool suspended, std::size_t volume) {
     if (!suspended) {
         std::erase(suspensions_, one);
         resumed_.push_back(one);
+        resuming_.push_back(one);
         must_freeze_[index(node)].erase(volume);
     }
     const engine::VolumeNumber number{static_cast<std::uint16_t>(volume)};
     const AdminResult result = admin(node, engine::SuspendIo{number, suspended});
+    std::erase(resuming_, one);
     if (suspended && result.ok() && one.incarnation == host(node).incarnation()) {
         suspensions_.push_back(one);
     }

@@ -335,6 +335,7 @@ private:
     std::map<std::string, std::size_t> handlers_;  // how often
     std::vector<Suspension> suspensions_;
     std::vector<Suspension> resumed_;                   // by a person, whatever it waited for
+    std::vector<Suspension> resuming_;                  // not answered yet
     std::array<std::set<std::size_t>, 2> must_freeze_;  // after the last step
     std::uint64_t failed_requests_ = 0;
     std::map<std::uint64_t, OpenAdmin> open_admin_;

@@ -65,8 +65,11 @@ bool Cluster::must_wait(Node node, std::size_t volume) const {
 void Cluster::note_frozen(Node node) {
     for (std::size_t i = 0; i < options_.volumes; ++i) {
         const Suspension one{node, i, host(node).incarnation()};
+        const bool resuming = std::find(resuming_.begin(), resuming_.end(), one) != resuming_.end();
         if (!must_wait(node, i)) {
-            std::erase(resumed_, one);
+            if (!resuming) {
+                std::erase(resumed_, one);
+            }
             must_freeze_[index(node)].erase(i);
         } else if (std::find(resumed_.begin(), resumed_.end(), one) != resumed_.end()) {
             must_freeze_[index(node)].erase(i);

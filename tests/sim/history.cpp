@@ -130,7 +130,11 @@ void History::target_in_sync(Node target, bool source_lost) {
 }
 
 void History::overrule(Node source) {
-    lineage(source).adopt(peek_on(source));
+    if (protocol_ == engine::ReplicationProtocol::C) {
+        lineage(source).adopt(peek_on(source));
+    } else {
+        lineage(source).accept(peek_on(source));  // what is on its way may still arrive
+    }
     nodes_[index(source)].holds = Holds::All;
 }
 

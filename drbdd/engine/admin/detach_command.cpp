@@ -72,6 +72,9 @@ private:
         if (!succeeded(code) || !connected || device_->detaching()) {
             return code;
         }
+        if (device_->peer.request_pending()) {
+            return std::nullopt;  // for an earlier command
+        }
         set_asked(true);
         device_->peer.request({.disk = DiskState::Failed});
         return std::nullopt;

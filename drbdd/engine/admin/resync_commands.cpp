@@ -19,7 +19,7 @@ public:
         if (device_ == nullptr) {
             return Answer::no_such_volume();
         }
-        if (decided()) {
+        if (begun_) {
             return success_when_stored();
         }
         if (asked()) {
@@ -31,13 +31,25 @@ public:
         return device_->state().conn >= ConnState::Connected ? ask() : without_peer();
     }
 
+    std::string what_is_awaited() const override {
+        return begun_ ? Command::what_is_awaited() : "the peer's answer";
+    }
+
 protected:
     virtual std::optional<Answer> without_peer() = 0;
 
     Device& device() const { return *device_; }
 
+    void begin() {
+        begun_ = true;
+        decide();
+    }
+
 private:
     std::optional<Answer> ask() {
+        if (device_->peer.request_pending()) {
+            return std::nullopt;
+        }
         VolumeState next = device_->state();
         next.conn = conn_;
         if (conn_ == ConnState::StartingSyncT) {
@@ -55,6 +67,10 @@ private:
     std::optional<Answer> on_reply() {
         const std::optional<StateCode> reply = device_->peer.take_reply();
         if (!reply) {
+            // What the peer may begin by itself from now on is not taken back.
+            if (device_->peer.request_pending() && !device_->peer.request_unsent()) {
+                decide();
+            }
             return std::nullopt;
         }
         if (!succeeded(*reply)) {
@@ -63,12 +79,13 @@ private:
         VolumeState next = device_->state();
         next.conn = conn_;
         device_->peer.start_full_sync(next);
-        decide();
+        begin();
         return success_when_stored();
     }
 
     Device* const device_;
     const ConnState conn_;
+    bool begun_ = false;
 };
 
 class InvalidateRun final : public FullSync {
@@ -83,7 +100,7 @@ private:
         }
         device().change_disk(DiskState::Inconsistent);
         device().store.start_full_sync(true);
-        decide();
+        begin();
         return std::nullopt;
     }
 };

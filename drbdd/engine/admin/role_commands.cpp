@@ -65,9 +65,14 @@ private:
         if (!succeeded(code)) {
             return refusal(code);
         }
-        ask_peer();
+        if (!volumes().any(asks_peer)) {
+            ask_peer();
+        }
         return std::nullopt;
     }
+
+    // For an earlier command, whose time was over before the peer has answered.
+    static bool asks_peer(const Device& device) { return device.peer.request_pending(); }
 
     void ask_peer() {
         asked_all_ = true;
@@ -84,7 +89,7 @@ private:
     }
 
     std::optional<Answer> decide_with_peer() {
-        if (volumes().any([](const Device& device) { return device.peer.request_pending(); })) {
+        if (volumes().any(asks_peer)) {
             return std::nullopt;
         }
         StateCode worst = StateCode::Success;

@@ -52,6 +52,9 @@ private:
         if (const std::string wrong = what_is_wrong(); !wrong.empty()) {
             return Answer{kErrInvalidRequest, "Invalid configuration request\n" + wrong};
         }
+        if (device_->peer.request_pending()) {
+            return std::nullopt;  // for an earlier command
+        }
         device_->peer.request({.conn = ConnState::VerifyS});
         set_asked(true);
         return std::nullopt;

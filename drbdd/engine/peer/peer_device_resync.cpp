@@ -200,6 +200,7 @@ void PeerDevice::advance_end_as_source() {
     }
     if (finish_ == Finish::Pinging && finish_source_ &&
         connection_.liveness().answered(ping_serial_)) {
+        device_.trust_its_cache();
         finish_as_source();
     }
 }
@@ -234,7 +235,6 @@ void PeerDevice::finish_as_source() {
     ids.clear_bitmap();
     device_.store.set_ids(ids);
     peer_ids_ = ids;
-    device_.trust_its_cache();
     report_done(0);
     device_.log_line(base::LogLevel::Info, "updated UUIDs " + describe(ids));
     VolumeState next = device_.state();

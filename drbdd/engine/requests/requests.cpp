@@ -81,6 +81,7 @@ void Requests::submit(AppRequest request) {
 
 void Requests::on_peer_gone() {
     leaving_.clear();
+    carrier_.forget();  // the peer may not have got it
     unflushed_at_peer_ = true;
     give_up_undecided();
     reads.on_peer_gone();
@@ -339,6 +340,7 @@ void Requests::on_connection_lost(std::uint64_t key) {
 
 // What this disk holds of unfinished writes is out of reach: only the peer's copy counts for them.
 void Requests::on_disk_lost() {
+    carrier_.forget();
     on_disk_doubted();
     for (const AppRequest& app : completions.on_disk_lost()) {
         make_again(app);

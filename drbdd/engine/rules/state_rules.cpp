@@ -215,6 +215,9 @@ StateCode check_change(const VolumeState& from,
                        const VolumeState& to,
                        bool in_handshake,
                        const StatePolicy& policy) {
+    if (starting_sync(to.conn) && from.conn > ConnState::Connected) {
+        return StateCode::ResyncRunning;  // also one that is just being agreed on
+    }
     if (from == to) {
         return StateCode::NothingToDo;
     }
