@@ -10,6 +10,7 @@ from ha_node import ORIGINAL, OURS
 from sandbox import out_of
 from topology import DEBIANS_AGENTS, OUR_AGENTS, SERVICE, Topology, holdings
 
+BEFORE = "before"
 NO_POLICY = None  # a defence costs time; all are measured without one
 ADVERT_S_MIN = 0.01
 
@@ -107,3 +108,9 @@ RIVALS = {
     "original": Rival("Heartbeat 3.0.6", lambda work, timing: Heartbeat(work, ORIGINAL, timing, DEBIANS_AGENTS)),
     "keepalived": Rival("keepalived", Keepalived, hands_over=False),
 }
+
+
+def before(tree):
+    """Ours, as another checkout has it."""
+    agents = os.path.join(tree, "packaging/ha.d")
+    return Rival("our heartbeat before", lambda work, timing: Heartbeat(work, OURS, timing, agents))

@@ -52,7 +52,7 @@ def ha_cf(timing, failback, peer):
 
 RESOURCES = f"db-a drbddisk::r0 Filesystem::/dev/drbd0::/srv::ext4 IPaddr::{SERVICE}/24/eth0 "
 OUR_AGENTS, DEBIANS_AGENTS = os.path.join(ROOT, "packaging/ha.d"), "/etc/ha.d"
-MYSQLD = {OUR_AGENTS: "mariadb::/etc/ha.d/my.cnf::stop-timeout=4", DEBIANS_AGENTS: "mysqld"}
+OUR_MYSQLD, DEBIANS_MYSQLD = "mariadb::/etc/ha.d/my.cnf::stop-timeout=4", "mysqld"
 # What the original does not have: it needs nothing of this file and never opens it.
 POLICY = """agent_timeout start 30
 agent_timeout stop 20
@@ -88,12 +88,13 @@ class Topology:
 
     def _configure(self, failback, timing, policy):
         names = [(node.name, node.links["eth2"][1]) for node in self.db]
+        mysqld = DEBIANS_MYSQLD if self.agents == DEBIANS_AGENTS else OUR_MYSQLD
         with open(self.a.config, "w") as file:
             file.write(configuration(names, {name: [image] for name, image in self.images.items()}, NET,
                                      f"al-extents {HOT_AREAS};"))
         for node, peer in zip(self.db, (2, 1)):
             shutil.copytree(self.agents, node.ha_dir, dirs_exist_ok=True, symlinks=True)
-            node.install({"ha.cf": ha_cf(timing, failback, peer), "haresources": RESOURCES + MYSQLD[self.agents] + "\n",
+            node.install({"ha.cf": ha_cf(timing, failback, peer), "haresources": RESOURCES + mysqld + "\n",
                           "authkeys": "auth 1\n1 sha1 0123456789abcdef\n", "my.cnf": my_cnf({"datadir": "/srv/mysql", "server-id": 1})})
             if policy and self.kind == OURS:
                 node.install({"ha_policy.cf": policy})

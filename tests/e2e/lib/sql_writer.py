@@ -62,7 +62,7 @@ class SqlWriter(threading.Thread):
         have lain here already, from a server that has ended since."""
         end = time.monotonic() + seconds
         while True:
-            later = [at for number, at in list(self.acked.items()) if self._asked[number] > moment]
+            later = [at for number, at in self.acked.copy().items() if self._asked[number] > moment]
             if later:
                 return min(later)
             if self.error or time.monotonic() > end:
