@@ -389,6 +389,7 @@ int run(const Options& options) {
 
 int main(int argc, char** argv) {
     ::prctl(PR_SET_NAME, "heartbeat");  // also when started through /proc/self/exe
+    hb::keep_stacks_small();
     Options options;
     CLI::App app("heartbeat: moves resources to the surviving node, as Heartbeat 3.0.6 does");
     hb::add_options(app, options);

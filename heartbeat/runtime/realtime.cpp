@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <pthread.h>
 #include <sched.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
@@ -20,6 +21,17 @@ void warn(base::LogSink& log, const char* what) {
 }
 
 }  // namespace
+
+void keep_stacks_small() {
+    pthread_attr_t attributes;
+    if (::pthread_getattr_default_np(&attributes) != 0) {
+        return;  // they are as large as they were, and all works
+    }
+    if (::pthread_attr_setstacksize(&attributes, kThreadStackBytes) == 0) {
+        ::pthread_setattr_default_np(&attributes);
+    }
+    ::pthread_attr_destroy(&attributes);
+}
 
 void make_realtime(std::optional<int> priority, base::LogSink& log) {
     const int least = ::sched_get_priority_min(SCHED_RR);

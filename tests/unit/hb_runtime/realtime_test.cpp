@@ -1,0 +1,30 @@
+#include "heartbeat/runtime/realtime.h"
+
+#include <gtest/gtest.h>
+
+#include <pthread.h>
+#include <thread>
+
+namespace hb {
+namespace {
+
+std::size_t stack_of_this_thread() {
+    pthread_attr_t attributes;
+    std::size_t bytes = 0;
+    EXPECT_EQ(::pthread_getattr_np(::pthread_self(), &attributes), 0);
+    ::pthread_attr_getstacksize(&attributes, &bytes);
+    ::pthread_attr_destroy(&attributes);
+    return bytes;
+}
+
+// What is locked is whole: each agent that is started would wait for a copy of its tables.
+TEST(Threads, HaveStacksThatNoForkHasToWaitFor) {
+    keep_stacks_small();
+    std::size_t bytes = 0;
+    std::thread([&bytes] { bytes = stack_of_this_thread(); }).join();
+    EXPECT_GT(bytes, 0u);
+    EXPECT_LE(bytes, kThreadStackBytes);
+}
+
+}  // namespace
+}  // namespace hb
