@@ -24,6 +24,8 @@ inline constexpr int kErrCsumsInUse = 148;
 inline constexpr int kErrVerifyRunning = 149;
 inline constexpr int kErrDataNotCurrent = 150;
 inline constexpr int kErrNeedStandAlone = 151;
+inline constexpr int kErrMinorConfigured = 160;
+inline constexpr int kErrMinorOrVolumeExists = 161;
 inline constexpr int kErrInvalidRequest = 162;
 inline constexpr int kErrImplicitShrink = 170;
 

@@ -206,6 +206,18 @@ struct ChangeSettings {
     ResourceSettings settings;
 };
 
+// A volume more, without a disk and Secondary; one that is connected is a new matter of the
+// connection at once. The next ChangeSettings has it as well.
+struct AddVolume {
+    VolumeSettings settings;
+};
+
+// Only one without a disk, and Secondary; the runtime has seen to it that nobody uses it. The
+// engine speaks of it no more when it has answered.
+struct RemoveVolume {
+    VolumeNumber volume;
+};
+
 using AdminCommand = std::variant<Attach,
                                   Detach,
                                   ConnectCommand,
@@ -223,7 +235,9 @@ using AdminCommand = std::variant<Attach,
                                   PeerDead,
                                   Down,
                                   ChangeSettings,
-                                  Resize>;
+                                  Resize,
+                                  AddVolume,
+                                  RemoveVolume>;
 
 struct Admin {
     AdminId id;

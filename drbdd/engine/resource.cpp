@@ -83,9 +83,9 @@ void Resource::dispatch(Event event) {
             } else if constexpr (std::is_same_v<T, HandlerDone>) {
                 on_handler_done(e);
             } else if constexpr (std::is_same_v<T, ResyncTurn>) {
-                Device* device = volumes_.find(e.volume);
-                REQUIRE(device != nullptr);
-                device->peer.set_pause(&VolumeState::aftr_isp, e.waits);
+                if (Device* device = volumes_.find(e.volume)) {  // else: it was just removed
+                    device->peer.set_pause(&VolumeState::aftr_isp, e.waits);
+                }
             }
         },
         std::move(event));
@@ -124,6 +124,9 @@ ResourceStatus Resource::status(io::Instant now) const {
     status.conn = connection_.conn();
     status.agreed_protocol = connection_.agreed_protocol();
     status.last_error = connection_.last_error();
+    if (volumes_.empty() && connection_.up()) {
+        status.conn = ConnState::Connected;  // there is nothing that a handshake would be about
+    }
     for (const auto& device : volumes_) {
         status.volumes.push_back(device->status(now));
         const VolumeState& state = device->state();

@@ -250,4 +250,9 @@ void Lineage::adopt(const Peek& peek) {
     }
 }
 
+bool Lineage::is_unused_gain(std::uint64_t first, std::uint64_t sectors) const {
+    const auto written = sectors_.lower_bound(first);
+    return first >= grown_at_ && (written == sectors_.end() || written->first >= first + sectors);
+}
+
 }  // namespace sim

@@ -58,6 +58,9 @@ public:
     // From here on lies what a device has gained: until it is written it holds anything.
     void has_grown_at(std::uint64_t sector) { grown_at_ = std::min(grown_at_, sector); }
 
+    // A part of it, of which nobody has written anything.
+    bool is_unused_gain(std::uint64_t first, std::uint64_t sectors) const;
+
     void read_failed(std::uint64_t read) { reads_.erase(read); }
 
     using Peek = std::function<std::optional<Stamp>(std::uint64_t sector)>;

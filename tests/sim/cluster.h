@@ -86,7 +86,10 @@ public:
         return admin(node, engine::Disconnect{force});
     }
 
+    // Adds the volume first if it was removed.
     AdminResult attach(Node node, std::size_t volume = 0);
+    AdminResult add_volume(Node node, std::size_t volume);
+    AdminResult remove_volume(Node node, std::size_t volume);
     AdminResult detach(Node node, std::size_t volume = 0, bool force = false);
     AdminResult invalidate(Node node, std::size_t volume = 0);
     AdminResult invalidate_remote(Node node, std::size_t volume = 0);

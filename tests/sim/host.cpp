@@ -635,4 +635,24 @@ void Host::write(base::LogLevel, std::string_view line) {
     world_.trace.text(world_.now(), node_, line);
 }
 
+bool Host::has_volume(std::size_t number) const {
+    const engine::ResourceStatus status = engine_->status(world_.now());
+    return std::any_of(status.volumes.begin(), status.volumes.end(), [number](const auto& volume) {
+        return volume.number.value == number;
+    });
+}
+
+engine::ResourceStatus Host::status() const {
+    engine::ResourceStatus status = engine_->status(world_.now());
+    for (std::size_t i = 0; i < volume_count(); ++i) {
+        const auto number = static_cast<std::uint16_t>(i);
+        if (i >= status.volumes.size() || status.volumes[i].number.value != number) {
+            engine::VolumeStatus missing;
+            missing.number = {number};
+            status.volumes.insert(status.volumes.begin() + static_cast<std::ptrdiff_t>(i), missing);
+        }
+    }
+    return status;
+}
+
 }  // namespace sim

@@ -106,7 +106,10 @@ public:
 
     engine::Engine& engine() { return *engine_; }
 
-    engine::ResourceStatus status() const { return engine_->status(world_.now()); }
+    // A volume that the resource does not have is told of as one without anything: its place is its
+    // number.
+    engine::ResourceStatus status() const;
+    bool has_volume(std::size_t number) const;
 
     Volume& volume(std::size_t i) { return volumes_.at(i); }
 

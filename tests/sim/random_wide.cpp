@@ -363,6 +363,9 @@ void RandomRun::act_on_disk_widely() {
             if (answers(node)) {
                 cluster_.detach(node, volume, chance_.chance(0.3));
             }
+            if (answers(node) && chance_.chance(0.4)) {
+                cluster_.remove_volume(node, volume);  // comes back with the disk
+            }
             return;
         case 6:
             return disk.lose_next_flush();

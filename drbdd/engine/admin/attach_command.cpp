@@ -11,22 +11,20 @@ namespace {
 class AttachRun final : public Command {
 public:
     AttachRun(Node& node, const Attach& what)
-        : Command(node, {Scope::Reach::Volume, what.volume}),
-          what_(what),
-          device_(node.volumes.find(what.volume)) {}
+        : Command(node, {Scope::Reach::Volume, what.volume}), what_(what) {}
 
     std::optional<Answer> advance() override {
-        if (device_ == nullptr) {
+        if (device() == nullptr) {
             return Answer::no_such_volume();
         }
         return decided() ? outcome() : begin();
     }
 
     std::string what_is_awaited() const override {
-        const bool handshake = !device_->attaching() && waits_for_handshake();
+        const bool handshake = !device()->attaching() && waits_for_handshake();
         return handshake ? "the handshake with the peer"
                          : "the local disk of volume " + std::to_string(what_.volume.value) +
-                               (device_->attaching() ? " (reading its metadata)" : "");
+                               (device()->attaching() ? " (reading its metadata)" : "");
     }
 
     void withdraw() override {
@@ -40,25 +38,25 @@ private:
             give_back_disk();
             return Answer::in_transient_state("the resource is being taken down");
         }
-        if (device_->state().disk != DiskState::Diskless || device_->disk.is_open()) {
+        if (device()->state().disk != DiskState::Diskless || device()->disk.is_open()) {
             return Answer{kErrDiskConfigured, "Device is attached to a disk (use detach first)"};
         }
         decide();
-        device_->attach(what_.geometry);
+        device()->attach(what_.geometry);
         return std::nullopt;
     }
 
     std::optional<Answer> outcome() const {
-        if (device_->attaching() || waits_for_handshake()) {
+        if (device()->attaching() || waits_for_handshake()) {
             return std::nullopt;
         }
-        if (device_->state().disk > DiskState::Failed) {
-            return device_->store.clean() ? std::optional(Answer::success()) : std::nullopt;
+        if (device()->state().disk > DiskState::Failed) {
+            return device()->store.clean() ? std::optional(Answer::success()) : std::nullopt;
         }
-        if (device_->disk.is_open()) {
+        if (device()->disk.is_open()) {
             return std::nullopt;  // answered once the device may be opened by others again
         }
-        const Attacher& attacher = device_->attacher();
+        const Attacher& attacher = device()->attacher();
         return attacher.failed()
                    ? Answer{attacher.error_code(), attacher.error()}
                    : Answer{kErrIoMdDisk,
@@ -66,18 +64,17 @@ private:
     }
 
     bool waits_for_handshake() const {
-        return device_->state().disk == DiskState::Attaching && !device_->attacher().failed();
+        return device()->state().disk == DiskState::Attaching && !device()->attacher().failed();
     }
 
     // One that was never ours to use goes back to the runtime.
     void give_back_disk() const {
-        if (device_ != nullptr && !device_->disk.is_open()) {
+        if (device() != nullptr && !device()->disk.is_open()) {
             core().emit(CloseDisk{what_.volume});
         }
     }
 
     const Attach what_;
-    Device* const device_;
 };
 
 }  // namespace

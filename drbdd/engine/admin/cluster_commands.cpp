@@ -16,17 +16,16 @@ constexpr io::Duration kLastChance = std::chrono::milliseconds(200);
 class OutdateRun final : public Command {
 public:
     OutdateRun(Node& node, const Outdate& what)
-        : Command(node, {Scope::Reach::Volume, what.volume}),
-          device_(node.volumes.find(what.volume)) {}
+        : Command(node, {Scope::Reach::Volume, what.volume}) {}
 
     std::optional<Answer> advance() override {
-        if (device_ == nullptr) {
+        if (device() == nullptr) {
             return Answer::no_such_volume();
         }
         if (volumes().role() == Role::Primary) {
             return Answer::of(StateCode::NoUpToDateDisk);  // whatever its disk, and whoever asks
         }
-        if (device_->attaching()) {
+        if (device()->attaching()) {
             return std::nullopt;
         }
         return decided() ? success_when_stored() : outdate();
@@ -34,13 +33,13 @@ public:
 
 private:
     std::optional<Answer> outdate() {
-        const VolumeState& own = device_->state();
+        const VolumeState& own = device()->state();
         // "Worse than outdated" is a word on data that were looked at. Without a disk nobody knows
         // what is on it, and the caller must not take its own for the newest on our account; but
         // for one that we can hear, and whose data are UpToDate.
         const bool peer_has_it =
             own.conn >= ConnState::Connected && own.pdsk == DiskState::UpToDate;
-        if (!device_->attached() && !peer_has_it) {
+        if (!device()->attached() && !peer_has_it) {
             return Answer::of(StateCode::IsDiskless);
         }
         if (connection().up() && !pinged_) {
@@ -48,7 +47,7 @@ private:
             ping_first();
             return std::nullopt;
         }
-        if (device_->has_newest_data() || device_->lineage().lost_newest_data()) {
+        if (device()->has_newest_data() || device()->lineage().lost_newest_data()) {
             return Answer::of(StateCode::NoUpToDateDisk);
         }
         if (own.conn >= ConnState::Connected) {
@@ -64,12 +63,11 @@ private:
         if (!succeeded(code)) {
             return Answer::of(code);
         }
-        device_->change_state(next);
+        device()->change_state(next);
         decide();
         return success_when_stored();
     }
 
-    Device* const device_;
     bool pinged_ = false;
 };
 

@@ -106,6 +106,9 @@ protected:
 
     Node& node() const { return node_; }
 
+    // That of the scope; nullptr: there is none, or no more.
+    Device* device() const { return node_.volumes.find(scope_.volume); }
+
     void decide() { decided_ = true; }
 
     void set_asked(bool asked) { asked_ = asked; }
@@ -150,5 +153,7 @@ std::unique_ptr<Command> make(Node& node, const PeerDead& what);
 std::unique_ptr<Command> make(Node& node, const Down& what);
 std::unique_ptr<Command> make(Node& node, const ChangeSettings& what);
 std::unique_ptr<Command> make(Node& node, const Resize& what);
+std::unique_ptr<Command> make(Node& node, const AddVolume& what);
+std::unique_ptr<Command> make(Node& node, const RemoveVolume& what);
 
 }  // namespace engine

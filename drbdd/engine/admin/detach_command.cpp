@@ -10,33 +10,32 @@ class DetachRun final : public Command {
 public:
     DetachRun(Node& node, const Detach& what)
         : Command(node, {what.force ? Scope::Reach::Nothing : Scope::Reach::Volume, what.volume}),
-          what_(what),
-          device_(node.volumes.find(what.volume)) {}
+          what_(what) {}
 
     std::optional<Answer> advance() override {
-        if (device_ == nullptr) {
+        if (device() == nullptr) {
             return Answer::no_such_volume();
         }
-        if (what_.force && device_->disk.is_open()) {
-            device_->force_detach();
+        if (what_.force && device()->disk.is_open()) {
+            device()->force_detach();
         }
-        if (!device_->disk.is_open()) {
+        if (!device()->disk.is_open()) {
             if (asked() && !decided()) {
-                device_->peer.forget_request();
+                device()->peer.forget_request();
             }
             return Answer::success();
         }
         if (decided()) {
             // Not detaching any more: the peer has gone away meanwhile.
-            return device_->detaching() ? std::nullopt
-                                        : std::optional(Answer::of(StateCode::NoUpToDateDisk));
+            return device()->detaching() ? std::nullopt
+                                         : std::optional(Answer::of(StateCode::NoUpToDateDisk));
         }
         return begin();
     }
 
     std::string what_is_awaited() const override {
-        return (device_->draining() ? "requests under way, and the local disk of volume "
-                                    : "the local disk of volume ") +
+        return (device()->draining() ? "requests under way, and the local disk of volume "
+                                     : "the local disk of volume ") +
                std::to_string(what_.volume.value) + " ('detach --force' does not wait)";
     }
 
@@ -50,38 +49,37 @@ private:
             return Answer::of(*allowed);
         }
         decide();
-        if (!device_->detaching()) {
-            device_->begin_detach();
+        if (!device()->detaching()) {
+            device()->begin_detach();
         }
         return std::nullopt;
     }
 
     // By the state of things, and where there is a peer by that; nothing while that is asked.
     std::optional<StateCode> may_detach() {
-        const bool connected = device_->state().conn >= ConnState::Connected;
+        const bool connected = device()->state().conn >= ConnState::Connected;
         if (asked()) {
-            const std::optional<StateCode> reply = device_->peer.take_reply();
+            const std::optional<StateCode> reply = device()->peer.take_reply();
             if (!reply || succeeded(*reply) || connected) {
                 return reply && !succeeded(*reply) ? StateCode::CwFailedByPeer : reply;
             }
             set_asked(false);  // the peer went away while we asked: decide without it
         }
-        VolumeState next = device_->state();
+        VolumeState next = device()->state();
         next.disk = DiskState::Failed;
-        const StateCode code = node().check(device_->state(), sanitise(next));
-        if (!succeeded(code) || !connected || device_->detaching()) {
+        const StateCode code = node().check(device()->state(), sanitise(next));
+        if (!succeeded(code) || !connected || device()->detaching()) {
             return code;
         }
-        if (device_->peer.request_pending()) {
+        if (device()->peer.request_pending()) {
             return std::nullopt;  // for an earlier command
         }
         set_asked(true);
-        device_->peer.request({.disk = DiskState::Failed});
+        device()->peer.request({.disk = DiskState::Failed});
         return std::nullopt;
     }
 
     const Detach what_;
-    Device* const device_;
 };
 
 }  // namespace

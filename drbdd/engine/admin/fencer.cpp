@@ -104,7 +104,8 @@ void Fencer::on_done(int exit_code) {
 }
 
 void Fencer::on_peer_in_sync() {
-    if (core_.settings.fencing != Fencing::DontCare && volumes_.all(peer_is_in_sync)) {
+    if (core_.settings.fencing != Fencing::DontCare && !volumes_.empty() &&
+        volumes_.all(peer_is_in_sync)) {
         core_.emit(RunHandler{volumes_.front().number(), "unfence-peer"});
     }
 }

@@ -9,47 +9,45 @@ namespace {
 class NewCurrentUuidRun final : public Command {
 public:
     NewCurrentUuidRun(Node& node, const NewCurrentUuid& what)
-        : Command(node, {Scope::Reach::Volume, what.volume}),
-          what_(what),
-          device_(node.volumes.find(what.volume)) {}
+        : Command(node, {Scope::Reach::Volume, what.volume}), what_(what) {}
 
     std::optional<Answer> advance() override {
-        if (device_ == nullptr) {
+        if (device() == nullptr) {
             return Answer::no_such_volume();
         }
         if (decided()) {
             return clears_alone_ ? clear() : success_when_stored();
         }
-        if (device_->attaching() || connection().in_handshake()) {
+        if (device()->attaching() || connection().in_handshake()) {
             return std::nullopt;
         }
-        if (!device_->attached()) {
+        if (!device()->attached()) {
             return Answer{kErrNoDisk, "Device does not have a disk-config"};
         }
         // A word that is still under way would take back what is agreed on without an answer.
-        if (device_->state().conn == ConnState::Connected && !device_->peer.told_connected()) {
+        if (device()->state().conn == ConnState::Connected && !device()->peer.told_connected()) {
             return std::nullopt;
         }
-        if (what_.clear_bitmap && device_->peer.may_skip_initial_sync()) {
+        if (what_.clear_bitmap && device()->peer.may_skip_initial_sync()) {
             return skip();
         }
-        return device_->state().conn == ConnState::StandAlone
+        return device()->state().conn == ConnState::StandAlone
                    ? begin_alone()
                    : Answer{kErrNeedStandAlone, "Need to be StandAlone"};
     }
 
 private:
     std::optional<Answer> skip() {
-        if (!device_->store.full_sync_running()) {
-            device_->peer.skip_initial_sync();
+        if (!device()->store.full_sync_running()) {
+            device()->peer.skip_initial_sync();
             decide();
         }
         return std::nullopt;
     }
 
     std::optional<Answer> begin_alone() {
-        const VolumeState& state = device_->state();
-        const bool just_created = device_->ids().current == kUuidJustCreated;
+        const VolumeState& state = device()->state();
+        const bool just_created = device()->ids().current == kUuidJustCreated;
         // A generation of its own says that these are data; what a resync has left half is none.
         if (state.disk < DiskState::Consistent && !just_created) {
             return Answer::of(StateCode::NoUpToDateDisk);
@@ -59,10 +57,10 @@ private:
                           "Invalid configuration request\n"
                           "a Primary writes meanwhile: make it Secondary, then clear the bitmap"};
         }
-        GenerationIds ids = device_->ids();
+        GenerationIds ids = device()->ids();
         ids.clear_bitmap();
-        device_->store.set_ids(ids);
-        device_->new_current_uuid();
+        device()->store.set_ids(ids);
+        device()->new_current_uuid();
         clears_alone_ = what_.clear_bitmap;
         decide();
         return std::nullopt;
@@ -75,20 +73,19 @@ private:
             return std::nullopt;
         }
         if (!ticket_) {
-            const VolumeState& state = device_->state();
-            if (!device_->attached() || state.conn != ConnState::StandAlone ||
+            const VolumeState& state = device()->state();
+            if (!device()->attached() || state.conn != ConnState::StandAlone ||
                 state.role == Role::Primary) {
                 return Answer::of(StateCode::ConcurrentStChg);
             }
-            device_->bitmap.clear_all();
-            ticket_ = device_->store.write_bitmap();
+            device()->bitmap.clear_all();
+            ticket_ = device()->store.write_bitmap();
         }
-        return device_->store.bitmap_written(*ticket_) ? std::optional(Answer::success())
-                                                       : std::nullopt;
+        return device()->store.bitmap_written(*ticket_) ? std::optional(Answer::success())
+                                                        : std::nullopt;
     }
 
     const NewCurrentUuid what_;
-    Device* const device_;
     bool clears_alone_ = false;
     std::optional<MetaStore::Ticket> ticket_;
 };

@@ -12,31 +12,29 @@ namespace {
 class ResizeRun final : public Command {
 public:
     ResizeRun(Node& node, const Resize& what)
-        : Command(node, {Scope::Reach::Volume, what.volume}),
-          what_(what),
-          device_(node.volumes.find(what.volume)) {}
+        : Command(node, {Scope::Reach::Volume, what.volume}), what_(what) {}
 
     std::optional<Answer> advance() override {
-        if (device_ == nullptr) {
+        if (device() == nullptr) {
             return Answer::no_such_volume();
         }
-        if (device_->attaching() || connection().in_handshake()) {
+        if (device()->attaching() || connection().in_handshake()) {
             return std::nullopt;
         }
-        if (!device_->attached() || device_->detaching()) {
+        if (!device()->attached() || device()->detaching()) {
             return Answer{kErrNoDisk, "Device does not have a disk-config"};
         }
         return decided() ? go_on() : begin();
     }
 
     std::string what_is_awaited() const override {
-        return device_->resizer.running() ? "the metadata to move to the new end of the disk"
-                                          : "the peer's new size";
+        return device()->resizer.running() ? "the metadata to move to the new end of the disk"
+                                           : "the peer's new size";
     }
 
 private:
     std::optional<Answer> begin() {
-        const VolumeState& state = device_->state();
+        const VolumeState& state = device()->state();
         if (state.conn > ConnState::Connected) {
             return Answer{kErrResizeResync, "Resize not allowed during resync."};
         }
@@ -44,16 +42,16 @@ private:
             return Answer{kErrNoPrimary, "Need one Primary node to resize."};
         }
         if (!std::exchange(asked_disk_, true)) {
-            device_->resizer.measure();
+            device()->resizer.measure();
         }
-        const bool rests = !device_->resizer.measuring() && !device_->resizer.running() &&
-                           !device_->store.full_sync_running();
+        const bool rests = !device()->resizer.measuring() && !device()->resizer.running() &&
+                           !device()->store.full_sync_running();
         return rests ? change() : std::nullopt;
     }
 
     std::optional<Answer> change() {
-        const std::uint64_t room = device_->resizer.room();
-        const std::uint64_t current = device_->size_sectors();
+        const std::uint64_t room = device()->resizer.room();
+        const std::uint64_t current = device()->size_sectors();
         const std::uint64_t wanted = what_.size_sectors.value_or(0);
         if (wanted > room) {
             return Answer{kErrDiskTooSmall,
@@ -63,35 +61,34 @@ private:
                                        base::ull(room))};
         }
         const bool shrinks = wanted != 0 && wanted < current;
-        if (shrinks && !device_->requests.idle()) {
+        if (shrinks && !device()->requests.idle()) {
             return std::nullopt;  // what is under way may lie where the device will have no end
         }
         std::uint64_t next = shrinks ? wanted : current;
-        if (device_->state().conn < ConnState::Connected && what_.assume_peer_has_space) {
-            device_->log_line(base::LogLevel::Warning,
-                              "Resize while not connected was forced by the user!");
+        if (device()->state().conn < ConnState::Connected && what_.assume_peer_has_space) {
+            device()->log_line(base::LogLevel::Warning,
+                               "Resize while not connected was forced by the user!");
             next = wanted != 0 ? wanted : room;
         }
-        if (const auto started = device_->resizer.start(next, !what_.assume_clean); !started) {
+        if (const auto started = device()->resizer.start(next, !what_.assume_clean); !started) {
             return Answer{kErrMdDiskTooSmall, started.error().text};
         }
-        device_->want_size(wanted);
+        device()->want_size(wanted);
         decide();
         return go_on();
     }
 
     std::optional<Answer> go_on() {
-        if (device_->resizer.running()) {
+        if (device()->resizer.running()) {
             return std::nullopt;
         }
-        if (!std::exchange(asked_peer_, true) && device_->state().conn == ConnState::Connected) {
-            device_->peer.ask_for_growth(what_.assume_clean);
+        if (!std::exchange(asked_peer_, true) && device()->state().conn == ConnState::Connected) {
+            device()->peer.ask_for_growth(what_.assume_clean);
         }
-        return device_->peer.growing() ? std::nullopt : success_when_stored();
+        return device()->peer.growing() ? std::nullopt : success_when_stored();
     }
 
     const Resize what_;
-    Device* const device_;
     bool asked_disk_ = false;
     bool asked_peer_ = false;
 };

@@ -11,12 +11,10 @@ namespace {
 class FullSync : public Command {
 public:
     FullSync(Node& node, VolumeNumber volume, ConnState conn)
-        : Command(node, {Scope::Reach::Volume, volume}),
-          device_(node.volumes.find(volume)),
-          conn_(conn) {}
+        : Command(node, {Scope::Reach::Volume, volume}), conn_(conn) {}
 
     std::optional<Answer> advance() override {
-        if (device_ == nullptr) {
+        if (device() == nullptr) {
             return Answer::no_such_volume();
         }
         if (begun_) {
@@ -25,10 +23,10 @@ public:
         if (asked()) {
             return on_reply();
         }
-        if (device_->state().disk < DiskState::Inconsistent) {
+        if (device()->state().disk < DiskState::Inconsistent) {
             return Answer{kErrNoDisk, "Device does not have a disk-config"};
         }
-        return device_->state().conn >= ConnState::Connected ? ask() : without_peer();
+        return device()->state().conn >= ConnState::Connected ? ask() : without_peer();
     }
 
     std::string what_is_awaited() const override {
@@ -38,8 +36,6 @@ public:
 protected:
     virtual std::optional<Answer> without_peer() = 0;
 
-    Device& device() const { return *device_; }
-
     void begin() {
         begun_ = true;
         decide();
@@ -47,28 +43,28 @@ protected:
 
 private:
     std::optional<Answer> ask() {
-        if (device_->peer.request_pending()) {
+        if (device()->peer.request_pending()) {
             return std::nullopt;
         }
-        VolumeState next = device_->state();
+        VolumeState next = device()->state();
         next.conn = conn_;
         if (conn_ == ConnState::StartingSyncT) {
             next.pdsk = std::max(next.pdsk, DiskState::Inconsistent);
         }
-        const StateCode code = node().check(device_->state(), sanitise(next));
+        const StateCode code = node().check(device()->state(), sanitise(next));
         if (!succeeded(code)) {
             return Answer::of(code);
         }
-        device_->peer.request({.conn = conn_});
+        device()->peer.request({.conn = conn_});
         set_asked(true);
         return std::nullopt;
     }
 
     std::optional<Answer> on_reply() {
-        const std::optional<StateCode> reply = device_->peer.take_reply();
+        const std::optional<StateCode> reply = device()->peer.take_reply();
         if (!reply) {
             // What the peer may begin by itself from now on is not taken back.
-            if (device_->peer.request_pending() && !device_->peer.request_unsent()) {
+            if (device()->peer.request_pending() && !device()->peer.request_unsent()) {
                 decide();
             }
             return std::nullopt;
@@ -76,14 +72,13 @@ private:
         if (!succeeded(*reply)) {
             return Answer::of(StateCode::CwFailedByPeer);
         }
-        VolumeState next = device_->state();
+        VolumeState next = device()->state();
         next.conn = conn_;
-        device_->peer.start_full_sync(next);
+        device()->peer.start_full_sync(next);
         begin();
         return success_when_stored();
     }
 
-    Device* const device_;
     const ConnState conn_;
     bool begun_ = false;
 };
@@ -95,11 +90,11 @@ public:
 
 private:
     std::optional<Answer> without_peer() override {
-        if (device().state().role == Role::Primary) {
+        if (device()->state().role == Role::Primary) {
             return Answer::of(StateCode::NeedConnection);
         }
-        device().change_disk(DiskState::Inconsistent);
-        device().store.start_full_sync(true);
+        device()->change_disk(DiskState::Inconsistent);
+        device()->store.start_full_sync(true);
         begin();
         return std::nullopt;
     }

@@ -24,7 +24,7 @@ public:
                 return refusal;
             }
         }
-        if (volumes().role() != Role::Primary) {
+        if (!volumes().all(is_primary)) {
             return Answer::of(StateCode::ConcurrentStChg);  // taken back since, by somebody else
         }
         return success_when_stored();
@@ -36,9 +36,15 @@ public:
     }
 
 private:
+    // A volume that was added since the others were promoted is not.
+    static bool is_primary(const Device& device) { return device.state().role == Role::Primary; }
+
     // Whatever can be known without the peer's word.
     std::optional<Answer> prepare() {
-        if (volumes().role() == Role::Primary) {
+        if (volumes().empty()) {
+            return Answer::no_such_volume();
+        }
+        if (volumes().all(is_primary)) {
             return Answer::success();
         }
         if (node().going_down) {
@@ -78,7 +84,7 @@ private:
         asked_all_ = true;
         set_asked(true);
         for (const auto& device : volumes()) {
-            if (device->state().conn >= ConnState::Connected) {
+            if (!is_primary(*device) && device->state().conn >= ConnState::Connected) {
                 StateRequest request{.role = Role::Primary};
                 if (promoted(*device).disk != device->state().disk) {
                     request.disk = DiskState::UpToDate;
@@ -149,6 +155,9 @@ private:
 
     StateCode check() const {
         for (const auto& device : volumes()) {
+            if (is_primary(*device)) {
+                continue;
+            }
             const StateCode code = node().check(device->state(), promoted(*device));
             if (!succeeded(code)) {
                 return code;
@@ -203,6 +212,9 @@ private:
     // first write.
     void promote() const {
         for (const auto& device : volumes()) {
+            if (is_primary(*device)) {
+                continue;
+            }
             const VolumeState next = promoted(*device);
             const bool raised = next.disk != device->state().disk;
             if (raised) {

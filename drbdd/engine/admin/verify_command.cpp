@@ -13,12 +13,10 @@ namespace {
 class VerifyRun final : public Command {
 public:
     VerifyRun(Node& node, const StartVerify& what)
-        : Command(node, {Scope::Reach::Volume, what.volume}),
-          what_(what),
-          device_(node.volumes.find(what.volume)) {}
+        : Command(node, {Scope::Reach::Volume, what.volume}), what_(what) {}
 
     std::optional<Answer> advance() override {
-        if (device_ == nullptr) {
+        if (device() == nullptr) {
             return Answer::no_such_volume();
         }
         return asked() ? on_reply() : ask();
@@ -26,7 +24,7 @@ public:
 
 private:
     std::optional<Answer> ask() {
-        const VolumeState& state = device_->state();
+        const VolumeState& state = device()->state();
         if (const auto digest = base::Digest::make(core().settings.net.verify_alg); !digest) {
             Answer answer = Answer::of(StateCode::NoVerifyAlg);
             answer.text += core().settings.net.verify_alg.empty() ? "" : "\n" + digest.error().text;
@@ -35,7 +33,7 @@ private:
         if (state.conn < ConnState::Connected) {
             return Answer::of(StateCode::NeedConnection);
         }
-        if (verifying(state.conn) || device_->peer.verify_source.settling()) {
+        if (verifying(state.conn) || device()->peer.verify_source.settling()) {
             return Answer::of(StateCode::ResyncRunning);
         }
         if (what_.repair && state.role != Role::Primary) {
@@ -52,16 +50,16 @@ private:
         if (const std::string wrong = what_is_wrong(); !wrong.empty()) {
             return Answer{kErrInvalidRequest, "Invalid configuration request\n" + wrong};
         }
-        if (device_->peer.request_pending()) {
+        if (device()->peer.request_pending()) {
             return std::nullopt;  // for an earlier command
         }
-        device_->peer.request({.conn = ConnState::VerifyS});
+        device()->peer.request({.conn = ConnState::VerifyS});
         set_asked(true);
         return std::nullopt;
     }
 
     std::string what_is_wrong() const {
-        if (first() >= device_->size_sectors()) {
+        if (first() >= device()->size_sectors()) {
             return base::format("the device ends before sector %llu", base::ull(first()));
         }
         return end() <= first() ? "the stop sector comes before the start sector" : "";
@@ -69,29 +67,28 @@ private:
 
     // Of whole blocks. Without one it goes on where an earlier one was broken off.
     std::uint64_t first() const {
-        return what_.start.value_or(device_->peer.verify_from()) / base::kSectorsPerBit *
+        return what_.start.value_or(device()->peer.verify_from()) / base::kSectorsPerBit *
                base::kSectorsPerBit;
     }
 
     std::uint64_t end() const {
-        return std::min(what_.stop.value_or(device_->size_sectors()), device_->size_sectors());
+        return std::min(what_.stop.value_or(device()->size_sectors()), device()->size_sectors());
     }
 
     std::optional<Answer> on_reply() {
-        const std::optional<StateCode> reply = device_->peer.take_reply();
+        const std::optional<StateCode> reply = device()->peer.take_reply();
         if (!reply) {
             return std::nullopt;
         }
         if (!succeeded(*reply)) {
             return Answer::of(StateCode::CwFailedByPeer);
         }
-        return device_->peer.start_verify(first(), end(), what_.repair)
+        return device()->peer.start_verify(first(), end(), what_.repair)
                    ? Answer::success()
                    : Answer::of(StateCode::ConcurrentStChg);
     }
 
     const StartVerify what_;
-    Device* const device_;
 };
 
 }  // namespace

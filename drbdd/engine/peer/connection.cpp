@@ -65,7 +65,7 @@ std::optional<StateCode> Connection::take_disconnect_reply() {
 }
 
 bool Connection::in_handshake() const {
-    return up() && volumes_.any([](const Device& device) { return !device.peer.has_parameters(); });
+    return up() && volumes_.any([](const Device& device) { return device.peer.in_handshake(); });
 }
 
 bool Connection::epochs_unordered() const {
@@ -151,6 +151,7 @@ void Connection::lost(ConnState cause, bool to_stand_alone, Outdating outdating)
     // A peer that is refused shall come to the same verdict: it gets all that we have said.
     close_sockets(std::exchange(close_after_sending_, false) || to_stand_alone);
     early_.clear();
+    told_of_others_.clear();
     if (was_up) {
         peer_lost_ = true;
         peer_writes.on_connection_lost();
@@ -320,17 +321,64 @@ void Connection::on_packet(SocketId socket, Packet packet) {
     } else {
         result = handle_data(packet);
     }
-    if (!result) {
-        const std::string what = base::format("%s (while handling %s)",
-                                              result.error().text.c_str(),
-                                              proto::command_name(packet.header.command));
-        if (result.error().code == base::ErrorCode::State) {
-            stand_alone(result.error().text);
-        } else {
-            drop(ConnState::ProtocolError, what);
+    end_if_failed(result, packet);
+    core_.progress = true;
+}
+
+void Connection::end_if_failed(const base::Result<void>& result, const Packet& packet) {
+    if (result) {
+        return;
+    }
+    if (result.error().code == base::ErrorCode::State) {
+        stand_alone(result.error().text);
+    } else {
+        drop(ConnState::ProtocolError,
+             base::format("%s (while handling %s)",
+                          result.error().text.c_str(),
+                          proto::command_name(packet.header.command)));
+    }
+}
+
+// --- Volumes that come and go ---
+
+// The handshake of this volume alone. A peer that has it already has told of it, and does not do so
+// again.
+void Connection::join(Device& device) {
+    device.change_conn(up() ? ConnState::WFReportParams : conn_);
+    if (!up()) {
+        return;
+    }
+    device.peer.start();
+    device.peer.send_parameters();
+    const auto told = told_of_others_.extract(device.number().value);
+    if (told.empty()) {
+        device.peer.expect_no_word();
+        return;
+    }
+    for (const Packet& packet : told.mapped()) {
+        if (!drop_) {
+            end_if_failed(handle_data_volume(packet, device), packet);
         }
     }
-    core_.progress = true;
+}
+
+bool Connection::rests(const Device& device) const {
+    return device.requests.idle() && !device.peer.request_pending() &&
+           !device.peer.announcements_pending() && !device.resizer.measuring() &&
+           peer_writes.drained(device) && peer_reads.none_of(device) &&
+           transfer_log.none_of(device);
+}
+
+// A kernel tells of it by the state in which a handshake begins.
+void Connection::leave(Device& device) {
+    REQUIRE(rests(device));
+    peer_writes.forget(device);
+    if (up() && device.state().conn >= ConnState::WFReportParams) {
+        VolumeState state = device.state();
+        state.conn =
+            has(proto::kFeatureExplicitFlush) ? ConnState::StandAlone : ConnState::WFReportParams;
+        send(proto::Command::State, device.number(), proto::State{to_wire(state)});
+    }
 }
 
 // --- What is kept for the peer ---

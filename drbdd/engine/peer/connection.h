@@ -16,6 +16,7 @@
 
 #include <cstdint>
 #include <deque>
+#include <map>
 #include <optional>
 #include <string>
 #include <utility>
@@ -162,6 +163,13 @@ public:
     io::Instant next_deadline() const;
     void shut_down();  // the resource goes away
 
+    // --- Volumes that come and go ---
+    void join(Device& device);
+    // Nothing of it is under way, here or on its way to the peer.
+    bool rests(const Device& device) const;
+    // It is told to the peer, and is not spoken of any more.
+    void leave(Device& device);
+
     TransferLog transfer_log;
     PeerWrites peer_writes;
     PeerReads peer_reads;
@@ -189,7 +197,9 @@ private:
     void begin_parameters();
     base::Result<void> handle_data(const Packet& packet);
     base::Result<void> handle_data_volume(const Packet& packet, Device& device);
+    base::Result<void> handle_unknown_volume(const Packet& packet);
     base::Result<void> handle_meta(const Packet& packet);
+    void end_if_failed(const base::Result<void>& result, const Packet& packet);
     base::Result<void> handle_ack(const Packet& packet, Device& device);
     base::Result<void> on_protocol(base::ConstBytes body);
     base::Result<void> on_protocol_update(base::ConstBytes body);
@@ -227,6 +237,8 @@ private:
     std::uint32_t protocol_ = 0;
     std::uint32_t features_ = 0;
     std::deque<std::pair<SocketId, Packet>> early_;  // arrived while we still settled
+    // What the peer has told in the handshake of volumes that this node does not have yet.
+    std::map<std::uint16_t, std::vector<Packet>> told_of_others_;
     io::Instant phase_deadline_ = io::kNever;
     bool discard_wanted_ = false;   // for the next attempt
     bool discard_my_data_ = false;  // told in this attempt

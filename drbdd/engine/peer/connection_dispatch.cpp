@@ -35,19 +35,19 @@ base::Result<void> Connection::handle_data(const Packet& packet) {
     if (device != nullptr) {
         return handle_data_volume(packet, *device);
     }
-    const std::string text =
-        base::format("%s packet received for volume %u, which is not configured locally",
-                     proto::command_name(packet.header.command),
-                     packet.header.volume);
-    if (command == proto::Command::SyncParam89 || command == proto::Command::Sizes ||
-        command == proto::Command::Uuids || command == proto::Command::State) {
-        core_.log(base::LogLevel::Warning, text);
-        return {};
-    }
-    return base::Error{base::ErrorCode::Invalid, text};
+    return handle_unknown_volume(packet);
 }
 
 namespace {
+
+// What a volume that is added later needs to know of its twin, which tells it once.
+constexpr std::size_t kMostUnknownVolumes = 64;
+constexpr std::size_t kMostToldBytes = 1024;
+
+bool is_of_handshake(proto::Command command) {
+    return command == proto::Command::SyncParam89 || command == proto::Command::Sizes ||
+           command == proto::Command::Uuids || command == proto::Command::State;
+}
 
 // Decodes a body and hands it on, or returns what is wrong with it.
 template <typename Decoded, typename Handler>
@@ -63,6 +63,23 @@ base::Result<void> with(base::Result<Decoded> decoded, Handler handler) {
     }
 }
 
+// Of the volume, by a drbdd: nothing that it has told of it counts any more.
+bool tells_of_removal(const Packet& packet) {
+    if (packet.header.command != static_cast<std::uint16_t>(proto::Command::State)) {
+        return false;
+    }
+    const base::Result<proto::State> state = proto::decode_state(packet.body);
+    return state && from_wire(state->value).conn == ConnState::StandAlone;
+}
+
+// The peer may become Primary of what we do not have; anything else is our business as well.
+StateCode reply_for_unknown_volume(const proto::StateChgReq& request) {
+    const VolumeState nothing;
+    const VolumeState wanted = apply_peer_request(nothing, request.mask, request.value);
+    const bool about_us = wanted.conn != nothing.conn || wanted.disk != nothing.disk;
+    return about_us ? StateCode::NotSupported : StateCode::Success;
+}
+
 bool writes_data(const Packet& packet) {
     const auto command = static_cast<proto::Command>(packet.header.command);
     return command == proto::Command::Data || command == proto::Command::Trim ||
@@ -70,6 +87,43 @@ bool writes_data(const Packet& packet) {
 }
 
 }  // namespace
+
+base::Result<void> Connection::handle_unknown_volume(const Packet& packet) {
+    const auto command = static_cast<proto::Command>(packet.header.command);
+    const std::uint16_t volume = packet.header.volume;
+    if (command == proto::Command::StateChgReq) {
+        return with(proto::decode_state_chg_req(packet.body), [&](const auto& request) {
+            std::vector<std::uint8_t> reply(proto::StateChgReply::kSize);
+            const StateCode code = reply_for_unknown_volume(request);
+            proto::encode(proto::StateChgReply{static_cast<std::int32_t>(code)}, reply);
+            send_meta(proto::Command::StateChgReply, VolumeNumber{volume}, reply);
+        });
+    }
+    const std::string text =
+        base::format("%s packet received for volume %u, which is not configured locally",
+                     proto::command_name(packet.header.command),
+                     volume);
+    if (!is_of_handshake(command)) {
+        return base::Error{base::ErrorCode::Invalid, text};
+    }
+    if (tells_of_removal(packet)) {
+        told_of_others_.erase(volume);
+        return {};
+    }
+    const bool known = told_of_others_.contains(volume);
+    if (!known && told_of_others_.size() < kMostUnknownVolumes) {
+        core_.log(base::LogLevel::Warning, text);
+    }
+    const bool kept = known || told_of_others_.size() < kMostUnknownVolumes;
+    if (kept && packet.body.size() <= kMostToldBytes) {
+        std::vector<Packet>& told = told_of_others_[volume];
+        std::erase_if(told, [&](const Packet& earlier) {
+            return earlier.header.command == packet.header.command;
+        });
+        told.push_back({packet.header, packet.body, {}});
+    }
+    return {};
+}
 
 base::Result<void> Connection::handle_data_volume(const Packet& packet, Device& device) {
     const base::ConstBytes body = packet.body;
@@ -172,6 +226,9 @@ base::Result<void> Connection::handle_meta(const Packet& packet) {
             break;
     }
     Device* device = volumes_.find(VolumeNumber{packet.header.volume});
+    if (device == nullptr && command == proto::Command::StateChgReply) {
+        return {};  // it was asked before the volume was removed
+    }
     if (device == nullptr) {
         return base::Error{base::ErrorCode::Invalid, "an ack for a volume that is not configured"};
     }

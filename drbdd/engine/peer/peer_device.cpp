@@ -37,7 +37,7 @@ void PeerDevice::start() {
     told_disk_ = told_own_disk_ = DiskState::DUnknown;
     peer_dirty_bits_ = 0;
     told_conn_ = ConnState::StandAlone;
-    skipped_sync_ = false;
+    skipped_sync_ = peer_has_left_ = false;
     forget_request();
 }
 
@@ -103,8 +103,21 @@ void PeerDevice::send_parameters() {
     }
 }
 
+void PeerDevice::retell_parameters() {
+    if (!connection_.up() || heard_ || device_.state().conn != ConnState::WFReportParams) {
+        return;
+    }
+    if (connection_.has(proto::kFeatureExplicitFlush)) {
+        VolumeState nothing = device_.state();
+        nothing.conn = ConnState::StandAlone;
+        announce(proto::Command::State, encoded(proto::State{to_wire(nothing)}));
+    }
+    send_parameters();
+}
+
 void PeerDevice::tell_parameters() {
     parameters_due_ = io::kNever;
+    told_parameters_at_ = core_.now;
     announce_sizes();
     announce_uuids();
     announce(proto::Command::State, first_state(device_.state().disk));

@@ -38,6 +38,13 @@ public:
 
     // --- To the peer. What they say of us is on our disk before it leaves. ---
     void send_parameters();  // of the handshake
+    // The same again, of a disk that was attached while the peer does not have this volume: what it
+    // keeps of what we have told is of the time before.
+    void retell_parameters();
+
+    // The peer would have spoken of this volume by now if it had it.
+    void expect_no_word() { silent_until_ = core_.now; }
+
     // Of a disk that is attached to a connected resource. The peer answers with its identifiers:
     // those that we know of may be older than the state that it sent before it heard of our disk.
     void announce_attached();
@@ -231,6 +238,8 @@ private:
     void send_sizes(std::uint64_t c_size, std::uint16_t flags);
     bool hides_room() const;
     void tell_parameters();
+    void begin_anew();
+    bool told_in_vain() const;
 
     // The rest of the handshake's follows when the peer has told its sizes: a kernel does so
     // unasked.
@@ -286,6 +295,8 @@ private:
     io::Instant parameters_due_ = io::kNever;
     bool consider_resync_ = false;
     bool refused_write_ = false;
+    bool peer_has_left_ = false;  // it has removed this volume, and told so
+    io::Instant told_parameters_at_{};
     std::uint32_t sequence_ = 0;
     std::deque<Announcement> announcements_;
     std::optional<GenerationIds> peer_ids_;

@@ -21,7 +21,26 @@ base::Error refusal(std::string text) {
 
 }  // namespace
 
+// The peer has removed this volume and has it again: all is said anew.
+void PeerDevice::begin_anew() {
+    on_connection_lost();
+    device_.change_conn(ConnState::WFReportParams);
+    start();
+    send_parameters();
+}
+
+// A kernel that has got the volume later than we has not listened to what we said of it.
+bool PeerDevice::told_in_vain() const {
+    return !heard_ && !connection_.has(proto::kFeatureExplicitFlush) && !parameters_owed() &&
+           core_.now >= told_parameters_at_ + core_.settings.net.ping_timeout;
+}
+
 base::Result<void> PeerDevice::on_sync_param(const proto::SyncParam89& packet) {
+    if (peer_has_left_) {
+        begin_anew();
+    } else if (told_in_vain()) {
+        send_parameters();
+    }
     if (!left_handshake_ && packet.verify_alg != told_verify_alg_) {
         connection_.refuse(base::format("Different verify-alg settings. me=\"%s\" peer=\"%s\"",
                                         told_verify_alg_.c_str(),
@@ -318,6 +337,18 @@ base::Result<void> PeerDevice::on_state(const proto::State& packet) {
     }
     const VolumeState peer = from_wire(packet.value);
     DiskState peer_disk = peer.disk;
+    const bool back_at_the_start =
+        left_handshake_ && told_connected() && peer.conn == ConnState::WFReportParams;
+    if (peer.conn == ConnState::StandAlone || back_at_the_start) {
+        const DiskState known = device_.state().pdsk;
+        if (left_handshake_ && known >= DiskState::Inconsistent && known != DiskState::DUnknown) {
+            return base::Error{base::ErrorCode::Invalid, "the peer removes a volume with its disk"};
+        }
+        peer_has_left_ = true;
+        device_.log_line(base::LogLevel::Warning,
+                         "The peer has removed this volume, or begins anew");
+        return {};
+    }
     told_disk_ = peer.disk;
     told_conn_ = peer.conn;
     if (peer_disk == DiskState::Negotiating) {

@@ -3,6 +3,8 @@
 #include "drbdd/engine/peer/connection.h"
 #include "drbdd/engine/volume/device.h"
 
+#include <algorithm>
+
 namespace engine {
 
 base::Result<void> PeerReads::on_request(Device& device, const proto::BlockReq& request) {
@@ -79,6 +81,14 @@ void PeerReads::on_disk_done(Device& device, const DiskTicket& ticket, int error
     if (error != 0) {
         device.disk_failed(false, base::format("read for the peer failed, errno %d", error));
     }
+}
+
+bool PeerReads::none_of(const Device& device) const {
+    const auto of_another = [&device](const Read& read) { return read.device != &device; };
+    return std::all_of(waiting_.begin(), waiting_.end(), of_another) &&
+           std::all_of(active_.begin(), active_.end(), [&](const auto& entry) {
+               return of_another(entry.second);
+           });
 }
 
 }  // namespace engine

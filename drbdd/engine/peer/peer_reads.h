@@ -37,6 +37,8 @@ public:
 
     std::size_t waiting() const { return waiting_.size(); }
 
+    bool none_of(const Device& device) const;
+
 private:
     struct Read {
         Device* device;

@@ -77,6 +77,14 @@ bool PeerWrites::drained(const Device& device) const {
            });
 }
 
+void PeerWrites::forget(const Device& device) {
+    REQUIRE(drained(device));
+    for (Epoch& epoch : epochs_) {
+        ranges_ -= std::erase_if(epoch.unflushed,
+                                 [&](const Range& range) { return range.device == &device; });
+    }
+}
+
 bool PeerWrites::queued(const Device& device,
                         base::Sector sector,
                         std::uint64_t bytes,

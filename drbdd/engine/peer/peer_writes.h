@@ -32,6 +32,9 @@ public:
 
     bool drained(const Device& device) const;
 
+    // Its disk is closed, and it will not be flushed any more.
+    void forget(const Device& device);
+
     // Received, overlapping this range, and not begun; of those that came before.
     bool queued(const Device& device,
                 base::Sector sector,

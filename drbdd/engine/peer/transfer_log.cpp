@@ -2,6 +2,8 @@
 
 #include "drbdd/engine/peer/connection.h"
 
+#include <algorithm>
+
 namespace engine {
 
 namespace {
@@ -117,6 +119,14 @@ std::vector<TransferLog::Entry> TransferLog::take_all() {
 io::Instant TransferLog::oldest_barrier() const {
     return !epochs_.empty() && epochs_.front().barrier_sent ? epochs_.front().barrier_at
                                                             : io::kNever;
+}
+
+bool TransferLog::none_of(const Device& device) const {
+    return std::all_of(epochs_.begin(), epochs_.end(), [&](const Epoch& epoch) {
+        return std::all_of(epoch.writes.begin(), epoch.writes.end(), [&](const Entry& entry) {
+            return entry.device != &device;
+        });
+    });
 }
 
 }  // namespace engine

@@ -50,6 +50,8 @@ public:
 
     bool empty() const { return writes_ == 0; }
 
+    bool none_of(const Device& device) const;
+
     std::size_t writes() const { return writes_; }
 
     // When the oldest barrier that waits for its ack was sent; kNever if none.

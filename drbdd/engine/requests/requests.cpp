@@ -340,7 +340,6 @@ void Requests::on_connection_lost(std::uint64_t key) {
 
 // What this disk holds of unfinished writes is out of reach: only the peer's copy counts for them.
 void Requests::on_disk_lost() {
-    carrier_.forget();
     on_disk_doubted();
     for (const AppRequest& app : completions.on_disk_lost()) {
         make_again(app);

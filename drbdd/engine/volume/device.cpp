@@ -312,6 +312,7 @@ void Device::finish_attach() {
             !freezer.defers_generation()) {
             part_ways();
         }
+        peer.retell_parameters();
     }
     log_line(base::LogLevel::Info, "attached to UUIDs " + describe(ids()));
     core_.emit(VolumeChanged{number()});

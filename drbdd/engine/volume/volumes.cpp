@@ -4,6 +4,19 @@
 
 namespace engine {
 
+Device& Volumes::add(std::unique_ptr<Device> device) {
+    REQUIRE(find(device->number()) == nullptr);
+    const auto at = std::find_if(list_.begin(), list_.end(), [&](const auto& other) {
+        return device->number() < other->number();
+    });
+    return **list_.insert(at, std::move(device));
+}
+
+void Volumes::remove(VolumeNumber volume) {
+    REQUIRE(std::erase_if(
+                list_, [volume](const auto& device) { return device->number() == volume; }) == 1);
+}
+
 Device& Volumes::front() const {
     REQUIRE(!list_.empty());
     return *list_.front();

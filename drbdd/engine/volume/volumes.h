@@ -15,7 +15,10 @@ class Volumes {
 public:
     using List = std::vector<std::unique_ptr<Device>>;
 
-    void add(std::unique_ptr<Device> device) { list_.push_back(std::move(device)); }
+    Device& add(std::unique_ptr<Device> device);  // in the order of their numbers
+    void remove(VolumeNumber volume);
+
+    bool empty() const { return list_.empty(); }
 
     List::const_iterator begin() const { return list_.begin(); }
 
