@@ -52,18 +52,11 @@ bool has_volume(const config::ResourceSettings& settings, std::uint16_t number) 
     });
 }
 
-// Nothing of it would be missed.
-bool is_idle(const runtime::ResourceSnapshot& snapshot) {
-    const engine::ResourceStatus& status = snapshot.status;
-    const bool used = std::any_of(snapshot.volumes.begin(),
-                                  snapshot.volumes.end(),
-                                  [](const auto& volume) { return !volume.users.empty(); });
-    const bool diskless =
-        std::all_of(status.volumes.begin(), status.volumes.end(), [](const auto& volume) {
-            return volume.state.disk == engine::DiskState::Diskless;
-        });
-    return !used && diskless && status.role == engine::Role::Secondary &&
-           status.conn == engine::ConnState::StandAlone;
+bool has_same_volume(const config::ResourceSettings& settings,
+                     const config::VolumeSettings& volume) {
+    return std::any_of(settings.volumes.begin(), settings.volumes.end(), [&](const auto& other) {
+        return other.number == volume.number && other.minor == volume.minor;
+    });
 }
 
 // Of all volumes, or of one: then the connection may be there for others by now.
@@ -146,7 +139,7 @@ void Daemon::execute(const control::Request& request, Done done) {
             done(failed(err::kInvalidRequest, "new-resource needs the settings of the resource"));
         }
     } else if (request.command == control::Command::Up) {
-        if (request.settings && !request.settings->volumes.empty()) {
+        if (request.settings) {
             up(*request.settings, request.volume, std::move(done));
         } else {
             done(failed(err::kInvalidRequest, "up needs the settings of the resource"));
@@ -241,7 +234,6 @@ control::Outcome Daemon::conflict(const config::ResourceSettings& settings) cons
     return {};
 }
 
-// One that is there has to begin anew to have other volumes.
 void Daemon::create(const config::ResourceSettings& settings, Done done) {
     const auto found = resources_.find(settings.name);
     if (control::Outcome refused = conflict(settings); refused.code != 0) {
@@ -250,25 +242,40 @@ void Daemon::create(const config::ResourceSettings& settings, Done done) {
         start_resource(settings, std::move(done));
     } else if (found->second.thread == nullptr || found->second.going_down) {
         done(failed(-18, "the resource is just being brought up or taken down"));
-    } else if (runtime::same_volumes(found->second.settings(), settings)) {
-        done({});
-    } else if (!is_idle(*found->second.thread->snapshot())) {
-        done(failed(err::kMinorConfigured, "the resource has a disk, a connection or a user"));
     } else {
-        const auto first = std::make_shared<bool>(true);
-        down(settings.name, [this, settings, done, first](const control::Outcome& outcome) {
-            server_.post([this, settings, done, first, outcome] {
-                if (!std::exchange(*first, false)) {
-                    return;  // it was still running, and has ended now
-                }
-                if (outcome.code == 0) {
-                    start_resource(settings, done);
-                } else {
-                    done(outcome);
-                }
-            });
-        });
+        change_volumes(found->second, settings, std::move(done));
     }
+}
+
+// Of one that runs: those that are not wanted go first, since others may have their minors.
+void Daemon::change_volumes(Entry& entry, const config::ResourceSettings& wanted, Done done) {
+    const config::ResourceSettings running = entry.settings();
+    const auto steps = std::make_shared<Steps>();
+    for (const config::VolumeSettings& volume : running.volumes) {
+        if (!has_same_volume(wanted, volume)) {
+            steps->add(0,
+                       std::to_string(volume.minor),
+                       [number = engine::VolumeNumber{volume.number}](
+                           runtime::ResourceCore& core, runtime::AdminCallback removed) {
+                           core.remove_volume(number, std::move(removed));
+                       });
+        }
+    }
+    for (const config::VolumeSettings& volume : wanted.volumes) {
+        if (!has_same_volume(running, volume)) {
+            steps->add(1,
+                       std::to_string(volume.minor),
+                       [volume](runtime::ResourceCore& core, runtime::AdminCallback added) {
+                           core.add_volume(volume, std::move(added));
+                       });
+        }
+    }
+    entry.thread->post([steps, done = std::move(done)](runtime::ResourceCore& core) {
+        steps->run(core, [done](const std::vector<control::Failure>& failures) {
+            done(failures.empty() ? control::Outcome()
+                                  : outcome_of({failures.front().code, failures.front().text}));
+        });
+    });
 }
 
 void Daemon::up(const config::ResourceSettings& settings,
@@ -425,8 +432,7 @@ void Daemon::run_on(Entry& entry, const control::Request& request, Done done) {
     const bool of_volume = std::find(std::begin(kOfVolume), std::end(kOfVolume), request.command) !=
                            std::end(kOfVolume);
     const config::ResourceSettings settings = entry.settings();
-    const bool unknown =
-        settings.volumes.empty() || (request.volume && !has_volume(settings, *request.volume));
+    const bool unknown = request.volume && !has_volume(settings, *request.volume);
     if (unknown || (of_volume && !request.volume)) {
         done(failed(err::kMinorInvalid));
         return;

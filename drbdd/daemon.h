@@ -61,6 +61,7 @@ private:
     void up(const config::ResourceSettings& settings,
             std::optional<std::uint16_t> volume,
             Done done);
+    void change_volumes(Entry& entry, const config::ResourceSettings& wanted, Done done);
     void start_resource(const config::ResourceSettings& settings, Done done);
     void down(const std::string& resource, Done done);
     void on_down(const std::string& resource,

@@ -3,6 +3,7 @@
 #include "cli/common/outcome.h"
 #include "cli/drbdadm/actions.h"
 #include "cli/drbdadm/calls.h"
+#include "cli/drbdadm/creation.h"
 
 #include <algorithm>
 #include <cstdio>
@@ -106,13 +107,53 @@ void add_net_steps(std::vector<AdjustStep>& steps,
     }
 }
 
-bool same_volumes(const config::ResourceSettings& a, const config::ResourceSettings& b) {
-    return std::equal(
-        a.volumes.begin(),
-        a.volumes.end(),
-        b.volumes.begin(),
-        b.volumes.end(),
-        [](const auto& x, const auto& y) { return x.number == y.number && x.minor == y.minor; });
+const config::VolumeSettings* find_volume(const config::ResourceSettings& settings,
+                                          std::uint16_t number) {
+    const auto found = std::find_if(settings.volumes.begin(),
+                                    settings.volumes.end(),
+                                    [&](const auto& volume) { return volume.number == number; });
+    return found == settings.volumes.end() ? nullptr : &*found;
+}
+
+const config::VolumeSettings* find_same(const config::ResourceSettings& settings,
+                                        const config::VolumeSettings& volume) {
+    const config::VolumeSettings* found = find_volume(settings, volume.number);
+    return found != nullptr && found->minor == volume.minor ? found : nullptr;
+}
+
+// Or have got another minor: their numbers.
+std::string volumes_gone(const config::ResourceSettings& running,
+                         const config::ResourceSettings& wanted) {
+    std::string numbers;
+    for (const config::VolumeSettings& volume : running.volumes) {
+        if (find_same(wanted, volume) == nullptr) {
+            numbers += (numbers.empty() ? "" : ", ") + std::to_string(volume.number);
+        }
+    }
+    return numbers;
+}
+
+void add_volume_steps(std::vector<AdjustStep>& steps,
+                      const config::ResourceSettings& running,
+                      const config::ResourceSettings& wanted,
+                      const control::ResourceStatus& status) {
+    for (const config::VolumeSettings& volume : running.volumes) {
+        if (find_same(wanted, volume) != nullptr) {
+            continue;
+        }
+        if (is_attached(status, volume.number)) {
+            steps.push_back({Kind::Detach, volume.number});
+        }
+        steps.push_back({Kind::DelMinor, volume.number});
+    }
+    for (const config::VolumeSettings& volume : wanted.volumes) {
+        if (const config::VolumeSettings* runs = find_same(running, volume)) {
+            add_disk_steps(steps, *runs, volume, is_attached(status, volume.number));
+        } else {
+            steps.push_back({Kind::NewMinor, volume.number});
+            steps.push_back({Kind::Attach, volume.number});
+        }
+    }
 }
 
 Target volume_target(const Target& target, std::uint16_t number) {
@@ -123,6 +164,39 @@ Target volume_target(const Target& target, std::uint16_t number) {
         }
     }
     return of_volume;
+}
+
+// One that the file does not name any more, or names with another minor.
+int detach_gone(Context& context, const Target& target, const config::VolumeSettings& gone) {
+    config::VolumeConf volume;
+    volume.number = gone.number;
+    volume.minor = gone.minor;
+    Target of_volume = target;
+    of_volume.volume = &volume;
+    return detach(context, of_volume);
+}
+
+// `settings` are those in force, and have lost it afterwards.
+int remove_volume(Context& context, std::uint16_t number, config::ResourceSettings& settings) {
+    const std::string minor = std::to_string(find_volume(settings, number)->minor);
+    const std::string words = "drbdsetup del-minor " + minor;
+    std::erase_if(settings.volumes, [&](const auto& volume) { return volume.number == number; });
+    return only_printed(context, words) ? 0 : make_volumes(context, settings, minor, words);
+}
+
+// The same, and have got it.
+int add_volume(Context& context,
+               const Target& of_volume,
+               const config::VolumeSettings& volume,
+               config::ResourceSettings& settings) {
+    const std::string words = new_minor_words(of_volume, *of_volume.volume);
+    const auto at = std::find_if(settings.volumes.begin(),
+                                 settings.volumes.end(),
+                                 [&](const auto& other) { return volume.number < other.number; });
+    settings.volumes.insert(at, volume);
+    return only_printed(context, words)
+               ? 0
+               : make_volumes(context, settings, minor_of(*of_volume.volume), words);
 }
 
 int change_options(Context& context,
@@ -157,15 +231,22 @@ int run_step(Context& context,
                                   target.resource->name,
                                   "drbdsetup resource-options " + target.resource->name +
                                       " --set-defaults" + resource_option_words(context, target));
-        case Kind::Detach:
-            return detach(context, of_volume);
+        case Kind::Detach: {
+            const config::VolumeSettings& running = *find_volume(settings, step.volume);
+            return find_same(wanted, running) != nullptr ? detach(context, of_volume)
+                                                         : detach_gone(context, target, running);
+        }
+        case Kind::DelMinor:
+            return remove_volume(context, step.volume, settings);
+        case Kind::NewMinor:
+            return add_volume(context, of_volume, *find_volume(wanted, step.volume), settings);
         case Kind::Attach:
             return attach(context, of_volume);
         case Kind::DiskOptions: {
             const std::string minor = std::to_string(of_volume.volume->minor.value_or(0));
-            for (std::size_t index = 0; index < settings.volumes.size(); ++index) {
-                if (settings.volumes[index].number == step.volume) {
-                    settings.volumes[index].options = wanted.volumes[index].options;
+            for (config::VolumeSettings& volume : settings.volumes) {
+                if (volume.number == step.volume) {
+                    volume.options = find_volume(wanted, step.volume)->options;
                 }
             }
             return change_options(context,
@@ -219,6 +300,14 @@ int adjust_running(Context& context,
     if (status->resources.empty()) {
         return fail(10, name + ": No such resource");
     }
+    const bool primary = status->resources.front().role == "Primary";
+    if (const std::string gone = volumes_gone(running, wanted); primary && !gone.empty()) {
+        return fail(10,
+                    name + ": volume " + gone +
+                        " is not in the file any more, but may be in use: the resource is Primary. "
+                        "Nothing was changed; 'drbdadm secondary " +
+                        name + "' first");
+    }
     const std::vector<AdjustStep> steps =
         adjust_steps(running,
                      wanted,
@@ -252,13 +341,13 @@ std::vector<AdjustStep> adjust_steps(const config::ResourceSettings& running,
     if (running.cpu_mask != wanted.cpu_mask || running.on_no_data != wanted.on_no_data) {
         steps.push_back({Kind::ResourceOptions, 0});
     }
-    for (std::size_t index = 0; scope.disk && index < wanted.volumes.size(); ++index) {
-        const config::VolumeSettings& volume = wanted.volumes[index];
-        add_disk_steps(steps, running.volumes[index], volume, is_attached(status, volume.number));
+    if (scope.disk) {
+        add_volume_steps(steps, running, wanted, status);
     }
     // What one volume takes may be what another one had.
-    std::stable_partition(steps.begin(), steps.end(), [](const AdjustStep& step) {
-        return step.kind == Kind::ResourceOptions || step.kind == Kind::Detach;
+    const auto rank = [](const AdjustStep& step) { return std::min(step.kind, Kind::Attach); };
+    std::stable_sort(steps.begin(), steps.end(), [&](const AdjustStep& a, const AdjustStep& b) {
+        return rank(a) < rank(b);
     });
     if (scope.net) {
         const bool stand_alone =
@@ -289,12 +378,6 @@ int adjust(Context& context, const Target& target) {
     }
     if (!*running) {
         return up(context, target);
-    }
-    if (!same_volumes(**running, *wanted)) {
-        return fail(1,
-                    target.resource->name +
-                        ": the volumes or minors in the file are not those that run: take the "
-                        "resource down and up again");
     }
     return adjust_running(context, target, **running, *wanted);
 }

@@ -18,6 +18,8 @@ struct AdjustStep {
     enum class Kind : std::uint8_t {
         ResourceOptions,
         Detach,
+        DelMinor,
+        NewMinor,
         Attach,
         DiskOptions,
         Disconnect,
@@ -26,7 +28,7 @@ struct AdjustStep {
     };
 
     Kind kind = Kind::Attach;
-    std::uint16_t volume = 0;  // Detach, Attach, DiskOptions
+    std::uint16_t volume = 0;  // of Detach to DiskOptions
 
     bool operator==(const AdjustStep&) const = default;
 };
@@ -36,8 +38,9 @@ struct AdjustScope {
     bool net = true;
 };
 
-// In the order in which they are to be done. Both settings have the same volumes; `status` is that
-// of the same resource. What takes effect only with a new connection leads to one.
+// In the order in which they are to be done. `status` is that of the same resource. A volume that
+// has got another minor goes and comes again; what takes effect only with a new connection leads to
+// one.
 std::vector<AdjustStep> adjust_steps(const config::ResourceSettings& running,
                                      const config::ResourceSettings& wanted,
                                      const control::ResourceStatus& status,

@@ -17,17 +17,6 @@ int fail_unknown(const std::string& object, const std::string& words) {
     return finish(unknown, object, words);
 }
 
-int make(Context& context,
-         config::ResourceSettings settings,
-         const std::string& object,
-         const std::string& words) {
-    control::Request request;
-    request.command = control::Command::NewResource;
-    request.resource = settings.name;
-    request.settings = std::move(settings);
-    return execute(context, std::move(request), object, words);
-}
-
 bool has_volume(const config::ResourceSettings& settings, std::uint16_t number) {
     return std::any_of(settings.volumes.begin(), settings.volumes.end(), [&](const auto& volume) {
         return volume.number == number;
@@ -35,6 +24,17 @@ bool has_volume(const config::ResourceSettings& settings, std::uint16_t number) 
 }
 
 }  // namespace
+
+int make_volumes(Context& context,
+                 config::ResourceSettings settings,
+                 const std::string& object,
+                 const std::string& words) {
+    control::Request request;
+    request.command = control::Command::NewResource;
+    request.resource = settings.name;
+    request.settings = std::move(settings);
+    return execute(context, std::move(request), object, words);
+}
 
 int new_resource(Context& context, const Target& target) {
     const std::string words = new_resource_words(target) + resource_option_words(context, target);
@@ -53,7 +53,7 @@ int new_resource(Context& context, const Target& target) {
     if (!running) {
         return fail_to_ask(running.error());
     }
-    return *running ? 0 : make(context, *settings, settings->name, words);
+    return *running ? 0 : make_volumes(context, *settings, settings->name, words);
 }
 
 int new_minor(Context& context, const Target& target) {
@@ -84,7 +84,7 @@ int new_minor(Context& context, const Target& target) {
     std::sort((*running)->volumes.begin(),
               (*running)->volumes.end(),
               [](const auto& a, const auto& b) { return a.number < b.number; });
-    return make(context, std::move(**running), minor_of(*target.volume), words);
+    return make_volumes(context, std::move(**running), minor_of(*target.volume), words);
 }
 
 int del_minor(Context& context, const Target& target) {
@@ -104,7 +104,7 @@ int del_minor(Context& context, const Target& target) {
     }
     std::erase_if((*running)->volumes,
                   [&](const auto& volume) { return volume.number == target.volume->number; });
-    return make(context, std::move(**running), minor, words);
+    return make_volumes(context, std::move(**running), minor, words);
 }
 
 int del_resource(Context& context, const Target& target) {

@@ -3,6 +3,9 @@
 #pragma once
 
 #include "cli/drbdadm/context.h"
+#include "config/settings.h"
+
+#include <string>
 
 namespace drbdadm {
 
@@ -10,8 +13,15 @@ namespace drbdadm {
 int new_resource(Context& context, const Target& target);
 int new_minor(Context& context, const Target& target);
 
-// Of a resource that has neither a disk nor a connection.
+// The running resource gets these volumes, and loses the others: each without a disk.
+int make_volumes(Context& context,
+                 config::ResourceSettings settings,
+                 const std::string& object,
+                 const std::string& words);
+
+// Of a volume without a disk.
 int del_minor(Context& context, const Target& target);
+// Of a resource without volumes and connection.
 int del_resource(Context& context, const Target& target);
 
 }  // namespace drbdadm

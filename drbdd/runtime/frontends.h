@@ -24,8 +24,8 @@ public:
 };
 
 // /dev/drbdN: the volume while it is Primary. Its calls block, and come one at a time from a thread
-// that is not the resource's (but for reserve(), before the resource begins its work); any of them
-// may come in any state.
+// that is not the resource's (but for reserve(), which may come before the resource begins its
+// work); any of them may come in any state.
 class DeviceNode {
 public:
     virtual ~DeviceNode() = default;

@@ -65,33 +65,7 @@ ResourceCore::ResourceCore(asio::io_context& context,
       trim_(context),
       users_timer_(context) {
     for (const config::VolumeSettings& volume : settings.volumes) {
-        VolumeUnit& unit = units_[{volume.number}];
-        unit.identity = {settings.name,
-                         volume.number,
-                         volume.minor,
-                         volume.device,
-                         volume.disk,
-                         volume.implicit};
-        unit.disks = {volume.disk, volume.meta_disk, volume.meta_index};
-        unit.port = std::make_unique<VolumePort>(
-            context_,
-            pool_,
-            *this,
-            request_ids_,
-            settings.name,
-            engine::VolumeSettings{{volume.number}, volume.minor, {}},
-            [this, number = engine::VolumeNumber{volume.number}](base::BitIndex block) {
-                return engine_.is_out_of_sync(number, block.value);
-            },
-            [this, number = engine::VolumeNumber{volume.number}](std::uint64_t offset,
-                                                                 std::uint64_t length,
-                                                                 std::size_t most,
-                                                                 io::AllocationTold told) {
-                map_allocation(number, offset, length, most, std::move(told));
-            });
-        unit.node = surroundings_.frontends.make_node(unit.identity);
-        unit.disk_worker = std::make_unique<Worker>();
-        unit.attach_timer = std::make_unique<asio::steady_timer>(context_);
+        units_.emplace(engine::VolumeNumber{volume.number}, make_unit(volume));
     }
 }
 
@@ -423,7 +397,7 @@ void ResourceCore::connect(bool discard_my_data,
         done({102, "the resource has a connection already (use disconnect first)"});
         return;
     }
-    if (wanted && !is_for_our_volumes(*wanted, done)) {
+    if (wanted && !fits_our_volumes(*wanted, done)) {
         return;
     }
     if (runs_ahead_in_vain(wanted ? wanted->net : settings_->net)) {
@@ -439,20 +413,18 @@ void ResourceCore::connect(bool discard_my_data,
 void ResourceCore::change_options(const config::ResourceSettings& wanted, AdminCallback done) {
     if (runs_ahead_in_vain(wanted.net)) {
         done({kAheadWithoutA, ""});
-    } else if (is_for_our_volumes(wanted, done)) {
+    } else if (fits_our_volumes(wanted, done)) {
         put_in_force(with_options_of(*settings_, wanted));
         done({});
     }
 }
 
-bool ResourceCore::is_for_our_volumes(const config::ResourceSettings& wanted,
-                                      const AdminCallback& done) const {
-    if (same_volumes(*settings_, wanted)) {
+bool ResourceCore::fits_our_volumes(const config::ResourceSettings& wanted,
+                                    const AdminCallback& done) const {
+    if (volumes_agree(*settings_, wanted)) {
         return true;
     }
-    done({162,
-          "the volumes or minors of the resource are not those it was brought up with: take it "
-          "down and up again"});
+    done({162, "a volume of the resource has another minor: 'drbdadm adjust' brings it up anew"});
     return false;
 }
 
@@ -466,7 +438,9 @@ void ResourceCore::put_in_force(config::ResourceSettings settings) {
     settings_ = made;
     transport_.change_settings(transport_settings());
     command(engine::ChangeSettings{engine_settings(*made)}, [this, made](const AdminReply&) {
-        settings_ = made;
+        config::ResourceSettings now = *settings_;  // a volume may have come or gone meanwhile
+        now.net = made->net;
+        settings_ = std::make_shared<const config::ResourceSettings>(std::move(now));
         publish();
     });
     publish();

@@ -93,6 +93,10 @@ public:
     void demote(AdminCallback done);
     // Refused, and the role as it was before, if the device nodes can't be made.
     void promote(engine::Promote how, AdminCallback done);
+    // A volume without a disk, Secondary; `done` with 161 if there is one of this number.
+    void add_volume(const config::VolumeSettings& volume, AdminCallback done);
+    // Refused (160) while it has a disk or is Primary, with the names (-12) while somebody uses it.
+    void remove_volume(engine::VolumeNumber volume, AdminCallback done);
     // Any other command, straight to the engine.
     void command(engine::AdminCommand command, AdminCallback done);
     // `told` hears of its end, and before that, if it takes long, that it is still running.
@@ -177,8 +181,10 @@ private:
     std::string users_text() const;
     void forbid_open(bool forbid);
     // Answers with 162 if not.
-    bool is_for_our_volumes(const config::ResourceSettings& wanted,
-                            const AdminCallback& done) const;
+    bool fits_our_volumes(const config::ResourceSettings& wanted, const AdminCallback& done) const;
+    VolumeUnit make_unit(const config::VolumeSettings& volume);
+    void drop_unit(engine::VolumeNumber volume, std::function<void()> then);
+    void take_away(engine::VolumeNumber volume, const AdminCallback& done);
     void put_in_force(config::ResourceSettings settings);
 
     VolumeUnit& unit(engine::VolumeNumber volume);

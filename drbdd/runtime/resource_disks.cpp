@@ -43,8 +43,9 @@ int open_error_code(base::ErrorCode code, bool of_metadata) {
 void ResourceCore::attach(engine::VolumeNumber volume,
                           const std::optional<config::ResourceSettings>& wanted,
                           AdminCallback done) {
-    if (!units_.contains(volume)) {
-        done({127, "the resource was brought up without this volume: take it down and up again"});
+    if (!units_.contains(volume) || unit(volume).leaving) {
+        done({127,
+              "the resource has no such volume: 'drbdadm new-minor' or 'drbdadm adjust' adds it"});
         return;
     }
     VolumeUnit& target = unit(volume);
@@ -52,7 +53,7 @@ void ResourceCore::attach(engine::VolumeNumber volume,
         done({124, "Device is attached to a disk (use detach first)"});
         return;
     }
-    if (wanted && !is_for_our_volumes(*wanted, done)) {
+    if (wanted && !fits_our_volumes(*wanted, done)) {
         return;
     }
     if (wanted) {

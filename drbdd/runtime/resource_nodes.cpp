@@ -55,7 +55,9 @@ void ResourceCore::attach_nodes(std::function<void(std::string trouble)> then) {
 
     std::vector<Job> jobs;
     for (const auto& [volume, unit] : units_) {
-        jobs.push_back({volume, unit.node, unit.port->status().logical_block_bytes});
+        if (!unit.leaving) {
+            jobs.push_back({volume, unit.node, unit.port->status().logical_block_bytes});
+        }
     }
     const auto outcome = std::make_shared<Outcome>();
     on_worker(
@@ -75,9 +77,10 @@ void ResourceCore::attach_nodes(std::function<void(std::string trouble)> then) {
         },
         [this, outcome, then = std::move(then)] {
             for (const Carried& carried : outcome->carried) {
-                VolumeUnit& shown = unit(carried.volume);
-                shown.frontend = carried.frontend;
-                shown.frontend_note = carried.note;
+                if (const auto shown = units_.find(carried.volume); shown != units_.end()) {
+                    shown->second.frontend = carried.frontend;
+                    shown->second.frontend_note = carried.note;
+                }
             }
             if (!outcome->trouble.empty()) {
                 surroundings_.log.write(base::LogLevel::Error, outcome->trouble);

@@ -1,7 +1,6 @@
 #include "drbdd/runtime/settings_in_force.h"
 
 #include <algorithm>
-#include <cstddef>
 
 namespace runtime {
 
@@ -13,28 +12,33 @@ void take_surroundings(config::ResourceSettings& running, const config::Resource
     running.startup = wanted.startup;
 }
 
+const config::VolumeSettings* find(const config::ResourceSettings& settings, std::uint16_t volume) {
+    const auto found = std::find_if(settings.volumes.begin(),
+                                    settings.volumes.end(),
+                                    [volume](const auto& other) { return other.number == volume; });
+    return found == settings.volumes.end() ? nullptr : &*found;
+}
+
 }  // namespace
 
-bool same_volumes(const config::ResourceSettings& a, const config::ResourceSettings& b) {
-    return std::equal(a.volumes.begin(),
-                      a.volumes.end(),
-                      b.volumes.begin(),
-                      b.volumes.end(),
-                      [](const config::VolumeSettings& x, const config::VolumeSettings& y) {
-                          return x.number == y.number && x.minor == y.minor;
-                      });
+bool volumes_agree(const config::ResourceSettings& a, const config::ResourceSettings& b) {
+    return std::all_of(a.volumes.begin(), a.volumes.end(), [&](const auto& volume) {
+        const config::VolumeSettings* other = find(b, volume.number);
+        return other == nullptr || other->minor == volume.minor;
+    });
 }
 
 config::ResourceSettings with_volume_of(config::ResourceSettings running,
                                         const config::ResourceSettings& wanted,
                                         std::uint16_t volume) {
     take_surroundings(running, wanted);
-    for (std::size_t index = 0; index < running.volumes.size(); ++index) {
-        if (running.volumes[index].number == volume) {
-            running.volumes[index].disk = wanted.volumes[index].disk;
-            running.volumes[index].meta_disk = wanted.volumes[index].meta_disk;
-            running.volumes[index].meta_index = wanted.volumes[index].meta_index;
-            running.volumes[index].options = wanted.volumes[index].options;
+    const config::VolumeSettings* of_wanted = find(wanted, volume);
+    for (config::VolumeSettings& ours : running.volumes) {
+        if (ours.number == volume && of_wanted != nullptr) {
+            ours.disk = of_wanted->disk;
+            ours.meta_disk = of_wanted->meta_disk;
+            ours.meta_index = of_wanted->meta_index;
+            ours.options = of_wanted->options;
         }
     }
     return running;
@@ -57,9 +61,25 @@ config::ResourceSettings with_options_of(config::ResourceSettings running,
     running.cpu_mask = wanted.cpu_mask;
     running.on_no_data = wanted.on_no_data;
     running.net = wanted.net;
-    for (std::size_t index = 0; index < running.volumes.size(); ++index) {
-        running.volumes[index].options = wanted.volumes[index].options;
+    for (config::VolumeSettings& ours : running.volumes) {
+        if (const config::VolumeSettings* of_wanted = find(wanted, ours.number)) {
+            ours.options = of_wanted->options;
+        }
     }
+    return running;
+}
+
+config::ResourceSettings with_added(config::ResourceSettings running,
+                                    const config::VolumeSettings& volume) {
+    const auto at = std::find_if(running.volumes.begin(),
+                                 running.volumes.end(),
+                                 [&](const auto& other) { return volume.number < other.number; });
+    running.volumes.insert(at, volume);
+    return running;
+}
+
+config::ResourceSettings without(config::ResourceSettings running, std::uint16_t volume) {
+    std::erase_if(running.volumes, [volume](const auto& other) { return other.number == volume; });
     return running;
 }
 

@@ -8,11 +8,11 @@
 
 namespace runtime {
 
-// The same volumes with the same minors, in the same order.
-bool same_volumes(const config::ResourceSettings& a, const config::ResourceSettings& b);
+// Each volume that both have has one minor in both.
+bool volumes_agree(const config::ResourceSettings& a, const config::ResourceSettings& b);
 
-// `running` with a part of `wanted`, which has the same volumes. Handlers and time limits are those
-// of `wanted` in all three.
+// `running` with a part of `wanted`, whose volumes agree with its own. Handlers and time limits are
+// those of `wanted` in all three.
 config::ResourceSettings with_volume_of(config::ResourceSettings running,
                                         const config::ResourceSettings& wanted,
                                         std::uint16_t volume);
@@ -22,5 +22,10 @@ config::ResourceSettings with_connection_of(config::ResourceSettings running,
 // and buffers and authentication are those of the next connection.
 config::ResourceSettings with_options_of(config::ResourceSettings running,
                                          const config::ResourceSettings& wanted);
+
+// With one volume more, or less.
+config::ResourceSettings with_added(config::ResourceSettings running,
+                                    const config::VolumeSettings& volume);
+config::ResourceSettings without(config::ResourceSettings running, std::uint16_t volume);
 
 }  // namespace runtime

@@ -22,6 +22,7 @@ struct VolumeUnit {
     std::unique_ptr<BackingDisk> disk;
     bool attach_running = false;  // from the opening of the disk to the end of the command
     bool opening = false;         // for the engine, which has not been told yet
+    bool leaving = false;         // the volume is being taken out of the resource
     std::unique_ptr<boost::asio::steady_timer> attach_timer;  // for its answer
     std::unique_ptr<Worker> disk_worker;  // opens and closes: a device that hangs holds up no other
     std::unique_ptr<Export> export_;

@@ -214,7 +214,7 @@ def adjusted(cluster):
     alpha.wait(role="Primary")
     another_on_the_old_port(cluster)
     edit(cluster, "volume 0 {", "volume 7 {")
-    alpha.expect_refusal("drbdadm", "-c", alpha.config, "adjust", "r0", code=1, says=["down and up again"])
+    alpha.expect_refusal("drbdadm", "-c", alpha.config, "adjust", "r0", code=10, says=["volume 0", "secondary"])
     alpha.expect_refusal("drbdadm", "-c", alpha.config, "up", "r0", code=1)
     alpha.wait_in_sync()
     edit(cluster, "volume 7 {", "volume 0 {")
@@ -442,8 +442,11 @@ def without_a_file(cluster):
     shown = alpha.run("drbdsetup", "show", "r0")[1]
     if "        timeout         \t50; # 1/10 seconds\n" not in shown:
         raise Failed(f"drbdsetup show: {shown}")
-    expect(alpha, "new-minor", "r0", "7", "3", code=10, program="drbdsetup",
-           err=["7: Failure: (160) Minor still configured (down it first)"])
+    for _ in range(2):
+        expect(alpha, "new-minor", "r0", "7", "3", program="drbdsetup")
+    expect(alpha, "new-minor", "r0", "7", "4", code=10, program="drbdsetup",
+           err=["7: Failure: (161) Minor or volume exists already (delete it first)"])
+    expect(alpha, "del-minor", "0", code=10, program="drbdsetup", err=["0: Failure: (160) Minor still configured (down it first)"])
     expect(alpha, "del-resource", "r0", code=10, program="drbdsetup",
            err=["r0: Failure: (125) Device has a net-config (use disconnect first)"])
     for words in (["secondary", "0"], ["disconnect", local, peer]):

@@ -45,6 +45,26 @@ TEST_F(Adjust, DoesNothingWhereNothingDiffers) {
     EXPECT_EQ(steps(), Steps{});
 }
 
+TEST_F(Adjust, TakesAVolumeAwayThatTheFileDoesNotNameAndAddsOneThatItDoes) {
+    config::VolumeSettings third = wanted.volumes[1];
+    third.number = 2;
+    third.disk = "/dev/disk2";
+    wanted.volumes[1] = third;  // with the minor of the one before
+    EXPECT_EQ(
+        steps(),
+        (Steps{{Kind::Detach, 1}, {Kind::DelMinor, 1}, {Kind::NewMinor, 2}, {Kind::Attach, 2}}));
+    EXPECT_EQ(steps({false, true}), Steps{});
+    status.devices[1].disk = "Diskless";
+    EXPECT_EQ(steps(), (Steps{{Kind::DelMinor, 1}, {Kind::NewMinor, 2}, {Kind::Attach, 2}}));
+}
+
+TEST_F(Adjust, AVolumeWithAnotherMinorGoesAndComesAgain) {
+    wanted.volumes[0].minor = 7;
+    EXPECT_EQ(
+        steps(),
+        (Steps{{Kind::Detach, 0}, {Kind::DelMinor, 0}, {Kind::NewMinor, 0}, {Kind::Attach, 0}}));
+}
+
 TEST_F(Adjust, AttachesWhatIsDetachedAndConnectsWhatStandsAlone) {
     status.devices[1].disk = "Diskless";
     status.connections[0].cstate = "StandAlone";

@@ -60,12 +60,26 @@ TEST_F(SettingsInForce, OptionsOfTheConnectionAreAllButItsAddresses) {
     EXPECT_EQ(made.peer_address, running.peer_address);
 }
 
-TEST_F(SettingsInForce, AreForTheSameVolumesOnly) {
-    EXPECT_TRUE(runtime::same_volumes(running, wanted));
+TEST_F(SettingsInForce, AreForVolumesOfTheSameMinors) {
+    EXPECT_TRUE(runtime::volumes_agree(running, wanted));
     wanted.volumes[1].minor = 7;
-    EXPECT_FALSE(runtime::same_volumes(running, wanted));
-    wanted.volumes.pop_back();
-    EXPECT_FALSE(runtime::same_volumes(running, wanted));
+    EXPECT_FALSE(runtime::volumes_agree(running, wanted));
+    wanted.volumes.pop_back();  // what only one of them has is no matter of both
+    EXPECT_TRUE(runtime::volumes_agree(running, wanted));
+    EXPECT_TRUE(runtime::volumes_agree(wanted, running));
+}
+
+TEST_F(SettingsInForce, GoByTheNumberOfAVolumeNotByItsPlace) {
+    config::VolumeSettings first = wanted.volumes[0];
+    first.number = 1;
+    first.options.al_extents = 999;
+    wanted = runtime::with_added(wanted, first);
+    EXPECT_EQ(wanted.volumes[1], first);
+    EXPECT_EQ(runtime::with_options_of(running, wanted).volumes[1].options,
+              wanted.volumes[2].options);
+    EXPECT_EQ(runtime::with_volume_of(running, wanted, 3).volumes[1], wanted.volumes[2]);
+    EXPECT_EQ(runtime::without(wanted, 1).volumes.size(), 2u);
+    EXPECT_EQ(runtime::without(wanted, 1).volumes[1].number, 3);
 }
 
 }  // namespace
