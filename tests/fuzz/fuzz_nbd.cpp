@@ -49,7 +49,7 @@ nbd::Reply answer(const nbd::Incoming& incoming,
         REQUIRE(request.length > 0);
         return block_status(request,
                             session,
-                            {{request.length, nbd::kHole | nbd::kZero}},
+                            {{request.length, nbd::kHole | nbd::kReadsAsZero}},
                             {{request.length, nbd::kOutOfSync}},
                             pool);
     }
