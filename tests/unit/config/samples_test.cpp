@@ -4,6 +4,10 @@
 
 #include <gtest/gtest.h>
 
+#include <fstream>
+#include <iterator>
+#include <string>
+
 namespace {
 
 const std::string kConf = DRBDD_SOURCE_DIR "/conf/";
@@ -19,6 +23,26 @@ TEST(Samples, DrbdConfIsAcceptedOnBothNodes) {
         EXPECT_EQ(got.net.protocol, config::Protocol::C);
         EXPECT_EQ(got.volumes.size(), 1u);
     }
+}
+
+// It stands there to be copied: nobody without the secret is let in, and the secret is his own.
+TEST(Samples, DrbdConfOfTheReadmeAuthenticates) {
+    std::ifstream file(DRBDD_SOURCE_DIR "/README.md");
+    const std::string readme((std::istreambuf_iterator<char>(file)),
+                             std::istreambuf_iterator<char>());
+    const std::size_t begin = readme.find("    resource r0 {");
+    const std::string end = "\n    }\n";
+    ASSERT_NE(begin, std::string::npos);
+    const std::string sample = readme.substr(begin, readme.find(end, begin) + end.size() - begin);
+    const config::LoadedConf loaded = load(sample, "alice");
+    ASSERT_EQ(joined(loaded.errors), "");
+    for (const char* node : {"alice", "bob"}) {
+        const config::ResourceSettings got = settings(loaded, node);
+        EXPECT_EQ(got.net.protocol, config::Protocol::C);
+        EXPECT_EQ(got.net.cram_hmac_alg, "sha256");
+        EXPECT_EQ(got.net.shared_secret, "replace-me");
+    }
+    EXPECT_NE(readme.find("openssl rand -hex 24"), std::string::npos);
 }
 
 TEST(Samples, DrbddConfIsAccepted) {

@@ -61,6 +61,12 @@ std::vector<std::uint8_t> encoded(const proto::ConnectionFeatures& features) {
     return body;
 }
 
+std::vector<std::uint8_t> encoded(const proto::Protocol& settings) {
+    std::vector<std::uint8_t> body(settings.size());
+    proto::encode(settings, body);
+    return body;
+}
+
 // One resource, seen from the peer's place.
 class Door {
 public:
@@ -76,6 +82,11 @@ public:
                 sent_.push_back(std::move(send->head));
             } else if (std::holds_alternative<StartListening>(effect)) {
                 listening_since_ = now_;
+                listening_ = true;
+            } else if (std::holds_alternative<StopListening>(effect)) {
+                listening_ = false;
+            } else if (const auto* close = std::get_if<CloseSocket>(&effect)) {
+                closed_.push_back(close->socket);
             }
         }
         effects_.clear();
@@ -139,6 +150,19 @@ public:
 
     bool logged(const std::string& part) const { return log_.text.find(part) != std::string::npos; }
 
+    bool listening() const { return listening_; }
+
+    // Somebody else, who had been on his way already: whether he is thrown out.
+    bool turns_away() {
+        const SocketId newcomer{kAcceptedSocket | sockets_++};
+        step(SocketAccepted{newcomer});
+        return std::find(closed_.begin(), closed_.end(), newcomer) != closed_.end();
+    }
+
+    bool has_closed_the_peers() const {
+        return std::find(closed_.begin(), closed_.end(), data_) != closed_.end();
+    }
+
     ConnState conn() const { return engine_.status(now_).conn; }
 
 private:
@@ -150,6 +174,8 @@ private:
     std::vector<std::vector<std::uint8_t>> sent_;
     SocketId data_;
     std::uint32_t sockets_ = 0;
+    std::vector<SocketId> closed_;
+    bool listening_ = false;
     io::Instant listening_since_{};
 };
 
@@ -169,6 +195,23 @@ TEST(Authentication, LetsInWhoKnowsTheSecretAndProvesThatItDoes) {
     door.say(proto::Command::AuthResponse, answer_to(door.last(proto::Command::AuthChallenge)));
     EXPECT_TRUE(door.logged("Peer authenticated"));
     EXPECT_FALSE(door.last(proto::Command::Protocol).empty());
+}
+
+// Both sockets of a peer have been there for a moment, proved or not: nobody takes their place.
+TEST(Authentication, WhoComesWhileThePeerIsThereIsTurnedAway) {
+    CountedChallenges challenges(1);
+    Door door(challenges, 7);
+    door.open();
+    EXPECT_FALSE(door.listening());
+    EXPECT_TRUE(door.turns_away());
+    door.shake_hands();
+    door.say(proto::Command::AuthChallenge, kOurChallenge);
+    EXPECT_TRUE(door.turns_away());
+    door.say(proto::Command::AuthResponse, answer_to(door.last(proto::Command::AuthChallenge)));
+    EXPECT_TRUE(door.logged("Peer authenticated"));
+    EXPECT_TRUE(door.turns_away());
+    EXPECT_FALSE(door.listening());
+    EXPECT_FALSE(door.has_closed_the_peers());
 }
 
 // Two nodes whose identifiers and delays come out the same have nothing else in common.
@@ -246,13 +289,20 @@ protected:
                 door.shake_hands();
                 door.say(proto::Command::AuthChallenge, kOurChallenge);
                 return door.say(proto::Command::AuthResponse, kOurChallenge);
+            case 4:  // as if no secret had been set
+                door.shake_hands();
+                return door.say(proto::Command::Protocol, encoded(proto::Protocol{}));
+            case 5:  // she has proved herself, and is not asked for more
+                door.shake_hands();
+                door.say(proto::Command::AuthChallenge, kOurChallenge);
+                return door.say(proto::Command::Protocol, encoded(proto::Protocol{}));
             default:
                 return door.pass(20s);  // says nothing
         }
     }
 };
 
-INSTANTIATE_TEST_SUITE_P(Ways, Impostor, testing::Range(0, 5));
+INSTANTIATE_TEST_SUITE_P(Ways, Impostor, testing::Range(0, 7));
 
 TEST_P(Impostor, IsMadeToWaitLongerAndLongerAndSeparatesNobody) {
     CountedChallenges challenges(1);
@@ -261,6 +311,7 @@ TEST_P(Impostor, IsMadeToWaitLongerAndLongerAndSeparatesNobody) {
     for (int i = 0; i < 6; ++i) {
         attempt(door);
         EXPECT_NE(door.conn(), ConnState::StandAlone);
+        EXPECT_TRUE(door.last(proto::Command::Protocol).empty());
         const io::Duration pause = door.pause();
         EXPECT_LE(pause, 10s);
         EXPECT_GE(pause, std::min<io::Duration>(10s, 2 * last));
