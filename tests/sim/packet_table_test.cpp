@@ -28,10 +28,22 @@ constexpr const char* kStates[] = {"Secondary",
                                    "WFReportParams",
                                    "PausedSyncS",
                                    "PausedSyncT",
+                                   "VerifyS",
+                                   "VerifyT",
+                                   "Ahead",
+                                   "Behind",
                                    "WFReportParams, Outdated",
                                    "Inconsistent, alone"};
 
 constexpr std::uint64_t kNewer = RogueCluster::kGeneration + 0x100;
+
+constexpr std::uint32_t kRole = 3;
+constexpr std::uint32_t kConn = 31u << 4;
+constexpr std::uint32_t kOurDisk = 15u << 13;
+
+std::uint32_t conn_bits(ConnState conn) {
+    return static_cast<std::uint32_t>(conn) << 4;
+}
 
 // A node that is in this state, beside a peer that speaks.
 class StateOfOurs {
@@ -61,6 +73,16 @@ public:
             cluster.peer.send_state();
             cluster.run_for(200ms);
         }
+        if (state.starts_with("Verify")) {
+            begin_verify(state == "VerifyS");
+        } else if (state == "Ahead") {
+            run_ahead();
+        } else if (state == "Behind") {
+            cluster.peer.state.role = Role::Primary;
+            cluster.peer.state.conn = ConnState::Ahead;
+            cluster.peer.send_state();
+            cluster.run_for(200ms);
+        }
     }
 
     RogueCluster cluster;
@@ -74,8 +96,40 @@ private:
             made.flags_lacking = meta::kMdWasUpToDate;
         } else if (state == "Inconsistent, alone") {
             made.flags_lacking = meta::kMdWasUpToDate | meta::kMdConsistent;
+        } else if (state == "Ahead" || state == "Behind") {
+            made.protocol = engine::ReplicationProtocol::A;
         }
         return made;
+    }
+
+    // That the peer never answers.
+    void begin_verify(bool ours) {
+        proto::SyncParam89 with_algorithm;
+        with_algorithm.verify_alg = "crc32c";
+        cluster.peer.send(Command::SyncParam89, with_algorithm);
+        cluster.run_for(100ms);
+        if (ours) {
+            cluster.admin(engine::StartVerify{{0}});
+        } else {
+            cluster.peer.send(Command::StateChgReq,
+                              proto::StateChgReq{kConn, conn_bits(ConnState::VerifyS)});
+        }
+        cluster.run_for(200ms);
+    }
+
+    // Of a peer that confirms nothing.
+    void run_ahead() {
+        engine::ResourceSettings settings;
+        settings.name = "r0";
+        settings.net.protocol = engine::ReplicationProtocol::A;
+        settings.net.on_congestion = engine::OnCongestion::PullAhead;
+        settings.net.congestion_extents = 1;
+        settings.volumes.push_back({{0}, 0, {}});
+        cluster.admin(engine::ChangeSettings{settings});
+        cluster.admin(engine::Promote{});
+        cluster.run_for(200ms);
+        cluster.write(0, 8);
+        cluster.run_for(200ms);
     }
 
     // Alone: with the only disk. An Outdated one is connected to no such peer, and a connection to
@@ -120,14 +174,6 @@ struct Sample {
     std::vector<std::uint8_t> body{};
     std::size_t payload = 0;
 };
-
-constexpr std::uint32_t kRole = 3;
-constexpr std::uint32_t kConn = 31u << 4;
-constexpr std::uint32_t kOurDisk = 15u << 13;
-
-std::uint32_t conn_bits(ConnState conn) {
-    return static_cast<std::uint32_t>(conn) << 4;
-}
 
 // What the peer may ask, and some of what it may not.
 std::vector<Sample> state_requests(Command command) {
@@ -367,7 +413,11 @@ TEST(SimPacketTable, EachStateIsTheOneThatIsMeant) {
         {"WFReportParams", ConnState::WFReportParams},
         {"WFReportParams, Outdated", ConnState::WFReportParams},
         {"PausedSyncS", ConnState::PausedSyncS},
-        {"PausedSyncT", ConnState::PausedSyncT}};
+        {"PausedSyncT", ConnState::PausedSyncT},
+        {"VerifyS", ConnState::VerifyS},
+        {"VerifyT", ConnState::VerifyT},
+        {"Ahead", ConnState::Ahead},
+        {"Behind", ConnState::Behind}};
     for (const auto& [name, conn] : expected) {
         StateOfOurs ours(name);
         EXPECT_EQ(ours.cluster.status().state.conn, conn)
