@@ -11,7 +11,8 @@ from cluster import configuration, main, until  # noqa: E402
 from sandbox import Failed  # noqa: E402
 from wire_peer import CHALLENGE, FEATURES, RESPONSE, WirePeer, old_header, packet  # noqa: E402
 
-NET = "protocol C; cram-hmac-alg sha256; shared-secret \"correct horse\"; connect-int 2;"
+SECRET = "correct-horse"  # as a shell writes it, too
+NET = f"protocol C; cram-hmac-alg sha256; shared-secret \"{SECRET}\"; connect-int 2;"
 PORTS = (7788, 7789)
 
 
@@ -30,6 +31,33 @@ def two_resources(cluster):
 def log_of(node):
     with open(node.daemon_log) as log:
         return log.read()
+
+
+def command_lines():
+    """What everybody on the machine can read of each process."""
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            with open(f"/proc/{pid}/cmdline") as file:
+                yield file.read()
+        except OSError:
+            continue  # ended while we looked
+
+
+def the_secret_is_seen_nowhere(cluster):
+    """while a pair lives with it: not in a log, not in ps, not in what -d and -v print, unless that is asked for"""
+    two_resources(cluster)
+    alpha = cluster.alpha
+    printed = "".join(alpha.drbdadm(*command)[1] + alpha.drbdadm(*command)[2]
+                      for command in (("-d", "up", "r0"), ("-d", "adjust", "r0"), ("-v", "adjust", "r0"), ("status", "r0")))
+    for place, text in (("what is printed", printed), ("the log", log_of(alpha)), ("ps", "".join(command_lines()))):
+        if SECRET in text:
+            raise Failed(f"the secret stands in {place}")
+    if "*" not in printed:
+        raise Failed(f"no stars where the secret is: nothing was looked at: {printed}")
+    if SECRET not in alpha.drbdadm("--show-secrets", "-d", "up", "r0")[1]:
+        raise Failed("--show-secrets does not show it")
+    for resource in ("r0", "r1"):
+        alpha.drbdadm("down", resource)
 
 
 def reflected_challenge(cluster):
@@ -85,4 +113,4 @@ def wrong_answers_separate_nobody(cluster):
 
 
 if __name__ == "__main__":
-    main(reflected_challenge, wrong_answers_separate_nobody, volumes=2)
+    main(reflected_challenge, wrong_answers_separate_nobody, the_secret_is_seen_nowhere, volumes=2)
