@@ -20,6 +20,18 @@ void warn(base::LogSink& log, const char* what) {
                            std::strerror(errno)));
 }
 
+void* nothing(void* argument) {
+    return argument;
+}
+
+// A thread's own variables live on its stack: a library or a sanitizer that has many needs more
+// than we do, and only an attempt tells.
+bool suffice_for_a_thread(const pthread_attr_t& attributes) {
+    pthread_t thread{};
+    return ::pthread_create(&thread, &attributes, nothing, nullptr) == 0 &&
+           ::pthread_join(thread, nullptr) == 0;
+}
+
 }  // namespace
 
 void keep_stacks_small() {
@@ -27,7 +39,8 @@ void keep_stacks_small() {
     if (::pthread_getattr_default_np(&attributes) != 0) {
         return;  // they are as large as they were, and all works
     }
-    if (::pthread_attr_setstacksize(&attributes, kThreadStackBytes) == 0) {
+    if (::pthread_attr_setstacksize(&attributes, kThreadStackBytes) == 0 &&
+        suffice_for_a_thread(attributes)) {
         ::pthread_setattr_default_np(&attributes);
     }
     ::pthread_attr_destroy(&attributes);

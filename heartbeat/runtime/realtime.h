@@ -11,7 +11,7 @@ namespace hb {
 
 // Stacks of threads that are made from now on. Ours do little; and one that is locked is whole, so
 // that each fork() would copy the tables of the 8 MiB that the system gives it, at the cost of a
-// millisecond for each agent.
+// millisecond for each agent. They stay as large as they were where a thread needs more than that.
 inline constexpr std::size_t kThreadStackBytes = std::size_t{512} << 10;
 void keep_stacks_small();
 

@@ -30,12 +30,12 @@ def carried(pair):
     write_under_kills(pair, "ublkb0", kills, longest=100)  # emulated, on a machine that may be busy
     pair.run("umount /mnt && /usr/sbin/e2fsck -fn /dev/drbd0")
     pair.adm("secondary", "r0")
-    expect_gone(pair)
+    pair.expect_not_carried()
     pair.adm("primary", "r0")
     pair.run("/usr/sbin/e2fsck -fn /dev/drbd0")
     pair.adm("secondary", "r0")
     pair.adm("down", "r0")
-    expect_gone(pair)
+    pair.expect_gone()
     pair.bravo.drbdadm("down", "r0")
     compare(*pair.images)
     pair.expect_clean_log()
@@ -68,12 +68,6 @@ def come_back(pair):
     pair.start_daemon()
     pair.adm("adjust", "r0")
     pair.adm("primary", "r0")
-
-
-def expect_gone(pair):
-    left = pair.out("ls /run/drbdd | grep 'ublk\\|drbd0.nbd-\\|fuse\\|loop'; ls /dev | grep 'drbd\\|ublk[bc]'; pidof drbdd-ublk", check=False)
-    if left:
-        raise Failed(f"left behind: {left}")
 
 
 def others_and_none(pair):

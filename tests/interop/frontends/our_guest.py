@@ -141,6 +141,24 @@ class Pair:
         self.until(f"grep 'drbd0: {reason}' /tmp/drbdd.log", 20, "no reason was given")
         self.until("drbdadm role r0 | grep -q ^Secondary", 20, "the role did not go back")
 
+    def expect_not_carried(self):
+        """A Secondary's volume: no device, no process and no record of one, and at its name what nobody can open."""
+        self.expect_nothing("ls /dev | grep 'ublk[bc]'")
+        if self.out("stat -c '%F %t:%T' /dev/drbd0") != "block special file 0:0":
+            raise Failed("the placeholder is not there: " + self.out("ls -l /dev/drbd0", check=False))
+        if self.run("dd if=/dev/drbd0 of=/dev/null count=1", check=False)[0] == 0:
+            raise Failed("the placeholder can be read")
+
+    def expect_gone(self):
+        """A volume that is down."""
+        self.expect_nothing("ls /dev | grep 'drbd\\|ublk[bc]'; ls /run/drbdd | grep placeholder")
+
+    def expect_nothing(self, also):
+        left = self.out("ls /run/drbdd | grep 'ublk\\|drbd0.nbd-\\|fuse\\|loop'; pidof drbdd-ublk drbdd-fuse; "
+                        f"cat /sys/block/nbd*/pid 2> /dev/null; {also}", check=False)
+        if left:
+            raise Failed(f"left behind: {left}")
+
     def status(self):
         return json.loads(self.out("drbdsetup status r0 --json"))[0]
 

@@ -41,7 +41,10 @@ TEST(Threads, HaveStacksThatNoForkHasToWaitFor) {
     std::size_t bytes = 0;
     std::thread([&bytes] { bytes = stack_of_this_thread(); }).join();
     EXPECT_GT(bytes, 0u);
+#ifndef __SANITIZE_THREAD__  // whose variables of a thread alone are larger: then all stays as it
+                             // was
     EXPECT_LE(bytes, kThreadStackBytes);
+#endif
 }
 
 }  // namespace
